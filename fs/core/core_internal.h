@@ -1,0 +1,132 @@
+/*
+ * core_internal.h: the context of core and what its files owe each other. Only for fs/core.
+ */
+#ifndef SCRIBEFS_FS_CORE_INTERNAL_H
+#define SCRIBEFS_FS_CORE_INTERNAL_H
+
+#include "fs/core/inode.h"
+#include "fs/core/op.h"
+
+#include <stdatomic.h>
+
+struct node_table; /* nodes.c: look-up counts by inode number */
+struct worker;	   /* worker.c */
+struct committer;  /* commit.c: commits buffered data by time and amount */
+
+struct core {
+	struct kv *kv;
+	struct core_options options;
+
+	/* Caches: icache.c and container.c. */
+	pthread_mutex_t cache_lock;
+	struct inode **inode_hash;
+	size_t inode_buckets, inode_count, inode_unused;
+	struct inode *lru_head, *lru_tail; /* unused ones, least recently used first */
+	struct container **container_hash;
+	size_t container_buckets, container_count;
+	void (*session_release)(void *session);
+	struct node_table *nodes;
+
+	pthread_mutex_t lease_lock; /* the counter of blocks; taken inside container locks */
+	uint32_t next_block, granted_block;
+	pthread_mutex_t rename_lock; /* moves of directories between directories, before any container */
+
+	/* Buffered data: data.c and commit.c. */
+	pthread_mutex_t dirty_lock; /* the list below; nothing is locked inside it */
+	struct inode *dirty_head;
+	_Atomic size_t dirty_bytes;
+	struct committer *committer;
+
+	struct worker *worker;
+	_Atomic uint64_t work_sequence;
+};
+
+struct file {
+	struct inode *inode; /* a reference */
+	int flags;
+	_Atomic bool wrote;
+};
+
+/* nodes.c */
+struct node_table *node_table_new(void);
+void node_table_free(struct node_table *t);
+int node_add(struct node_table *t, uint64_t ino);			 /* one more look-up; -ENOMEM */
+uint64_t node_remove(struct node_table *t, uint64_t ino, uint64_t nlookup); /* what is left */
+bool node_known(struct node_table *t, uint64_t ino);
+
+/* icache.c */
+int icache_init(struct core *core);
+void icache_release(struct core *core);
+/* A new object for a number that was just handed out; not in the cache until icache_publish(). */
+struct inode *inode_alloc(struct core *core, uint64_t ino, struct container *container);
+void icache_publish(struct inode *inode);
+/* A ghost or orphan is referenced by nobody any more: called with no locks held. */
+void inode_forgotten(struct core *core, uint64_t ino);
+/* Whether someone may still reach it: an open file or the kernel. inode->lock is held. */
+bool inode_reachable(const struct inode *inode);
+
+/* container.c */
+int container_init(struct core *core);
+void container_release(struct core *core);
+void container_publish(struct container *c); /* a new one, after the commit */
+/* Numbers: the next of @c, leasing a block or raising the grant in the op's transaction when needed. */
+int container_next_ino(struct op *op, struct container *c, uint64_t *ret_ino);
+int container_new(struct op *op, uint32_t domain, uint8_t kind, struct container **ret_container);
+/* Who owns this number, by the lease rows. */
+int lease_find(struct core *core, uint64_t ino, uint32_t *ret_domain, uint32_t *ret_container);
+
+/* name.c */
+int dentry_get(struct core *core, struct kv_txn *txn, struct inode *dir, uint64_t key,
+	struct dentry *ret_dentry);
+/* The inode of an entry / of a name; a missing or different one is -EBADMSG. */
+int dentry_child(struct core *core, struct inode *dir, const struct dentry *d,
+	struct inode **ret_child);
+int dentry_inode(struct core *core, struct kv_txn *txn, struct inode *dir, const char *name, size_t len,
+	struct inode **ret_child);
+
+/* make.c, remove.c: steps that the namespace operations share. */
+int op_plan(struct op *op, const struct core_rule *rule);
+int op_also(struct op *op, const struct core_rule *rule);
+int op_drop_dir(struct op *op, struct inode *dir); /* -ENOTEMPTY; its container too */
+int op_entry(struct op *op, struct inode *inode, struct core_entry *ret_entry);
+
+/* make.c: 0, -EINVAL (empty), -ENAMETOOLONG. */
+int name_check(const char *name, size_t *ret_len);
+/* lookup.c: what the kernel gets; counts a look-up. */
+int entry_fill(struct inode *inode, struct core_entry *ret_entry);
+/* A directory that can be worked in: -ENOENT when it is a ghost, -ENOTDIR. */
+int dir_get(struct core *core, uint64_t ino, struct inode **ret_dir);
+/* Finds a child under the container's read lock. */
+int dir_find(struct core *core, struct inode *dir, const char *name, size_t len,
+	struct inode **ret_child);
+
+/* worker.c: deletion in the background. The rows are KEY_WORK in domain 0. */
+int worker_start(struct core *core);
+void worker_stop(struct core *core);
+void worker_kick(struct core *core);
+enum work_kind { WORK_ORPHAN = 1, WORK_REMOVE = 2, WORK_TAIL = 3, WORK_DOMAIN = 4 };
+/* Stages a row in the op: @from_chunk and @max_version for WORK_TAIL. The worker is woken after the commit. */
+int work_add(struct op *op, enum work_kind kind, struct inode *inode, uint64_t from_chunk,
+	uint64_t max_version);
+/* Turns an orphan's row into WORK_REMOVE (last reference gone). */
+int work_orphan_done(struct core *core, struct inode *inode);
+int work_add_domain(struct op *op, uint32_t domain);
+
+/* commit.c (data): the thread that commits what is older than commit_ms. */
+int committer_start(struct core *core);
+void committer_stop(struct core *core);
+/* Commits one inode's buffered changes; no locks held. With @keep_error the error stays for the next close. */
+int commit_inode(struct core *core, struct inode *inode, bool keep_error);
+/* The same inside an op of the session layer: stages the inode with its data. */
+
+/* acl.c: called by make.c with both inodes staged. Applies the parent's default ACL, or the umask. */
+int acl_inherit(struct op *op, struct inode *dir, struct inode *child, mode_t mode);
+/* xattr.c: deletes all xattr records of an inode that is being dropped. */
+int xattr_drop_all(struct op *op, struct inode *inode);
+
+static inline struct key inode_key(const struct inode *inode, enum key_kind kind)
+{
+	return key_make(inode->container->domain, inode->container->id, kind, inode->ino);
+}
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * data.h: a file's bytes: buffered in memory, stored inside the inode record while small, in chunks
+ * under a tree of map pages beyond.
+ *
+ * Chunks of 2^chunk_shift bytes (CHUNK_SHIFT for new files) are written whole under a new version and
+ * never in place, so the only copy is never overwritten. A map page has MAP_FANOUT entries; leaves
+ * (level 0) point to chunks, inner pages to pages. The root entry lies in the inode record. An entry is
+ *
+ *   u8 type (map_type) | u24 length | u64 version        12 bytes
+ *
+ * length: of a chunk's plain bytes (trailing bytes up to the chunk's size are zeros), 0 for pages. The
+ * version is in the key of the record that the entry points to, and so in its associated data: a chunk or
+ * page is vouched for by the page above it and at last by the inode. A missing record is -EBADMSG, never
+ * zeros; a hole is MAP_HOLE. MAP_UNWRITTEN is allocated by fallocate and reads as zeros; both may
+ * stand at any level and then cover the whole range below. depth 0: the root entry is the only chunk.
+ *
+ * Versions are irec.map.next_version, raised at each commit of data, so that no key is used twice.
+ */
+#ifndef SCRIBEFS_FS_CORE_DATA_H
+#define SCRIBEFS_FS_CORE_DATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct inode;
+struct irec;
+struct op;
+struct core;
+
+#define CHUNK_SHIFT 15
+#define MAP_FANOUT 128
+#define MAP_FANOUT_SHIFT 7
+
+enum map_type { MAP_HOLE = 0, MAP_RECORD = 1, MAP_UNWRITTEN = 2, MAP_EXTERNAL = 3 /* reserved */ };
+
+struct map_entry {
+	uint8_t type;	 /* enum map_type */
+	uint32_t length; /* 24 bits */
+	uint64_t version;
+};
+
+struct map_root {
+	uint8_t chunk_shift;
+	uint8_t depth;	       /* levels of pages; 0: root is a chunk's entry */
+	uint64_t next_version; /* of the next commit of data */
+	uint64_t stored;       /* bytes allocated: lengths of chunks, and of unwritten ranges */
+	struct map_entry root;
+};
+
+struct dirty_chunk; /* data.c */
+
+/* Embedded in struct inode, under its lock. Zeroed is empty. */
+struct data {
+	struct dirty_chunk *dirty; /* sorted by index (data.c's own structure) */
+	size_t dirty_count;
+	size_t dirty_bytes;	 /* what this inode adds to core's sum */
+	uint64_t dirty_since_ms; /* CLOCK_MONOTONIC of the first uncommitted change, 0 clean */
+	int error;		 /* of a deferred commit, to be told once to the next write, fsync or close */
+	int opens, writers;	 /* struct files, and those that may write */
+	struct inode *dirty_prev, *dirty_next; /* core's list of inodes with uncommitted changes: core->dirty_lock */
+	bool on_dirty_list;
+};
+
+/*
+ * For op.c. With the inode staged: puts all buffered data into the op's transaction and brings @rec (the
+ * staged record) up to date (body, map, size). Nothing in memory changes until data_publish() (the commit
+ * succeeded) or data_abandon() (it did not: the buffers are as before). A file that does not fit inline
+ * any more becomes mapped here, and a truncated one may become inline again.
+ */
+int data_stage(struct op *op, struct inode *inode, struct irec *rec);
+void data_publish(struct inode *inode);
+void data_abandon(struct inode *inode);
+
+/* Bytes allocated for the file's data, buffered data included (st_blocks). inode->lock is held. */
+uint64_t data_stored(const struct inode *inode);
+
+/* Whether anything is uncommitted: buffered data, or attr_dirty. inode->lock is held. */
+bool data_dirty(const struct inode *inode);
+/* Puts the inode on core's dirty list / takes it off. inode->lock (write) is held. */
+void data_mark_dirty(struct inode *inode);
+
+/* Changes the length within an op (the inode is staged; rec is the staged record). -EFBIG. */
+int data_resize(struct op *op, struct inode *inode, struct irec *rec, uint64_t size);
+/* Frees buffers without writing them (the inode has no links and nobody refers to it). */
+void data_drop(struct inode *inode);
+
+/*
+ * For the worker: deletes up to @budget records of a removed file's data or of a truncated tail (all chunks
+ * with index >= @from_chunk and version <= @max_version, and the map pages that covered only these).
+ * Returns 1 when more remains, 0 when done, or -errno. Restartable: it deletes what it finds by scanning keys.
+ */
+int data_delete_records(struct core *core, uint32_t domain, uint32_t container, uint64_t ino,
+	uint64_t from_chunk, uint64_t max_version, unsigned budget);
+
+#endif

@@ -1,0 +1,342 @@
+/*
+ * icache.c: inodes in memory, by number.
+ *
+ * An inode is found in the hash while anyone refers to it, and for a while after (the least recently used
+ * of the unreferenced ones leave first). It is loaded by whoever asks first: the object is hashed as
+ * INODE_LOADING with its lock write-held, so that nobody can load a second, older copy beside an op that
+ * changes it; the others wait for the lock. Ghosts and orphans are pinned: they hold a reference of their
+ * own until neither the kernel nor an open file can reach them.
+ */
+#include "fs/core/core_internal.h"
+
+#define ICACHE_BUCKETS_MIN 4096
+
+int icache_init(struct core *core)
+{
+	pthread_mutex_init(&core->cache_lock, NULL);
+	core->inode_buckets = ICACHE_BUCKETS_MIN;
+	core->inode_hash = calloc(core->inode_buckets, sizeof *core->inode_hash);
+	core->nodes = node_table_new();
+	return core->inode_hash && core->nodes ? 0 : -ENOMEM;
+}
+
+static struct inode **bucket(struct core *core, uint64_t ino)
+{
+	return &core->inode_hash[(ino ^ ino >> 17) & (core->inode_buckets - 1)];
+}
+
+static void grow(struct core *core)
+{
+	size_t old_buckets = core->inode_buckets;
+	struct inode **old = core->inode_hash, **hash;
+
+	if (core->inode_count < old_buckets * 2)
+		return;
+	hash = calloc(old_buckets * 4, sizeof *hash);
+	if (!hash)
+		return;
+	core->inode_hash = hash;
+	core->inode_buckets = old_buckets * 4;
+	for (size_t i = 0; i < old_buckets; i++)
+		for (struct inode *in = old[i], *next; in; in = next) {
+			struct inode **b = bucket(core, in->ino);
+			next = in->hash_next;
+			in->hash_next = *b;
+			*b = in;
+		}
+	free(old);
+}
+
+static void hash_add(struct core *core, struct inode *in)
+{
+	struct inode **b;
+
+	grow(core);
+	b = bucket(core, in->ino);
+	in->hash_next = *b;
+	*b = in;
+	in->hashed = true;
+	core->inode_count++;
+}
+
+static void hash_remove(struct core *core, struct inode *in)
+{
+	struct inode **p = bucket(core, in->ino);
+
+	if (!in->hashed)
+		return;
+	while (*p != in)
+		p = &(*p)->hash_next;
+	*p = in->hash_next;
+	in->hashed = false;
+	core->inode_count--;
+}
+
+static void lru_remove(struct core *core, struct inode *in)
+{
+	*(in->lru_prev ? &in->lru_prev->lru_next : &core->lru_head) = in->lru_next;
+	*(in->lru_next ? &in->lru_next->lru_prev : &core->lru_tail) = in->lru_prev;
+	in->lru_prev = in->lru_next = NULL;
+	core->inode_unused--;
+}
+
+static void lru_append(struct core *core, struct inode *in)
+{
+	in->lru_prev = core->lru_tail;
+	in->lru_next = NULL;
+	*(core->lru_tail ? &core->lru_tail->lru_next : &core->lru_head) = in;
+	core->lru_tail = in;
+	core->inode_unused++;
+}
+
+static struct inode *find_ref(struct core *core, uint64_t ino)
+{
+	for (struct inode *in = *bucket(core, ino); in; in = in->hash_next)
+		if (in->ino == ino) {
+			if (in->refs++ == 0)
+				lru_remove(core, in);
+			return in;
+		}
+	return NULL;
+}
+
+static void inode_free(struct inode *in)
+{
+	data_drop(in);
+	container_put(in->container);
+	blob_unref(in->facts);
+	buf_release(&in->inline_data);
+	pthread_rwlock_destroy(&in->lock);
+	free(in);
+}
+
+struct inode *inode_alloc(struct core *core, uint64_t ino, struct container *container)
+{
+	struct inode *in = calloc(1, sizeof *in);
+
+	if (!in)
+		return NULL;
+	in->ino = ino;
+	in->core = core;
+	in->container = container_ref(container);
+	in->refs = 1;
+	pthread_rwlock_init(&in->lock, NULL);
+	return in;
+}
+
+void icache_publish(struct inode *inode)
+{
+	MUTEX_GUARD(&inode->core->cache_lock);
+
+	hash_add(inode->core, inode);
+}
+
+struct inode *inode_ref(struct inode *inode)
+{
+	if (inode) {
+		MUTEX_GUARD(&inode->core->cache_lock);
+		inode->refs++;
+	}
+	return inode;
+}
+
+void inode_put(struct inode *inode)
+{
+	struct inode *victim = NULL;
+	struct core *core;
+
+	if (!inode)
+		return;
+	core = inode->core;
+	pthread_mutex_lock(&core->cache_lock);
+	if (--inode->refs == 0) {
+		if (!inode->hashed) {
+			victim = inode;
+		} else {
+			lru_append(core, inode);
+			if (core->inode_unused > core->options.inodes) {
+				victim = core->lru_head;
+				lru_remove(core, victim);
+				hash_remove(core, victim);
+			}
+		}
+	}
+	pthread_mutex_unlock(&core->cache_lock);
+	if (victim)
+		inode_free(victim);
+}
+
+struct inode *inode_peek(struct core *core, uint64_t ino)
+{
+	MUTEX_GUARD(&core->cache_lock);
+
+	return find_ref(core, ino);
+}
+
+/* Fills a new object from its record; its lock is held. */
+static int load(struct inode *in)
+{
+	struct key key = inode_key(in, KEY_INODE);
+	_cleanup_buf_ struct buf record = {0};
+	int r = kv_get(in->core->kv, NULL, KV_META, key.bytes, key.len, &record);
+
+	if (r < 0)
+		return r;
+	r = irec_decode(record.data, record.len, &in->rec, &in->inline_data, &in->facts);
+	if (r < 0)
+		return r;
+	in->counted = in->rec.body == INODE_INLINE ? in->inline_data.len : 0;
+	if (in->rec.nlink == 0)
+		in->orphan = true;
+	return 0;
+}
+
+/* Waits until a found object is loaded; consumes the reference on failure. */
+static int found(struct inode *in, struct inode **ret_inode)
+{
+	int state = in->state;
+
+	if (state == INODE_LOADING) {
+		pthread_rwlock_rdlock(&in->lock);
+		state = in->state;
+		pthread_rwlock_unlock(&in->lock);
+	}
+	if (state < 0) {
+		inode_put(in);
+		return state;
+	}
+	*ret_inode = in;
+	return 0;
+}
+
+static int inode_container(struct core *core, uint64_t ino, struct container *hint,
+	struct container **ret_container)
+{
+	uint32_t domain, id;
+	int r;
+
+	if (hint) {
+		*ret_container = container_ref(hint);
+		return 0;
+	}
+	r = lease_find(core, ino, &domain, &id);
+	return r < 0 ? r : container_get(core, domain, id, ret_container);
+}
+
+int inode_get(struct core *core, uint64_t ino, struct container *container, struct inode **ret_inode)
+{
+	_cleanup_(container_putp) struct container *c = NULL;
+	struct inode *in, *other;
+	int r;
+
+	other = inode_peek(core, ino);
+	if (other)
+		return found(other, ret_inode);
+	r = inode_container(core, ino, container, &c);
+	if (r < 0)
+		return r;
+	in = inode_alloc(core, ino, c);
+	if (!in)
+		return -ENOMEM;
+	in->state = INODE_LOADING;
+	pthread_rwlock_wrlock(&in->lock);
+	pthread_mutex_lock(&core->cache_lock);
+	other = find_ref(core, ino);
+	if (!other)
+		hash_add(core, in);
+	pthread_mutex_unlock(&core->cache_lock);
+	if (other) {
+		pthread_rwlock_unlock(&in->lock);
+		inode_put(in);
+		return found(other, ret_inode);
+	}
+	r = load(in);
+	if (r < 0) {
+		pthread_mutex_lock(&core->cache_lock);
+		hash_remove(core, in);
+		pthread_mutex_unlock(&core->cache_lock);
+	}
+	in->state = r;
+	pthread_rwlock_unlock(&in->lock);
+	if (r < 0) {
+		inode_put(in);
+		return r;
+	}
+	*ret_inode = in;
+	return 0;
+}
+
+bool inode_is_dir(const struct inode *inode)
+{
+	return S_ISDIR(inode->rec.mode);
+}
+
+bool inode_reachable(const struct inode *inode)
+{
+	return inode->data.opens > 0 || node_known(inode->core->nodes, inode->ino);
+}
+
+void inode_forgotten(struct core *core, uint64_t ino)
+{
+	_cleanup_inode_ struct inode *in = inode_peek(core, ino);
+	bool last, orphan;
+
+	if (!in)
+		return;
+	pthread_rwlock_rdlock(&in->lock);
+	orphan = in->orphan;
+	last = (in->ghost || orphan) && !inode_reachable(in);
+	pthread_rwlock_unlock(&in->lock);
+	if (!last)
+		return;
+	pthread_mutex_lock(&core->cache_lock);
+	last = in->pinned;
+	in->pinned = false;
+	if (last) {
+		hash_remove(core, in);
+		in->refs--; /* the pin; ours keeps it alive */
+	}
+	pthread_mutex_unlock(&core->cache_lock);
+	if (last && orphan)
+		work_orphan_done(core, in);
+}
+
+void core_forget(struct core *core, uint64_t ino, uint64_t nlookup)
+{
+	if (node_remove(core->nodes, ino, nlookup) == 0)
+		inode_forgotten(core, ino);
+}
+
+void inode_stat(const struct inode *inode, struct stat *ret_st)
+{
+	const struct irec *rec = &inode->rec;
+	struct stat st = {
+		.st_ino = inode->ino,
+		.st_mode = rec->mode,
+		.st_nlink = rec->nlink,
+		.st_uid = rec->uid,
+		.st_gid = rec->gid,
+		.st_rdev = rec->rdev,
+		.st_size = S_ISDIR(rec->mode) ? 4096 : (off_t)rec->size,
+		.st_blksize = 1 << CHUNK_SHIFT,
+		.st_atim = rec->atime,
+		.st_mtim = rec->mtime,
+		.st_ctim = rec->ctime,
+	};
+
+	if (S_ISREG(rec->mode))
+		st.st_blocks = (blkcnt_t)((data_stored(inode) + 511) / 512);
+	*ret_st = st;
+}
+
+void icache_release(struct core *core)
+{
+	for (size_t i = 0; i < core->inode_buckets && core->inode_hash; i++)
+		for (struct inode *in = core->inode_hash[i], *next; in; in = next) {
+			next = in->hash_next;
+			inode_free(in);
+		}
+	free(core->inode_hash);
+	node_table_free(core->nodes);
+	pthread_mutex_destroy(&core->cache_lock);
+}

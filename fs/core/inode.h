@@ -1,0 +1,156 @@
+/*
+ * inode.h: the inode record, the inode and the container in memory, and the caches that hold them.
+ * Used by core and by fs/session; nobody else.
+ *
+ * Invariants (and what guards them):
+ *  1. inode->rec, ->inline_data, ->facts, ->data: inode->lock. To change them for a transaction they are
+ *     staged (op.h): the write lock is held from staging to the end of the op.
+ *  2. Entries, and all records of a container that are no single inode's: container->lock; write-locked
+ *     by operations that change them, read-locked by look-up and listing.
+ *  3. Lock order: containers by rising id, then inodes. Who holds an inode's lock never waits for a
+ *     container's. An op that holds its containers may lock their inodes in any order.
+ *  4. The record that is stored is always one that the inode had as a whole: a commit of the record takes
+ *     the buffered data along (size and chunks in one batch).
+ *  5. An inode without links has no record (it is a ghost, living in memory while something refers to it),
+ *     or, when its data is in chunks, a record and a KEY_WORK row that deletes it after a crash.
+ */
+#ifndef SCRIBEFS_FS_CORE_INODE_H
+#define SCRIBEFS_FS_CORE_INODE_H
+
+#include "fs/core/core.h"
+#include "fs/core/data.h"
+#include "fs/core/key.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define INODE_LOADING 1
+#define INODE_INLINE_MAX 4096 /* bytes of a file that lie inside its inode record */
+
+/* What follows the fixed part of the record. Numbers are part of the format. */
+enum inode_body {
+	INODE_EMPTY = 0,  /* directories, devices, empty files */
+	INODE_INLINE = 1, /* the file's bytes */
+	INODE_MAPPED = 2, /* chunks under a tree of map pages */
+	INODE_TARGET = 3, /* a symlink's target */
+};
+
+enum inode_flags {
+	INODE_NUMBERED = 1,  /* directory: NNN.md are keyed by their number (name.h) */
+	INODE_MTIME_SET = 2, /* a caller set mtime since the last write (utimensat) */
+	INODE_CONTAINER_ROOT = 4,
+	INODE_CAPABILITY = 8, /* has security.capability, which a write removes (xattr.h) */
+};
+
+/* A multiset hash: the sum mod 2^128 of keyed hashes of the elements, big-endian. */
+struct msum {
+	uint64_t hi, lo;
+};
+void msum_add(struct msum *sum, const uint8_t hash[16]);
+void msum_sub(struct msum *sum, const uint8_t hash[16]);
+
+/* The record's fixed part, decoded. Plain data: copied freely. */
+struct irec {
+	uint32_t mode;	  /* type and permission bits */
+	uint32_t uid, gid;
+	uint32_t nlink;	  /* directories: 2 + subdirectories */
+	uint32_t generation;
+	uint32_t rdev;
+	uint8_t role;	  /* what it means to the layer above; 0 is plain */
+	uint8_t flags;	  /* enum inode_flags */
+	uint8_t body;	  /* enum inode_body */
+	uint64_t size;	  /* bytes; of a directory: entries */
+	uint64_t parent;  /* directories: "..", files: a directory that has (or had) a link, for names in fsck */
+	uint32_t number;  /* message number in a numbered directory, 0 none */
+	uint64_t change;  /* rises with each commit */
+	uint64_t epoch;	  /* of the store when the record was written; snapshots compare it (0 until there are any) */
+	struct timespec atime, mtime, ctime, btime;
+	struct msum entries; /* directories: over all entries */
+	uint32_t xattrs;     /* number of xattr records */
+	struct msum xattr_sum;
+	struct map_root map; /* mapped files: data.h */
+};
+
+/* Immutable, reference-counted bytes: the layer above's facts about an inode. */
+struct blob {
+	int refs; /* atomic */
+	uint32_t len;
+	uint8_t data[];
+};
+struct blob *blob_new(const void *data, size_t len); /* NULL: no memory */
+struct blob *blob_ref(struct blob *b);		     /* NULL is fine */
+void blob_unref(struct blob *b);
+
+/*
+ * The codec. Appends the record to @ret_record. @inline_data is the file's bytes (INODE_INLINE) or the
+ * target; @facts may be NULL. Decoding replaces @ret_inline and hands over @ret_facts. -EBADMSG,
+ * -EPROTONOSUPPORT.
+ */
+int irec_encode(const struct irec *rec, const struct buf *inline_data, const struct blob *facts,
+	struct buf *ret_record);
+int irec_decode(const void *data, size_t len, struct irec *ret_rec, struct buf *ret_inline,
+	struct blob **ret_facts);
+
+struct container {
+	uint32_t id, domain;
+	struct core *core;
+	int refs; /* core->cache_lock, and the next two */
+	bool hashed;
+	struct container *hash_next;
+	pthread_rwlock_t lock;
+	/* the record, under lock: */
+	uint8_t kind;	      /* the layer above's; part of the record */
+	uint64_t ino_next;    /* the next number to hand out */
+	uint64_t ino_granted; /* numbers below are covered by the committed record; after a crash this is where it goes on */
+	uint64_t lease_end;   /* end of the run of blocks that ino_next lies in */
+	bool dead;	      /* removed; whoever finds it looks up again */
+	void *session;	      /* the session layer's state, freed by core_set_session_free() */
+};
+
+struct inode {
+	uint64_t ino;
+	struct core *core;
+	struct container *container; /* a reference */
+	/* core->cache_lock (icache.c): */
+	int refs;
+	struct inode *hash_next, *lru_prev, *lru_next;
+	/* lock: */
+	pthread_rwlock_t lock;
+	_Atomic int state; /* 0 good, INODE_LOADING (by who holds lock), -errno could not be loaded */
+	struct irec rec;
+	struct buf inline_data; /* INODE_INLINE: current bytes, also uncommitted ones; INODE_TARGET */
+	struct blob *facts;
+	struct data data; /* buffered chunks, open counts */
+	bool ghost;	  /* no record in the store: unlinked and small (invariant 5) */
+	bool orphan;	  /* record and KEY_WORK row, no links */
+	bool pinned;	  /* ghost or orphan: holds a reference of its own until forgotten; core->cache_lock */
+	bool hashed;	  /* in the cache; core->cache_lock */
+	uint64_t counted; /* bytes of inline data in the domain's counter */
+	bool attr_dirty;  /* rec has changes (times, size) that wait for a commit */
+	bool untaken;	  /* written since the session layer took it in (fs/session) */
+};
+
+/* icache.c: by number; @container is a hint (may be NULL: the lease rows say). -ENOENT, -EBADMSG. */
+int inode_get(struct core *core, uint64_t ino, struct container *container, struct inode **ret_inode);
+struct inode *inode_ref(struct inode *inode);
+void inode_put(struct inode *inode);
+/* Only if it is in memory; else NULL. */
+struct inode *inode_peek(struct core *core, uint64_t ino);
+void inode_stat(const struct inode *inode, struct stat *ret_st); /* caller holds inode->lock */
+bool inode_is_dir(const struct inode *inode);
+/* relatime: whether a read at @now moves atime (not younger than the last change, or a day old). */
+bool irec_atime_stale(const struct irec *rec, const struct timespec *now);
+
+/* container.c */
+int container_get(struct core *core, uint32_t domain, uint32_t id, struct container **ret_container);
+struct container *container_ref(struct container *c);
+void container_put(struct container *c);
+/* When a container leaves memory, @release is called with its session pointer. Once, at start. */
+void core_set_session_release(struct core *core, void (*release)(void *session));
+
+DEFINE_CLEANUP(struct inode *, inode_put);
+DEFINE_CLEANUP(struct container *, container_put);
+DEFINE_CLEANUP(struct blob *, blob_unref);
+#define _cleanup_inode_ _cleanup_(inode_putp)
+
+#endif

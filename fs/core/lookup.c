@@ -1,0 +1,188 @@
+/*
+ * lookup.c: finding inodes by name, listing directories, reading symlinks.
+ */
+#include "fs/core/core_internal.h"
+
+int dir_get(struct core *core, uint64_t ino, struct inode **ret_dir)
+{
+	_cleanup_inode_ struct inode *dir = NULL;
+	int r = inode_get(core, ino, NULL, &dir);
+
+	if (r < 0)
+		return r;
+	if (!inode_is_dir(dir))
+		return -ENOTDIR;
+	*ret_dir = steal_ptr(dir);
+	return 0;
+}
+
+int dir_find(struct core *core, struct inode *dir, const char *name, size_t len,
+	struct inode **ret_child)
+{
+	int r;
+
+	pthread_rwlock_rdlock(&dir->container->lock);
+	r = dentry_inode(core, NULL, dir, name, len, ret_child);
+	pthread_rwlock_unlock(&dir->container->lock);
+	return r;
+}
+
+int entry_fill(struct inode *inode, struct core_entry *ret_entry)
+{
+	struct core_entry entry = {.ino = inode->ino};
+	int r = node_add(inode->core->nodes, inode->ino);
+
+	if (r < 0)
+		return r;
+	pthread_rwlock_rdlock(&inode->lock);
+	inode_stat(inode, &entry.st);
+	entry.generation = inode->rec.generation;
+	entry.fleeting_attr = inode->data.writers > 0 || inode->untaken;
+	pthread_rwlock_unlock(&inode->lock);
+	*ret_entry = entry;
+	return 0;
+}
+
+static int lookup_parent(struct inode *dir, struct core_entry *ret_entry)
+{
+	_cleanup_inode_ struct inode *parent = NULL;
+	int r = inode_get(dir->core, dir->rec.parent ? dir->rec.parent : dir->ino, NULL, &parent);
+
+	return r < 0 ? r : entry_fill(parent, ret_entry);
+}
+
+int core_lookup(struct core *core, uint64_t parent, const char *name, struct core_entry *ret_entry)
+{
+	_cleanup_inode_ struct inode *dir = NULL, *child = NULL;
+	size_t len;
+	int r = name_check(name, &len);
+
+	if (r == 0)
+		r = dir_get(core, parent, &dir);
+	if (r < 0)
+		return r;
+	if (strcmp(name, ".") == 0)
+		return entry_fill(dir, ret_entry);
+	if (strcmp(name, "..") == 0)
+		return lookup_parent(dir, ret_entry);
+	r = dir_find(core, dir, name, len, &child);
+	return r < 0 ? r : entry_fill(child, ret_entry);
+}
+
+int core_readlink(struct core *core, uint64_t ino, struct buf *ret_target)
+{
+	_cleanup_inode_ struct inode *inode = NULL;
+	int r = inode_get(core, ino, NULL, &inode);
+
+	if (r < 0)
+		return r;
+	if (inode->rec.body != INODE_TARGET)
+		return -EINVAL;
+	ret_target->len = 0;
+	return buf_append(ret_target, inode->inline_data.data, inode->inline_data.len);
+}
+
+static int list_dot(struct inode *dir, const char *name, uint64_t cookie, core_fill fill, void *arg)
+{
+	struct core_dirent e = {.name = name, .cookie = cookie, .type = S_IFDIR, .ino = dir->ino};
+
+	if (cookie == NAME_COOKIE_DOTDOT && dir->rec.parent)
+		e.ino = dir->rec.parent;
+	return fill(arg, &e);
+}
+
+/* One entry; a damaged one is listed by name without attributes, so that the rest stays readable. */
+static int list_entry(struct inode *dir, const struct dentry *d, bool with_attr, core_fill fill,
+	void *arg)
+{
+	struct core_dirent e = {.name = d->name, .cookie = d->key, .ino = d->ino,
+		.type = (mode_t)d->type << 12};
+	_cleanup_inode_ struct inode *child = NULL;
+	int r;
+
+	if (with_attr && dentry_child(dir->core, dir, d, &child) == 0) {
+		r = entry_fill(child, &e.entry);
+		if (r < 0)
+			return r;
+		e.have_attr = true;
+	}
+	r = fill(arg, &e);
+	if (r != 0 && e.have_attr)
+		core_forget(dir->core, e.ino, 1);
+	return r;
+}
+
+static int list_entries(struct inode *dir, uint64_t cookie, bool with_attr, core_fill fill, void *arg)
+{
+	struct key prefix = inode_key(dir, KEY_DENTRY), from = prefix;
+	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
+	_cleanup_buf_ struct buf value = {0};
+	int r = kv_iter_open(dir->core->kv, NULL, NULL, KV_META, prefix.bytes, prefix.len, &it);
+
+	if (r < 0)
+		return r;
+	key_add_u64(&from, cookie + 1);
+	for (r = kv_iter_seek(it, from.bytes, from.len); r > 0; r = kv_iter_next(it)) {
+		struct dentry d;
+		size_t len;
+		const uint8_t *key = kv_iter_key(it, &len);
+
+		if (len != KEY_PREFIX + 8)
+			return -EBADMSG;
+		r = kv_iter_value(it, &value);
+		if (r == 0)
+			r = dentry_decode(value.data, value.len, &d);
+		if (r < 0)
+			return r;
+		d.key = get_be64(key + KEY_PREFIX);
+		r = list_entry(dir, &d, with_attr, fill, arg);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	return r;
+}
+
+/* relatime: a listing marks the directory's atime where it is not younger than the last change. */
+static void mark_listed(struct inode *dir)
+{
+	struct timespec now;
+
+	if (dir->core->options.read_only)
+		return;
+	pthread_rwlock_wrlock(&dir->lock);
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (!dir->ghost && irec_atime_stale(&dir->rec, &now)) {
+		dir->rec.atime = now;
+		dir->attr_dirty = true;
+		data_mark_dirty(dir);
+	}
+	pthread_rwlock_unlock(&dir->lock);
+}
+
+int core_readdir(struct core *core, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill,
+	void *arg)
+{
+	_cleanup_inode_ struct inode *dir = NULL;
+	int r = dir_get(core, ino, &dir);
+
+	if (r < 0)
+		return r;
+	if (cookie < NAME_COOKIE_DOT) {
+		mark_listed(dir);
+		r = list_dot(dir, ".", NAME_COOKIE_DOT, fill, arg);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	if (cookie < NAME_COOKIE_DOTDOT) {
+		r = list_dot(dir, "..", NAME_COOKIE_DOTDOT, fill, arg);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		cookie = NAME_COOKIE_DOTDOT;
+	}
+	if (dir->ghost)
+		return 0;
+	pthread_rwlock_rdlock(&dir->container->lock);
+	r = list_entries(dir, cookie, with_attr, fill, arg);
+	pthread_rwlock_unlock(&dir->container->lock);
+	return r;
+}

@@ -1,0 +1,374 @@
+/*
+ * op.c: one operation as one transaction. The contract is in op.h.
+ *
+ * Commit, in this order: buffered data of the staged inodes goes into the transaction (data_stage), the
+ * records are encoded, the batch is committed; only then memory changes: records, facts, caches. Whoever
+ * reads an inode waits for its lock, which the op holds from staging to the end, so nobody sees the
+ * new state before it is in the log, or the old one after.
+ */
+#include "fs/core/core_internal.h"
+
+void op_begin(struct op *op, struct core *core, const struct cred *who)
+{
+	memset(op, 0, sizeof *op);
+	op->core = core;
+	if (who)
+		op->who = *who;
+	clock_gettime(CLOCK_REALTIME, &op->now);
+}
+
+static void unlock_containers(struct op *op)
+{
+	while (op->n_locked) {
+		struct container *c = op->locked[--op->n_locked];
+		pthread_rwlock_unlock(&c->lock);
+		container_put(c);
+	}
+}
+
+int op_lock(struct op *op, struct inode *const *inodes, unsigned n)
+{
+	struct container *sorted[OP_CONTAINERS];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct container *c = inodes[i] ? inodes[i]->container : NULL;
+		unsigned at = 0;
+
+		while (c && at < count && sorted[at]->id < c->id)
+			at++;
+		if (!c || (at < count && sorted[at] == c))
+			continue;
+		memmove(sorted + at + 1, sorted + at, (count - at) * sizeof *sorted);
+		sorted[at] = c;
+		count++;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		op->locked[op->n_locked++] = container_ref(sorted[i]);
+		pthread_rwlock_wrlock(&sorted[i]->lock);
+		if (sorted[i]->dead) {
+			unlock_containers(op);
+			return -ESTALE;
+		}
+	}
+	return 0;
+}
+
+static struct staged *find_staged(struct op *op, const struct inode *inode)
+{
+	for (unsigned i = 0; i < op->n_staged; i++)
+		if (op->staged[i].inode == inode)
+			return &op->staged[i];
+	return NULL;
+}
+
+void op_end(struct op *op)
+{
+	for (unsigned i = 0; i < op->n_staged; i++)
+		pthread_rwlock_unlock(&op->staged[i].inode->lock);
+	unlock_containers(op);
+	for (unsigned i = 0; i < op->n_staged; i++) {
+		struct staged *s = &op->staged[i];
+		bool gone = s->inode->rec.nlink == 0 && !s->fresh;
+		uint64_t ino = s->inode->ino;
+
+		blob_unref(s->facts);
+		inode_put(s->inode);
+		if (gone)
+			inode_forgotten(op->core, ino);
+	}
+	op->n_staged = 0;
+	inode_put(op->dir);
+	inode_put(op->dir2);
+	inode_put(op->child);
+	inode_put(op->victim);
+	op->dir = op->dir2 = op->child = op->victim = NULL;
+	container_put(op->fresh_container);
+	container_put(op->dead_container);
+	op->fresh_container = op->dead_container = NULL;
+	kv_txn_free(op->txn);
+	op->txn = NULL;
+}
+
+int op_txn(struct op *op)
+{
+	if (op->core->options.read_only)
+		return -EROFS;
+	return op->txn ? 0 : kv_txn_begin(op->core->kv, &op->txn);
+}
+
+struct irec *op_stage(struct op *op, struct inode *inode)
+{
+	struct staged *s = find_staged(op, inode);
+
+	if (s)
+		return &s->rec;
+	if (op->n_staged == OP_STAGED)
+		return NULL;
+	s = &op->staged[op->n_staged++];
+	*s = (struct staged){.inode = inode_ref(inode)};
+	pthread_rwlock_wrlock(&inode->lock);
+	s->rec = inode->rec;
+	s->facts = blob_ref(inode->facts);
+	return &s->rec;
+}
+
+void op_set_facts(struct op *op, struct inode *inode, struct blob *facts)
+{
+	struct staged *s = find_staged(op, inode);
+
+	if (s) {
+		blob_unref(s->facts);
+		s->facts = facts;
+	} else {
+		blob_unref(facts);
+	}
+}
+
+struct blob *op_facts(struct op *op, struct inode *inode)
+{
+	struct staged *s = find_staged(op, inode);
+
+	return s ? s->facts : NULL;
+}
+
+void op_touch_dir(struct op *op, struct irec *dir)
+{
+	dir->mtime = dir->ctime = op->now;
+}
+
+int op_new_inode(struct op *op, struct container *container, mode_t mode, uint8_t role,
+	struct inode **ret_inode)
+{
+	struct inode *inode;
+	struct irec *rec;
+	uint64_t ino;
+	int r = op_txn(op);
+
+	if (r == 0)
+		r = container_next_ino(op, container, &ino);
+	if (r < 0)
+		return r;
+	inode = inode_alloc(op->core, ino, container);
+	if (!inode)
+		return -ENOMEM;
+	rec = op_stage(op, inode);
+	inode_put(inode); /* the op holds it */
+	if (!rec)
+		return -ENOMEM;
+	op->staged[op->n_staged - 1].fresh = true;
+	rec->mode = (uint32_t)mode;
+	rec->role = role;
+	rec->uid = op->who.uid;
+	rec->gid = op->who.gid;
+	kv_random(&rec->generation, sizeof rec->generation);
+	rec->atime = rec->mtime = rec->ctime = rec->btime = op->now;
+	kv_txn_count(op->txn, container->domain, KV_COUNT_INODES, 1);
+	*ret_inode = inode;
+	return 0;
+}
+
+int op_new_container(struct op *op, struct inode *parent, uint8_t kind, bool new_domain, mode_t mode,
+	uint8_t role, struct inode **ret_root)
+{
+	uint32_t domain = parent->container->domain;
+	struct irec *rec;
+	int r = op_txn(op);
+
+	if (r == 0 && new_domain)
+		r = kv_domain_create(op->core->kv, &domain);
+	if (r == 0)
+		r = container_new(op, domain, kind, &op->fresh_container);
+	if (r == 0)
+		r = op_new_inode(op, op->fresh_container, mode, role, ret_root);
+	if (r < 0)
+		return r;
+	rec = op_stage(op, *ret_root);
+	rec->flags |= INODE_CONTAINER_ROOT;
+	kv_txn_count(op->txn, domain, KV_COUNT_CONTAINERS, 1);
+	return 0;
+}
+
+int op_drop_inode(struct op *op, struct inode *inode)
+{
+	struct irec *rec = op_stage(op, inode);
+	struct staged *s = find_staged(op, inode);
+	bool mapped, open = inode->data.opens > 0;
+
+	if (!rec)
+		return -ENOMEM;
+	mapped = rec->body == INODE_MAPPED;
+	if (inode->ghost || inode->orphan)
+		return 0;
+	if (open && (mapped || rec->xattrs))
+		return work_add(op, WORK_ORPHAN, inode, 0, 0);
+	s->gone = true;
+	kv_txn_count(op->txn, inode->container->domain, KV_COUNT_INODES, -1);
+	if (mapped) {
+		int r = work_add(op, WORK_REMOVE, inode, 0, 0);
+		if (r < 0)
+			return r;
+	}
+	return xattr_drop_all(op, inode);
+}
+
+int op_drop_container(struct op *op, struct container *c)
+{
+	struct key key = key_make(c->domain, c->id, KEY_CONTAINER, 0);
+	int r = kv_txn_delete(op->txn, KV_META, key.bytes, key.len);
+
+	if (r < 0)
+		return r;
+	kv_txn_count(op->txn, c->domain, KV_COUNT_CONTAINERS, -1);
+	op->dead_container = container_ref(c);
+	return 0;
+}
+
+static struct key session_key(const struct container *c, uint8_t which)
+{
+	struct key key = key_make(c->domain, c->id, KEY_SESSION, 0);
+
+	key_add_u8(&key, which);
+	return key;
+}
+
+int op_put_session(struct op *op, struct container *c, uint8_t which, const void *value, size_t len)
+{
+	struct key key = session_key(c, which);
+
+	return kv_txn_put(op->txn, KV_META, key.bytes, key.len, value, len);
+}
+
+int op_get_session(struct op *op, struct container *c, uint8_t which, struct buf *ret_value)
+{
+	struct key key = session_key(c, which);
+
+	return kv_txn_get(op->txn, KV_META, key.bytes, key.len, ret_value);
+}
+
+int op_delete_session(struct op *op, struct container *c, uint8_t which)
+{
+	struct key key = session_key(c, which);
+
+	return kv_txn_delete(op->txn, KV_META, key.bytes, key.len);
+}
+
+int session_record_get(struct core *core, struct container *c, uint8_t which, struct buf *ret_value)
+{
+	struct key key = session_key(c, which);
+
+	return kv_get(core->kv, NULL, KV_META, key.bytes, key.len, ret_value);
+}
+
+/* Counts inline bytes; chunks are counted where they are written. */
+static void count_inline(struct op *op, const struct staged *s, uint64_t counted)
+{
+	if (counted != s->inode->counted)
+		kv_txn_count(op->txn, s->inode->container->domain, KV_COUNT_BYTES,
+			(int64_t)(counted - s->inode->counted));
+}
+
+static uint64_t inline_bytes(const struct staged *s)
+{
+	return !s->gone && s->rec.body == INODE_INLINE ? s->rec.size : 0;
+}
+
+/* Puts one staged inode into the transaction. */
+static int put_staged(struct op *op, struct staged *s, struct buf *record)
+{
+	struct key key = inode_key(s->inode, KEY_INODE);
+	int r;
+
+	s->rec.change++;
+	if (s->gone) {
+		count_inline(op, s, 0);
+		return s->fresh ? 0 : kv_txn_delete(op->txn, KV_META, key.bytes, key.len);
+	}
+	if (data_dirty(s->inode)) {
+		r = data_stage(op, s->inode, &s->rec);
+		if (r < 0)
+			return r;
+	}
+	if (s->inode->ghost) {
+		/* Nothing is stored of it, unless it outgrew memory: then it becomes an orphan. */
+		if (s->rec.body != INODE_MAPPED)
+			return 0;
+		r = work_add(op, WORK_ORPHAN, s->inode, 0, 0);
+		if (r < 0)
+			return r;
+		kv_txn_count(op->txn, s->inode->container->domain, KV_COUNT_INODES, 1);
+	}
+	count_inline(op, s, inline_bytes(s));
+	record->len = 0;
+	r = irec_encode(&s->rec, &s->inode->inline_data, s->facts, record);
+	if (r < 0)
+		return r;
+	return (s->fresh ? kv_txn_insert : kv_txn_put)(op->txn, KV_META, key.bytes, key.len,
+		record->data, record->len);
+}
+
+static void pin(struct inode *inode)
+{
+	MUTEX_GUARD(&inode->core->cache_lock);
+
+	if (!inode->pinned) {
+		inode->pinned = true;
+		inode->refs++;
+	}
+}
+
+static void publish_one(struct staged *s)
+{
+	struct inode *inode = s->inode;
+
+	inode->rec = s->rec;
+	blob_unref(inode->facts);
+	inode->facts = steal_ptr(s->facts);
+	if (s->gone) {
+		inode->ghost = true;
+		inode->counted = 0;
+		data_publish(inode);
+	} else {
+		if (inode->ghost && s->rec.body == INODE_MAPPED)
+			inode->ghost = false;
+		if (!inode->ghost)
+			inode->counted = inline_bytes(s);
+		inode->orphan = s->rec.nlink == 0 && !inode->ghost;
+		data_publish(inode);
+	}
+	inode->attr_dirty = false;
+	if (s->fresh)
+		icache_publish(inode);
+	if (inode->ghost || inode->orphan)
+		pin(inode);
+	s->fresh = false;
+}
+
+int op_commit(struct op *op)
+{
+	_cleanup_buf_ struct buf record = {0};
+	unsigned done = 0;
+	int r = op_txn(op);
+
+	for (; r == 0 && done < op->n_staged; done++)
+		r = put_staged(op, &op->staged[done], &record);
+	if (r == 0)
+		r = kv_txn_commit(op->txn, NULL);
+	if (r < 0) {
+		while (done-- > 0)
+			if (!op->staged[done].gone)
+				data_abandon(op->staged[done].inode);
+		return r;
+	}
+	if (op->fresh_container)
+		container_publish(op->fresh_container);
+	if (op->dead_container)
+		op->dead_container->dead = true;
+	for (unsigned i = 0; i < op->n_staged; i++)
+		publish_one(&op->staged[i]);
+	if (op->kick)
+		worker_kick(op->core);
+	if (op->published)
+		op->published(op, op->published_arg);
+	return 0;
+}

@@ -1,0 +1,140 @@
+/*
+ * op.h: one operation of the filesystem as one transaction: lock, stage, commit, publish.
+ * Used by core and by fs/session; nobody else.
+ *
+ *   _cleanup_(op_end) struct op op;
+ *   op_begin(&op, core, who);
+ *   op_lock(&op, …containers…);          all at once, sorted inside
+ *   … read, check, refuse …
+ *   rec = op_stage(&op, inode);          write-locks the inode; rec is a copy to change
+ *   op_add_entry(…), op_put(…) …
+ *   r = op_commit(&op);                  encodes staged records, commits, then publishes to memory
+ *
+ * If anything fails nothing in memory has changed: op_end() drops everything and unlocks. On -EAGAIN (a
+ * conflict, maybe spurious) the caller runs the whole operation again; OP_RETRY does that.
+ */
+#ifndef SCRIBEFS_FS_CORE_OP_H
+#define SCRIBEFS_FS_CORE_OP_H
+
+#include "fs/core/inode.h"
+#include "fs/core/name.h"
+
+#define OP_CONTAINERS 6
+#define OP_STAGED 16
+
+struct staged {
+	struct inode *inode; /* a reference, write-locked */
+	struct irec rec;     /* becomes inode->rec */
+	struct blob *facts;  /* becomes inode->facts; a reference */
+	bool fresh;	     /* has no record yet */
+	bool gone;	     /* the record is deleted by this op; the inode becomes a ghost */
+};
+
+struct op {
+	struct core *core;
+	struct cred who;
+	struct kv_txn *txn;
+	struct timespec now;
+	struct container *locked[OP_CONTAINERS]; /* write-locked, references, by rising id */
+	unsigned n_locked;
+	struct staged staged[OP_STAGED];
+	unsigned n_staged;
+
+	/*
+	 * What a rule (core.h) sees. dir: the parent; dir2: rename's new parent; child: what is removed,
+	 * renamed, linked, or in `also` what was made; victim: what a rename replaces or exchanges with.
+	 * They are loaded and their containers locked, not staged, in plan. (In rmdir plan may stage the removal
+	 * of what is in child: emptiness is judged after it.)
+	 */
+	struct inode *dir, *dir2, *child, *victim;
+	const char *name, *name2; /* plan of a creation may point name to name_buf */
+	size_t name_len, name2_len;
+	char name_buf[CORE_NAME_MAX + 1];
+	unsigned rename_flags;
+
+	/* Set by plan for what is made: */
+	uint8_t role;
+	uint8_t inode_flags;	/* enum inode_flags to add */
+	uint8_t container_kind; /* not 0: a directory that gets a container of its own */
+	bool new_domain;	/* … and a domain */
+
+	struct container *fresh_container; /* made by this op; in the cache once published */
+	struct container *dead_container;  /* removed by this op; a reference */
+	bool kick;			   /* wake the worker after the commit */
+
+	/* Called after a successful commit, locks still held. */
+	void (*published)(struct op *op, void *arg);
+	void *published_arg;
+};
+
+void op_begin(struct op *op, struct core *core, const struct cred *who);
+/* Write-locks the containers of the given inodes (NULLs and duplicates are fine). -ESTALE: one died. */
+int op_lock(struct op *op, struct inode *const *inodes, unsigned n);
+void op_end(struct op *op); /* for _cleanup_ */
+
+/* Starts the transaction if there is none yet. */
+int op_txn(struct op *op);
+
+/*
+ * The staged copy of the inode's record, to be changed. The first call locks the inode for writing, a
+ * further one returns the same copy. NULL: too many. On commit ctime, change and times are as set by
+ * the caller: staging alone changes nothing.
+ */
+struct irec *op_stage(struct op *op, struct inode *inode);
+/* Replaces the facts of a staged inode. Takes over @facts. */
+void op_set_facts(struct op *op, struct inode *inode, struct blob *facts);
+struct blob *op_facts(struct op *op, struct inode *inode);
+
+/* POSIX time marks on a staged record: op->now. */
+void op_touch_dir(struct op *op, struct irec *dir); /* mtime and ctime */
+
+/*
+ * A new inode in @container with the next number, staged with nlink 0 and all times now. It belongs to
+ * the op until published; ret_inode stays valid until op_end() (take a reference to keep it longer).
+ */
+int op_new_inode(struct op *op, struct container *container, mode_t mode, uint8_t role,
+	struct inode **ret_inode);
+/*
+ * A new container of @kind for a directory that will stand in @parent's: its root directory's inode, staged
+ * as op_new_inode() does. With @new_domain a domain is made for it too.
+ */
+int op_new_container(struct op *op, struct inode *parent, uint8_t kind, bool new_domain, mode_t mode,
+	uint8_t role, struct inode **ret_root);
+
+/* Entries. The directory and child are staged by these; nlink, size, sums and parent are kept right. */
+int op_add_entry(struct op *op, struct inode *dir, const char *name, size_t len, struct inode *child);
+int op_remove_entry(struct op *op, struct inode *dir, const char *name, size_t len,
+	struct inode *child);
+/* Points an existing entry to another inode (rename over, session.json's new one). */
+int op_replace_entry(struct op *op, struct inode *dir, const char *name, size_t len,
+	struct inode *old_child, struct inode *new_child);
+/* Looks one up: -ENOENT. Committed state, or the op's own changes. */
+int op_lookup(struct op *op, struct inode *dir, const char *name, size_t len,
+	struct inode **ret_child);
+
+/* After nlink fell to 0: deletes the record, or makes it an orphan, and what hangs on it. */
+int op_drop_inode(struct op *op, struct inode *inode);
+/* Removes a container's own records (its root is dropped by op_drop_inode). */
+int op_drop_container(struct op *op, struct container *container);
+
+/* A record of the layer above: u8 @which after (container, KEY_SESSION). */
+int op_put_session(struct op *op, struct container *c, uint8_t which, const void *value, size_t len);
+int op_get_session(struct op *op, struct container *c, uint8_t which, struct buf *ret_value);
+int op_delete_session(struct op *op, struct container *c, uint8_t which);
+
+/* -EAGAIN: run the whole operation again. -EROFS. */
+int op_commit(struct op *op);
+
+#define OP_RETRY(expr)                                                                             \
+	__extension__({                                                                            \
+		int r_, tries_ = 0;                                                                \
+		do                                                                                 \
+			r_ = (expr);                                                               \
+		while ((r_ == -EAGAIN || r_ == -ESTALE) && ++tries_ < 100);                        \
+		r_ == -EAGAIN ? -EIO : r_;                                                         \
+	})
+
+/* As op_get_session() outside of an op, under the container's lock. */
+int session_record_get(struct core *core, struct container *c, uint8_t which, struct buf *ret_value);
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * The life of a mount: checks, fork, the layers from the bottom up, the loop, and down again.
+ */
+#include "fs/fuse/check.h"
+#include "fs/fuse/daemon.h"
+#include "fs/fuse/killpriv.h"
+#include "fs/fuse/notify.h"
+#include "fs/fuse/reply.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* What libfuse has said last in this thread, for the line about a mount that failed. */
+static _Thread_local char fuse_said[256];
+
+static void fuse_says(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	vsnprintf(fuse_said, sizeof fuse_said, fmt, ap);
+	fuse_said[strcspn(fuse_said, "\n")] = '\0';
+	log_line(level <= FUSE_LOG_ERR ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "%s", fuse_said);
+}
+
+static void entry_changed(void *arg, uint64_t parent, const char *name)
+{
+	struct server *s = arg;
+	notify_entry(s->notify, parent, name);
+}
+
+/* Opens the store and says what is remarkable about it. 0, or -1 after one line. */
+static int open_store(struct server *s, const struct kv_unlock *unlock)
+{
+	const struct kv_options options = {
+		.read_only = s->options->read_only,
+		.cache_bytes = s->options->cache_bytes,
+	};
+	struct kv_state state;
+	check_wait_closing(s->store);
+	int r = kv_open(s->store, unlock, &options, &s->kv);
+	if (r < 0) {
+		check_explain_open(s->store, unlock, r);
+		return -1;
+	}
+	kv_get_state(s->kv, &state);
+	s->read_only = state.read_only || s->options->read_only;
+	if (state.damaged)
+		check_complain("the log of %s ends at commit %llu of %llu: mounted read-only; run "
+			       "`scribefs fsck %s`",
+			s->store, (unsigned long long)state.sequence,
+			(unsigned long long)state.expected, s->store);
+	else if (state.unclean)
+		log_info("the last daemon of this store died; all that it had committed is there");
+	return 0;
+}
+
+/* Opens the layers above the store. 0, or -1 after one line. */
+static int open_layers(struct server *s)
+{
+	const struct core_options options = {
+		.read_only = s->read_only,
+		.sync_on_close = s->options->sync,
+		.root_role = ROLE_USERS,
+		.root_uid = geteuid(),
+		.root_gid = getegid(),
+		.root_mode = 0700,
+	};
+	int r = core_open(s->kv, &options, &s->core);
+	if (r == 0) {
+		s->se = server_session_new(s);
+		r = s->se ? notify_start(s->se, &s->notify) : -EINVAL;
+	}
+	if (r == 0)
+		r = session_open(s->core, entry_changed, s, &s->sessions);
+	if (r == 0)
+		r = views_open(s->sessions, &s->views);
+	if (r == -EBADMSG)
+		check_complain("the root of %s is damaged; run `scribefs fsck %s`", s->store, s->store);
+	else if (r < 0)
+		check_complain("cannot serve %s: %s", s->store, strerror(-r));
+	return r < 0 ? -1 : 0;
+}
+
+/*
+ * A mountpoint may refuse writes, so that nothing lands in it while nothing is mounted; fusermount3
+ * asks for the right to write there of anybody but root. So its owner's bit is lent for the moment.
+ */
+static int attach(struct server *s)
+{
+	_cleanup_close_ int fd = open(s->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	bool lent = geteuid() != 0 && fd >= 0 && access(s->mountpoint, W_OK) < 0 &&
+		    fstat(fd, &st) == 0 && fchmod(fd, (st.st_mode & 07777) | S_IWUSR) == 0;
+	fuse_said[0] = '\0';
+	int r = fuse_session_mount(s->se, s->mountpoint);
+	if (lent && fchmod(fd, st.st_mode & 07777) < 0)
+		log_warning("cannot take back the right to write in the mountpoint: %m");
+	if (r != 0)
+		check_complain("cannot mount on %s%s%s; look at its owner and at who may use "
+			       "fusermount3", s->mountpoint, fuse_said[0] ? ": " : "", fuse_said);
+	return r;
+}
+
+/* Serves until it is unmounted or told to end. 0, or -1 after one line. */
+static int run_loop(struct server *s)
+{
+	struct signals signals;
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	if (!config || signals_start(&signals, s) < 0) {
+		fuse_loop_cfg_destroy(config);
+		check_complain("out of memory");
+		return -1;
+	}
+	fuse_loop_cfg_set_clone_fd(config, 1);
+	fuse_loop_cfg_set_max_threads(config, SERVER_THREADS);
+	fuse_loop_cfg_set_idle_threads(config, SERVER_THREADS);
+	int r = fuse_session_loop_mt(s->se, config);
+	fuse_loop_cfg_destroy(config);
+	signals_stop(&signals);
+	daemon_tell("STOPPING=1");
+	if (r < 0)
+		log_error("the session with the kernel ended: %s", strerror(-r));
+	if (!s->served)
+		check_complain("the mount was given up before it served");
+	return r < 0 || !s->served ? -1 : 0;
+}
+
+/* In reverse order. 0, or -1 after a line where something could not be committed. */
+static int close_layers(struct server *s)
+{
+	int r = 0;
+	if (s->kv)
+		reply_settle(s);
+	notify_stop(s->notify);
+	if (s->se)
+		fuse_session_unmount(s->se);
+	if (s->views)
+		views_close(s->views);
+	if (s->sessions)
+		session_close(s->sessions);
+	if (s->core)
+		r = core_close(s->core);
+	if (s->kv) {
+		int closed = kv_close(s->kv);
+		r = r ? r : closed;
+	}
+	notify_free(s->notify);
+	if (s->se)
+		fuse_session_destroy(s->se);
+	if (r < 0 && r != -EROFS)
+		log_error("the last changes could not be committed: %s", strerror(-r));
+	return r < 0 && r != -EROFS ? -1 : 0;
+}
+
+static int serve(struct server *s, const struct kv_unlock *unlock)
+{
+	int r = open_store(s, unlock);
+	if (r == 0)
+		r = open_layers(s);
+	if (r == 0)
+		r = attach(s);
+	if (r == 0) {
+		r = killpriv_install(s);
+		if (r == 0)
+			r = run_loop(s);
+	}
+	int closed = close_layers(s);
+	return r != 0 || closed != 0;
+}
+
+int mount_run(const struct mount_options *options, const struct kv_unlock *unlock)
+{
+	struct server s = {.options = options, .parent_fd = -1, .started = time(NULL)};
+	if (check_mount(options, &s.store, &s.mountpoint) < 0)
+		return 1;
+	int status = options->foreground ? -1 : daemon_fork(&s.parent_fd);
+	if (status < 0) {
+		bool to_syslog = options->log_target ? strcmp(options->log_target, "syslog") == 0
+						     : !options->foreground;
+		log_setup((enum log_level)options->log_level, to_syslog);
+		fuse_set_log_func(fuse_says);
+		daemon_harden();
+		signals_block();
+		pthread_mutex_init(&s.lock, NULL);
+		pthread_cond_init(&s.idle, NULL);
+		status = serve(&s, unlock);
+		if (!options->foreground)
+			exit(status);
+	}
+	free(s.store);
+	free(s.mountpoint);
+	return status;
+}

@@ -1,0 +1,85 @@
+/*
+ * Requests about attributes and the filesystem as a whole.
+ */
+#include "fs/fuse/reply.h"
+
+void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct stat st;
+	bool fleeting = false;
+	int r = views_owns(ino) ? views_getattr(s->views, ino, &st)
+				: core_getattr(s->core, ino, &st, &fleeting);
+	if (r == 0)
+		reply_attr(req, &st, fleeting);
+	else
+		reply_error(req, ino, r);
+}
+
+/* FATTR_* of the protocol, as libfuse names them, to what core sets. */
+static unsigned core_set(int to_set)
+{
+	unsigned set = 0;
+	if (to_set & FUSE_SET_ATTR_MODE)
+		set |= CORE_SET_MODE;
+	if (to_set & FUSE_SET_ATTR_UID)
+		set |= CORE_SET_UID;
+	if (to_set & FUSE_SET_ATTR_GID)
+		set |= CORE_SET_GID;
+	if (to_set & FUSE_SET_ATTR_SIZE)
+		set |= CORE_SET_SIZE;
+	if (to_set & FUSE_SET_ATTR_ATIME_NOW)
+		set |= CORE_SET_ATIME_NOW;
+	else if (to_set & FUSE_SET_ATTR_ATIME)
+		set |= CORE_SET_ATIME;
+	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
+		set |= CORE_SET_MTIME_NOW;
+	else if (to_set & FUSE_SET_ATTR_MTIME)
+		set |= CORE_SET_MTIME;
+	/* FATTR_KILL_SUIDGID of FUSE_HANDLE_KILLPRIV_V2: chown, or truncate without CAP_FSETID. */
+	if (to_set & FUSE_SET_ATTR_KILL_SUID)
+		set |= CORE_SET_KILL_PRIV;
+	return set;
+}
+
+void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
+	struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct cred who = server_cred(req);
+	struct stat now;
+	bool fleeting = false;
+	unsigned set = core_set(to_set);
+	int r;
+	if (views_owns(ino))
+		r = -EPERM;
+	else if (set == 0)
+		r = core_getattr(s->core, ino, &now, &fleeting);
+	else
+		r = session_setattr(s->sessions, &who, ino, st, set, &now);
+	if (r == 0)
+		reply_attr(req, &now, fleeting);
+	else
+		reply_error(req, ino, r);
+}
+
+int server_kill_priv(struct server *s, const struct cred *who, uint64_t ino)
+{
+	struct stat st;
+	if (who->uid == 0)
+		return 0;
+	int r = core_getattr(s->core, ino, &st, NULL);
+	if (r < 0 || !(st.st_mode & (S_ISUID | S_ISGID)))
+		return r;
+	return session_setattr(s->sessions, who, ino, &st, CORE_SET_KILL_PRIV, &st);
+}
+
+void ops_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+	int r = core_statfs(server_of(req)->core, &st);
+	if (r == 0)
+		fuse_reply_statfs(req, &st);
+	else
+		reply_error(req, ino, r);
+}

@@ -1,0 +1,178 @@
+/*
+ * Requests about files. fi->fh is core's struct file, or 0 for a file of the views.
+ */
+#include "fs/fuse/killpriv.h"
+#include "fs/fuse/reply.h"
+
+#include <fcntl.h>
+
+void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct cred who = server_cred(req);
+	struct file *file = NULL;
+	int r = 0;
+	if (views_owns(ino)) {
+		if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC))
+			r = -EROFS;
+	} else {
+		if ((fi->flags & O_TRUNC) && killpriv_asked())
+			r = server_kill_priv(s, &who, ino);
+		if (r == 0)
+			r = core_file_open(s->core, &who, ino, fi->flags, &file);
+	}
+	if (r == 0)
+		reply_open(req, NULL, file, fi);
+	else
+		reply_error(req, ino, r);
+}
+
+void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct cred who = server_cred(req);
+	struct core_entry entry;
+	struct file *file = NULL;
+	int r = views_owns(parent) ? -EPERM : server_check_name(name);
+	if (r == 0)
+		r = session_create(s->sessions, &who, parent, name, mode, fi->flags, &entry, &file);
+	if (r == 0)
+		reply_open(req, &entry, file, fi);
+	else
+		reply_error(req, parent, r);
+}
+
+static void read_view(fuse_req_t req, uint64_t ino, size_t size, off_t offset)
+{
+	const char *data;
+	size_t len;
+	int r = views_content(server_of(req)->views, ino, &data, &len);
+	if (r < 0) {
+		reply_error(req, ino, r);
+		return;
+	}
+	size_t from = offset < 0 || (uint64_t)offset > len ? len : (size_t)offset;
+	fuse_reply_buf(req, data + from, size < len - from ? size : len - from);
+}
+
+void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct file *file = server_file(fi);
+	if (!file) {
+		read_view(req, ino, size, offset);
+		return;
+	}
+	if (size > SERVER_MAX_IO)
+		size = SERVER_MAX_IO;
+	_cleanup_free_ char *data = malloc(size ? size : 1);
+	ssize_t n = data ? core_read(server_of(req)->core, file, data, size, offset) : -ENOMEM;
+	if (n >= 0)
+		fuse_reply_buf(req, data, (size_t)n);
+	else
+		reply_error(req, ino, (int)n);
+}
+
+void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+	struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct file *file = server_file(fi);
+	ssize_t n = file ? core_write(s->core, file, data, size, offset, killpriv_asked()) : -EROFS;
+	if (n >= 0)
+		fuse_reply_write(req, (size_t)n);
+	else
+		reply_error(req, ino, (int)n);
+}
+
+/* close(2), of each descriptor; with the option `sync` it is as good as fsync(2). */
+void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct file *file = server_file(fi);
+	bool durable = file && s->options->sync && file_wrote(file);
+	int r = file ? session_flush(s->sessions, file) : 0;
+	if (r == 0 && durable)
+		reply_when_synced(req);
+	else
+		reply_error(req, ino, r);
+}
+
+void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct file *file = server_file(fi);
+	/* Nobody sees the answer; an error here has been told at flush, or is a damaged record's. */
+	reply_error(req, ino, file ? session_release(s->sessions, file) : 0);
+}
+
+void ops_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct file *file = server_file(fi);
+	int r = file ? session_flush(s->sessions, file) : 0;
+	if (r == 0)
+		reply_when_synced(req);
+	else
+		reply_error(req, ino, r);
+}
+
+void ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+	struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct cred who = server_cred(req);
+	struct file *file = server_file(fi);
+	int r = file ? server_kill_priv(s, &who, ino) : -EROFS;
+	if (r == 0)
+		r = core_fallocate(s->core, file, mode, offset, length);
+	reply_error(req, ino, r);
+}
+
+static off_t lseek_view(struct server *s, uint64_t ino, off_t offset, int whence)
+{
+	const char *data;
+	size_t len;
+	int r = views_content(s->views, ino, &data, &len);
+	if (r < 0)
+		return r;
+	if (offset < 0 || (uint64_t)offset >= len)
+		return -ENXIO;
+	return whence == SEEK_HOLE ? (off_t)len : offset;
+}
+
+void ops_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
+{
+	struct server *s = server_of(req);
+	struct file *file = server_file(fi);
+	off_t at = -EINVAL;
+	if (whence == SEEK_DATA || whence == SEEK_HOLE)
+		at = file ? core_lseek(s->core, file, offset, whence)
+			  : lseek_view(s, ino, offset, whence);
+	if (at >= 0)
+		fuse_reply_lseek(req, at);
+	else
+		reply_error(req, ino, (int)at);
+}
+
+void ops_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+	struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+	struct fuse_file_info *fi_out, size_t len, int flags)
+{
+	struct server *s = server_of(req);
+	struct cred who = server_cred(req);
+	struct file *in = server_file(fi_in), *out = server_file(fi_out);
+	ssize_t n = 0;
+	if (flags != 0)
+		n = -EINVAL;
+	else if (!in || !out)
+		n = -EXDEV; /* the kernel reads and writes instead */
+	else
+		n = server_kill_priv(s, &who, ino_out);
+	if (n == 0)
+		n = core_copy_range(s->core, in, off_in, out, off_out, len);
+	if (n >= 0)
+		fuse_reply_write(req, (size_t)n);
+	else
+		reply_error(req, ino_out, (int)n);
+}

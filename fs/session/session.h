@@ -1,0 +1,79 @@
+/*
+ * session.h: what a session means: which names mean what at which level, messages, session.json.
+ *
+ * The layer between fs/fuse (and fs/views) and fs/core. The functions below are those of core.h to which
+ * the tree's rules add something; what is not here fs/fuse calls in core directly. Errors, threads and
+ * ownership are as in core.h. fs/session/README.md gives the rules, the records and the data flow.
+ */
+#ifndef SCRIBEFS_FS_SESSION_SESSION_H
+#define SCRIBEFS_FS_SESSION_SESSION_H
+
+#include "fs/core/core.h"
+
+struct sessions;
+
+/* Roles of inodes (irec.role). Numbers are part of the format. */
+enum role {
+	ROLE_PLAIN = 0,
+	ROLE_USERS = 1,	       /* users/ itself */
+	ROLE_USER = 2,	       /* users/<user> */
+	ROLE_TRASH = 3,	       /* users/<user>/.trash */
+	ROLE_WORKFLOW = 4,     /* users/<user>/<workflow>, and in .trash */
+	ROLE_SESSION = 5,      /* …/<session> */
+	ROLE_MESSAGES = 6,     /* …/messages */
+	ROLE_SESSION_JSON = 7, /* …/session.json */
+	ROLE_MESSAGE = 8,      /* …/messages/NNN.md */
+};
+
+/*
+ * Above an open @core, whose root directory has ROLE_USERS. @changed (may be NULL) is called when the
+ * daemon itself replaced an entry that the kernel may have cached: from any thread, with locks held, so
+ * it must only queue (fs/fuse notifies from a thread of its own).
+ */
+int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, const char *name),
+	void *arg, struct sessions **ret_sessions);
+void session_close(struct sessions *s);
+struct core *session_core(struct sessions *s);
+
+/* Every look-up of a name goes through here: session.json is brought up to date, next.md is -ENOENT. */
+int session_lookup(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
+	struct core_entry *ret_entry);
+/* Whether a name that was not found may be cached as absent in @parent. */
+bool session_negative_cacheable(struct sessions *s, uint64_t parent);
+
+int session_make(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
+	const struct core_make *make, struct core_entry *ret_entry);
+/* open(O_CREAT) of a name that the kernel believes absent: made (or adopted) and opened. */
+int session_create(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
+	mode_t mode, int flags, struct core_entry *ret_entry, struct file **ret_file);
+int session_link(struct sessions *s, const struct cred *who, uint64_t ino, uint64_t parent,
+	const char *name, struct core_entry *ret_entry);
+int session_unlink(struct sessions *s, const struct cred *who, uint64_t parent, const char *name);
+int session_rmdir(struct sessions *s, const struct cred *who, uint64_t parent, const char *name);
+int session_rename(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
+	uint64_t new_parent, const char *new_name, unsigned flags);
+int session_readdir(struct sessions *s, const struct cred *who, uint64_t ino, uint64_t cookie,
+	bool with_attr, core_fill fill, void *arg);
+
+int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, const struct stat *st,
+	unsigned set, struct stat *ret_st);
+
+/* close(2) and fsync(2) of a file: commits, and takes a message or a save of session.json in. */
+int session_flush(struct sessions *s, struct file *file);
+int session_release(struct sessions *s, struct file *file);
+
+/* user.scribefs.*: derived values by name, policies; everything else is core's. */
+int session_getxattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name,
+	struct buf *ret_value);
+int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name,
+	const void *value, size_t size, int flags);
+int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name);
+
+/*
+ * `scribefs new`: the next SESSION-YYMMDD-NNN (UTC) of the user's in the workflow directory @workflow: the
+ * highest number ever of that day and user plus one. Made as mkdir makes it. @ret_name: 32 bytes.
+ */
+int session_new(struct sessions *s, const struct cred *who, uint64_t workflow, const char *title,
+	char ret_name[32], struct core_entry *ret_entry);
+
+#endif

@@ -1,0 +1,52 @@
+#include "kv/kv_internal.h"
+
+#include "kv/bytes.h"
+
+#include <sodium.h>
+
+int kv_domain_create(struct kv *kv, uint32_t *ret_domain)
+{
+	return kv->state.read_only ? -EROFS : keyring_domain_create(kv->keyring, ret_domain);
+}
+
+int kv_domain_destroy(struct kv *kv, uint32_t domain)
+{
+	return kv->state.read_only ? -EROFS : keyring_domain_destroy(kv->keyring, domain);
+}
+
+bool kv_domain_exists(const struct kv *kv, uint32_t domain)
+{
+	return keyring_domain_key(kv->keyring, domain) != NULL;
+}
+
+int kv_hash64(struct kv *kv, uint32_t domain, uint64_t purpose, const void *data, size_t len,
+	uint64_t *ret_hash)
+{
+	uint8_t key[32], hash[crypto_shorthash_BYTES];
+	int r = keyring_domain_derive(kv->keyring, domain, purpose, key);
+
+	if (r < 0)
+		return r;
+	crypto_shorthash(hash, data, len, key);
+	sodium_memzero(key, sizeof key);
+	*ret_hash = get_be64(hash);
+	return 0;
+}
+
+int kv_hash128(struct kv *kv, uint32_t domain, uint64_t purpose, const void *data, size_t len,
+	uint8_t ret_hash[16])
+{
+	uint8_t key[32];
+	int r = keyring_domain_derive(kv->keyring, domain, purpose, key);
+
+	if (r < 0)
+		return r;
+	crypto_shorthash_siphashx24(ret_hash, data, len, key);
+	sodium_memzero(key, sizeof key);
+	return 0;
+}
+
+void kv_random(void *ret_bytes, size_t len)
+{
+	randombytes_buf(ret_bytes, len);
+}

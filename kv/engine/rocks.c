@@ -1,0 +1,149 @@
+#include "kv/engine/rocks_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BATCH_KEEP_BYTES (1u << 20) /* a larger batch's memory is given back */
+#define MULTI_GET_MAX 64	    /* keys that are looked up in one call of RocksDB */
+
+static const rocksdb_readoptions_t *read_options(
+	const struct kv_engine *e, const struct kv_engine_view *view)
+{
+	return view ? view->read : e->read;
+}
+
+/* Takes over @slice, which may be NULL: not found. */
+static int take_value(rocksdb_pinnableslice_t *slice, struct buf *ret_value)
+{
+	size_t len;
+	const char *value;
+	int r;
+
+	if (!slice)
+		return -ENOENT;
+	value = rocksdb_pinnableslice_value(slice, &len);
+	r = buf_reserve(ret_value, len);
+	if (r == 0) {
+		ret_value->len = 0;
+		r = buf_append(ret_value, value, len);
+	}
+	rocksdb_pinnableslice_destroy(slice);
+	return r;
+}
+
+static int rocks_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
+	const void *key, size_t key_len, struct buf *ret_value)
+{
+	char *error = NULL;
+	rocksdb_pinnableslice_t *slice = rocksdb_get_pinned_cf(
+		e->db, read_options(e, view), e->family[family], key, key_len, &error);
+
+	return error ? rocks_error(e, "get", error) : take_value(slice, ret_value);
+}
+
+static int rocks_multi_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
+	size_t n, const void *const *keys, const size_t *key_lens, struct buf *ret_values,
+	int *ret_results)
+{
+	rocksdb_pinnableslice_t *slices[MULTI_GET_MAX];
+	char *errors[MULTI_GET_MAX];
+
+	for (size_t at = 0; at < n; at += MULTI_GET_MAX) {
+		size_t m = n - at < MULTI_GET_MAX ? n - at : MULTI_GET_MAX;
+
+		rocksdb_batched_multi_get_cf(e->db, read_options(e, view), e->family[family], m,
+			(const char *const *)keys + at, key_lens + at, slices, errors, false);
+		for (size_t i = 0; i < m; i++)
+			ret_results[at + i] = errors[i] ? rocks_error(e, "get", errors[i])
+							: take_value(slices[i], &ret_values[at + i]);
+	}
+	return 0;
+}
+
+static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_t n)
+{
+	char *error = NULL;
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct kv_write *w = &writes[i];
+
+		if (w->value)
+			rocksdb_writebatch_put_cf(e->batch, e->family[w->family],
+				(const char *)w->key, w->key_len, (const char *)w->value, w->value_len);
+		else
+			rocksdb_writebatch_delete_cf(
+				e->batch, e->family[w->family], (const char *)w->key, w->key_len);
+		bytes += w->key_len + w->value_len;
+	}
+	rocksdb_write(e->db, e->write, e->batch, &error);
+	if (bytes <= BATCH_KEEP_BYTES) {
+		rocksdb_writebatch_clear(e->batch);
+	} else {
+		rocksdb_writebatch_destroy(e->batch);
+		e->batch = rocksdb_writebatch_create();
+	}
+	return rocks_error(e, "write", error);
+}
+
+static int rocks_sync(struct kv_engine *e)
+{
+	char *error = NULL;
+
+	rocksdb_flush_wal(e->db, 1, &error);
+	return rocks_error(e, "sync", error);
+}
+
+static int rocks_view_open(struct kv_engine *e, struct kv_engine_view **ret_view)
+{
+	struct kv_engine_view *view = malloc(sizeof *view);
+
+	if (!view)
+		return -ENOMEM;
+	view->snapshot = rocksdb_create_snapshot(e->db);
+	view->read = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_verify_checksums(view->read, 1);
+	rocksdb_readoptions_set_snapshot(view->read, view->snapshot);
+	*ret_view = view;
+	return 0;
+}
+
+static void rocks_view_free(struct kv_engine *e, struct kv_engine_view *view)
+{
+	rocksdb_readoptions_destroy(view->read);
+	rocksdb_release_snapshot(e->db, view->snapshot);
+	free(view);
+}
+
+static int rocks_checkpoint(struct kv_engine *e, const char *path)
+{
+	char *error = NULL;
+	rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(e->db, &error);
+
+	if (!error) {
+		rocksdb_checkpoint_create(checkpoint, path, 0, &error);
+		rocksdb_checkpoint_object_destroy(checkpoint);
+	}
+	return rocks_error(e, "checkpoint", error);
+}
+
+const struct kv_engine_ops kv_engine_rocks = {
+	.name = "rocksdb",
+	.open = rocks_open,
+	.close = rocks_close,
+	.get = rocks_get,
+	.multi_get = rocks_multi_get,
+	.write = rocks_write,
+	.sync = rocks_sync,
+	.view_open = rocks_view_open,
+	.view_free = rocks_view_free,
+	.iter_open = rocks_iter_open,
+	.iter_free = rocks_iter_free,
+	.iter_seek = rocks_iter_seek,
+	.iter_seek_back = rocks_iter_seek_back,
+	.iter_next = rocks_iter_next,
+	.iter_prev = rocks_iter_prev,
+	.iter_key = rocks_iter_key,
+	.iter_value = rocks_iter_value,
+	.checkpoint = rocks_checkpoint,
+};

@@ -1,0 +1,55 @@
+/*
+ * rocks_internal.h: what the files of the RocksDB engine share. Internal to kv/engine.
+ *
+ * rocks_open.c opens and closes, rocks.c reads and writes, rocks_iter.c iterates, rocks_error.c turns
+ * RocksDB's error strings into errno.
+ */
+#ifndef SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
+#define SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
+
+#include "kv/engine/engine.h"
+
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+
+struct kv_engine {
+	rocksdb_t *db;
+	rocksdb_column_family_handle_t *family[KV_FAMILIES];
+	rocksdb_options_t *options[KV_FAMILIES]; /* [KV_SYS] is the database's as well */
+	rocksdb_cache_t *cache;
+	rocksdb_readoptions_t *read;   /* the latest, check sums on */
+	rocksdb_writeoptions_t *write; /* in the log, not synced */
+	rocksdb_writebatch_t *batch;   /* used by write() alone, which is called by one thread at a time */
+	bool read_only;
+	_Atomic int logged_error;      /* the last error that was logged, and when: see rocks_error() */
+	_Atomic long logged_at;
+};
+
+struct kv_engine_view {
+	const rocksdb_snapshot_t *snapshot;
+	rocksdb_readoptions_t *read;
+};
+
+/*
+ * Takes over @text, RocksDB's error string: logs it, frees it, returns the -errno that it means. The
+ * same error is logged once a minute at most. NULL is 0. @e may be NULL.
+ */
+int rocks_error(struct kv_engine *e, const char *doing, char *text);
+/* The errno that an error string of RocksDB means; nothing is logged or freed. */
+int rocks_error_number(const char *text);
+
+int rocks_open(const char *path, const struct kv_options *options, bool read_only,
+	struct kv_engine **ret_engine);
+void rocks_close(struct kv_engine *e);
+
+int rocks_iter_open(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
+	const void *prefix, size_t prefix_len, struct kv_engine_iter **ret_iter);
+void rocks_iter_free(struct kv_engine_iter *it);
+int rocks_iter_seek(struct kv_engine_iter *it, const void *key, size_t key_len);
+int rocks_iter_seek_back(struct kv_engine_iter *it, const void *key, size_t key_len);
+int rocks_iter_next(struct kv_engine_iter *it);
+int rocks_iter_prev(struct kv_engine_iter *it);
+const uint8_t *rocks_iter_key(const struct kv_engine_iter *it, size_t *ret_len);
+const uint8_t *rocks_iter_value(const struct kv_engine_iter *it, size_t *ret_len);
+
+#endif

@@ -1,0 +1,201 @@
+/*
+ * How RocksDB is set up. The choices:
+ *  - One column family per kv_family, since records of KV_META (hundreds of bytes, rewritten) and of
+ *    KV_DATA (some 32 KiB, write-once) want other block sizes and are compacted apart.
+ *  - Recovery stops at the first damaged record of the log (point in time): a torn tail is what a
+ *    crash leaves. That it did not stop too early is checked above, by the commit's sequence.
+ *  - Values are sealed, so compression is off: they do not compress.
+ *  - Close flushes the write buffers, so that the log of a cleanly closed store is empty: a flipped
+ *    byte at rest is then in a table, where it hits one block and not all that follows.
+ *  - A database is created only where there is none: RocksDB takes a directory that lost its CURRENT
+ *    file for an empty one and would delete the tables in it.
+ *
+ * RocksDB creates its files with the umask of the process, and a umask is process-wide: what keeps
+ * others out is the mode of the directory, 0700.
+ */
+#include "kv/engine/rocks_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define CACHE_BYTES_DEFAULT (32u << 20)
+#define MEMTABLE_BYTES_DEFAULT (32u << 20)
+#define OPEN_FILES_MAX 256
+#define POINT_IN_TIME_RECOVERY 2
+#define LOG_LEVEL_WARN 2
+
+static const char *const family_names[KV_FAMILIES] = {"default", "meta", "data"};
+
+static rocksdb_block_based_table_options_t *table_options(
+	enum kv_family family, rocksdb_cache_t *cache)
+{
+	rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
+
+	rocksdb_block_based_options_set_block_cache(t, cache);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(t, 1);
+	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
+	rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom_full(10));
+	rocksdb_block_based_options_set_whole_key_filtering(t, 1);
+	rocksdb_block_based_options_set_format_version(t, 5);
+	rocksdb_block_based_options_set_block_size(t, family == KV_DATA ? 32 << 10 : 4 << 10);
+	return t;
+}
+
+static rocksdb_options_t *family_options(
+	enum kv_family family, const struct kv_options *options, rocksdb_cache_t *cache)
+{
+	rocksdb_options_t *o = rocksdb_options_create();
+	rocksdb_block_based_table_options_t *table = table_options(family, cache);
+	size_t memtable = options->memtable_bytes ? options->memtable_bytes : MEMTABLE_BYTES_DEFAULT;
+
+	rocksdb_options_set_block_based_table_factory(o, table);
+	rocksdb_block_based_options_destroy(table);
+	rocksdb_options_set_compression(o, rocksdb_no_compression);
+	rocksdb_options_set_write_buffer_size(o, memtable / 2);
+	rocksdb_options_set_max_write_buffer_number(o, 3);
+	rocksdb_options_set_compaction_style(o, rocksdb_level_compaction);
+	rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+	rocksdb_options_set_target_file_size_base(o, family == KV_DATA ? 64u << 20 : 16u << 20);
+	rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
+	rocksdb_options_set_memtable_whole_key_filtering(o, 1);
+	return o;
+}
+
+static void database_options(rocksdb_options_t *o, const struct kv_options *options, bool create)
+{
+	size_t memtable = options->memtable_bytes ? options->memtable_bytes : MEMTABLE_BYTES_DEFAULT;
+
+	rocksdb_options_set_create_if_missing(o, create);
+	rocksdb_options_set_create_missing_column_families(o, 1);
+	rocksdb_options_set_paranoid_checks(o, 1);
+	rocksdb_options_set_wal_recovery_mode(o, POINT_IN_TIME_RECOVERY);
+	rocksdb_options_set_db_write_buffer_size(o, memtable);
+	rocksdb_options_set_max_total_wal_size(o, 2 * (uint64_t)memtable);
+	rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);
+	rocksdb_options_set_max_background_jobs(o, 2);
+	rocksdb_options_set_bytes_per_sync(o, 1 << 20);
+	rocksdb_options_set_wal_bytes_per_sync(o, 1 << 20);
+	/* kv has one committer: no writers to run side by side. */
+	rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
+	rocksdb_options_set_info_log_level(o, LOG_LEVEL_WARN);
+	rocksdb_options_set_keep_log_file_num(o, 2);
+	rocksdb_options_set_max_log_file_size(o, 1 << 20);
+	rocksdb_options_set_stats_dump_period_sec(o, 0);
+	rocksdb_options_set_stats_persist_period_sec(o, 0);
+	rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
+	rocksdb_options_set_max_manifest_file_size(o, 4 << 20);
+}
+
+/* Whether @path holds no data yet: absent, empty, or what a crash in the first creation left. */
+static int holds_nothing(const char *path, bool *ret_nothing)
+{
+	DIR *dir = opendir(path);
+	bool nothing = true;
+	struct dirent *d;
+
+	if (!dir) {
+		if (errno != ENOENT)
+			return -errno;
+		*ret_nothing = true;
+		return 0;
+	}
+	while ((d = readdir(dir))) {
+		const char *dot = strrchr(d->d_name, '.');
+		if (!strcmp(d->d_name, "CURRENT") ||
+			(dot && (!strcmp(dot, ".sst") || !strcmp(dot, ".log"))))
+			nothing = false;
+	}
+	closedir(dir);
+	*ret_nothing = nothing;
+	return 0;
+}
+
+static int open_database(struct kv_engine *e, const char *path)
+{
+	const rocksdb_options_t *options[KV_FAMILIES];
+	char *error = NULL;
+
+	for (int f = 0; f < KV_FAMILIES; f++)
+		options[f] = e->options[f];
+	if (e->read_only)
+		e->db = rocksdb_open_for_read_only_column_families(e->options[KV_SYS], path,
+			KV_FAMILIES, family_names, options, e->family, 0, &error);
+	else
+		e->db = rocksdb_open_column_families(e->options[KV_SYS], path, KV_FAMILIES,
+			family_names, options, e->family, &error);
+	return rocks_error(e, "open", error);
+}
+
+int rocks_open(const char *path, const struct kv_options *options, bool read_only,
+	struct kv_engine **ret_engine)
+{
+	struct kv_engine *e;
+	bool create = false;
+	int r = holds_nothing(path, &create);
+
+	if (r < 0)
+		return r;
+	if (create && read_only)
+		return -ENOENT;
+	if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	e = calloc(1, sizeof *e);
+	if (!e)
+		return -ENOMEM;
+	e->read_only = read_only;
+	e->cache = rocksdb_cache_create_lru(
+		options->cache_bytes ? options->cache_bytes : CACHE_BYTES_DEFAULT);
+	for (int f = 0; f < KV_FAMILIES; f++)
+		e->options[f] = family_options(f, options, e->cache);
+	database_options(e->options[KV_SYS], options, create);
+	if (read_only)
+		/* A directory that cannot be: RocksDB then goes without its log, and writes nothing. */
+		rocksdb_options_set_db_log_dir(e->options[KV_SYS], "/dev/null/none");
+	e->read = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_verify_checksums(e->read, 1);
+	e->write = rocksdb_writeoptions_create();
+	e->batch = rocksdb_writebatch_create();
+	r = open_database(e, path);
+	if (r < 0) {
+		e->db = NULL;
+		rocks_close(e);
+		return r;
+	}
+	*ret_engine = e;
+	return 0;
+}
+
+static void flush_buffers(struct kv_engine *e)
+{
+	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+
+	rocksdb_flushoptions_set_wait(o, 1);
+	for (int f = 0; f < KV_FAMILIES; f++) {
+		char *error = NULL;
+		/* Where it fails nothing is lost: the log is still there. */
+		rocksdb_flush_cf(e->db, o, e->family[f], &error);
+		rocks_error(e, "flush", error);
+	}
+	rocksdb_flushoptions_destroy(o);
+}
+
+void rocks_close(struct kv_engine *e)
+{
+	if (e->db) {
+		if (!e->read_only)
+			flush_buffers(e);
+		for (int f = 0; f < KV_FAMILIES; f++)
+			rocksdb_column_family_handle_destroy(e->family[f]);
+		rocksdb_close(e->db);
+	}
+	rocksdb_writebatch_destroy(e->batch);
+	rocksdb_writeoptions_destroy(e->write);
+	rocksdb_readoptions_destroy(e->read);
+	for (int f = 0; f < KV_FAMILIES; f++)
+		rocksdb_options_destroy(e->options[f]);
+	rocksdb_cache_destroy(e->cache);
+	free(e);
+}

@@ -1,0 +1,221 @@
+/*
+ * The flusher: one thread that syncs the engine for all that wait, so that no caller's thread waits for
+ * the disk unless it wants to. It takes every waiter there is, notes the last published commit, syncs,
+ * writes the mark, and answers them all; who comes meanwhile is served by the next round. On its own
+ * it syncs what has been unsynced for sync_seconds, and looks at the free space once a second.
+ *
+ * A sync that failed is final for this open: the kernel may have dropped the pages that it could not
+ * write, so that a second fsync would succeed over a hole. Every later sync returns the same error.
+ */
+#include "kv/kv_internal.h"
+
+#include <signal.h>
+#include <time.h>
+
+#define TICK_MS 1000
+#define SYNC_SECONDS_DEFAULT 5
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+uint64_t kv_synced(const struct kv *kv)
+{
+	return atomic_load(&((struct kv *)kv)->flusher.synced);
+}
+
+void kv_flusher_note(struct kv *kv)
+{
+	int64_t none = 0;
+
+	if (atomic_load(&kv->flusher.dirty_since) == 0)
+		atomic_compare_exchange_strong(&kv->flusher.dirty_since, &none, now_ms());
+}
+
+/* One sync of all that is published. The flusher's thread, or after it is joined. */
+static int sync_once(struct kv *kv)
+{
+	struct kv_flusher *f = &kv->flusher;
+	uint64_t sequence;
+
+	if (f->failed < 0)
+		return f->failed;
+	/* Before the sequence is read: a commit after that sets it again. */
+	atomic_store(&f->dirty_since, 0);
+	sequence = atomic_load(&kv->commit.published);
+	if (sequence == atomic_load(&f->synced))
+		return 0;
+	f->failed = kv->ops->sync(kv->engine);
+	if (f->failed < 0)
+		return f->failed;
+	atomic_store(&f->synced, sequence);
+	/* A mark that could not be written lags, which costs detection and no data. */
+	(void)kv_mark_write(kv, &kv->mark, sequence, false);
+	return 0;
+}
+
+static void serve(struct kv *kv, struct kv_waiter *waiters, size_t n)
+{
+	int r = sync_once(kv);
+
+	for (size_t i = 0; i < n; i++)
+		waiters[i].done(waiters[i].arg, r);
+}
+
+static bool sync_due(struct kv *kv, int64_t now)
+{
+	unsigned seconds = kv->options.sync_seconds ? kv->options.sync_seconds
+						    : SYNC_SECONDS_DEFAULT;
+	int64_t since = atomic_load(&kv->flusher.dirty_since);
+
+	/* A tick early rather than late. */
+	return kv->flusher.failed == 0 && since && now + TICK_MS >= since + (int64_t)seconds * 1000;
+}
+
+static void wait_tick(struct kv_flusher *f)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += TICK_MS / 1000;
+	pthread_cond_timedwait(&f->wake, &f->lock, &until);
+}
+
+static void *flusher_run(void *arg)
+{
+	struct kv *kv = arg;
+	struct kv_flusher *f = &kv->flusher;
+	struct kv_waiter *spare = NULL;
+	size_t spare_cap = 0;
+	int64_t looked = now_ms();
+
+	pthread_mutex_lock(&f->lock);
+	for (;;) {
+		struct kv_waiter *waiters = f->waiters;
+		size_t n = f->waiters_n, cap = f->waiters_cap;
+		int64_t now = now_ms();
+
+		if (n == 0 && !sync_due(kv, now)) {
+			if (f->stop)
+				break;
+			if (now - looked < TICK_MS)
+				wait_tick(f);
+		}
+		if (n) {
+			f->waiters = spare;
+			f->waiters_cap = spare_cap;
+			f->waiters_n = 0;
+		}
+		pthread_mutex_unlock(&f->lock);
+		if (n || sync_due(kv, now))
+			serve(kv, waiters, n);
+		if (now - looked >= TICK_MS) {
+			/* Where it fails the last figures stand. */
+			(void)kv_space_refresh(kv);
+			looked = now;
+		}
+		pthread_mutex_lock(&f->lock);
+		if (n) {
+			spare = waiters;
+			spare_cap = cap;
+		}
+	}
+	pthread_mutex_unlock(&f->lock);
+	free(spare);
+	return NULL;
+}
+
+int kv_flusher_start(struct kv *kv)
+{
+	sigset_t all, old;
+	int r;
+
+	/* Signals are for the threads that expect them. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&kv->flusher.thread, NULL, flusher_run, kv);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	kv->flusher.running = r == 0;
+	return -r;
+}
+
+int kv_flusher_stop(struct kv *kv)
+{
+	struct kv_flusher *f = &kv->flusher;
+
+	if (!f->running)
+		return 0;
+	pthread_mutex_lock(&f->lock);
+	f->stop = true;
+	pthread_cond_signal(&f->wake);
+	pthread_mutex_unlock(&f->lock);
+	pthread_join(f->thread, NULL);
+	f->running = false;
+	free(f->waiters);
+	f->waiters = NULL;
+	return sync_once(kv);
+}
+
+static int add_waiter(struct kv_flusher *f, void (*done)(void *, int), void *arg)
+{
+	MUTEX_GUARD(&f->lock);
+	if (f->waiters_n == f->waiters_cap) {
+		size_t cap = f->waiters_cap ? 2 * f->waiters_cap : 16;
+		struct kv_waiter *waiters = reallocarray(f->waiters, cap, sizeof *waiters);
+		if (!waiters)
+			return -ENOMEM;
+		f->waiters = waiters;
+		f->waiters_cap = cap;
+	}
+	f->waiters[f->waiters_n++] = (struct kv_waiter){.done = done, .arg = arg};
+	pthread_cond_signal(&f->wake);
+	return 0;
+}
+
+void kv_sync_async(struct kv *kv, void (*done)(void *arg, int error), void *arg)
+{
+	int r = 0;
+
+	if (!kv->state.read_only &&
+		atomic_load(&kv->commit.published) != atomic_load(&kv->flusher.synced)) {
+		r = add_waiter(&kv->flusher, done, arg);
+		if (r == 0)
+			return;
+	}
+	done(arg, r);
+}
+
+struct sync_wait {
+	pthread_mutex_t lock;
+	pthread_cond_t done_cond;
+	bool done;
+	int error;
+};
+
+static void sync_done(void *arg, int error)
+{
+	struct sync_wait *w = arg;
+
+	/* The signal comes before the unlock: the waiter's stack may be gone after it. */
+	MUTEX_GUARD(&w->lock);
+	w->done = true;
+	w->error = error;
+	pthread_cond_signal(&w->done_cond);
+}
+
+int kv_sync(struct kv *kv)
+{
+	struct sync_wait w = {
+		.lock = PTHREAD_MUTEX_INITIALIZER, .done_cond = PTHREAD_COND_INITIALIZER};
+
+	kv_sync_async(kv, sync_done, &w);
+	pthread_mutex_lock(&w.lock);
+	while (!w.done)
+		pthread_cond_wait(&w.done_cond, &w.lock);
+	pthread_mutex_unlock(&w.lock);
+	return w.error;
+}

@@ -1,0 +1,270 @@
+#include "kv/kv_internal.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static int join_path(const struct kv *kv, const char *name, char **ret_path)
+{
+	return asprintf(ret_path, "%s/%s", kv->path, name) < 0 ? -ENOMEM : 0;
+}
+
+static int take_lock(struct kv *kv)
+{
+	_cleanup_free_ char *lock = NULL, *keyring = NULL;
+	int r = join_path(kv, "lock", &lock);
+
+	if (r == 0)
+		r = join_path(kv, "keyring", &keyring);
+	if (r < 0)
+		return r;
+	/* First, so that no file appears in a directory that is no store. */
+	if (access(keyring, F_OK) < 0)
+		return -errno;
+	return kv_lock_take(lock, kv->options.read_only, &kv->lock_fd);
+}
+
+static int open_keyring(struct kv *kv, const struct kv_unlock *unlock)
+{
+	int r = keyring_open(kv->path, unlock, &kv->keyring);
+
+	if (r < 0)
+		return r;
+	kv->own_key = keyring_domain_key(kv->keyring, 0);
+	kv->secrets = sodium_malloc(sizeof *kv->secrets);
+	if (!kv->own_key || !kv->secrets)
+		return kv->own_key ? -ENOMEM : -EBADMSG;
+	keyring_derive(kv->keyring, KEYRING_PURPOSE_TREE, kv->secrets->tree);
+	keyring_derive(kv->keyring, KEYRING_PURPOSE_MARK, kv->secrets->mark);
+	randombytes_buf(kv->secrets->conflict, sizeof kv->secrets->conflict);
+	kv->seal.cipher = keyring_cipher(kv->keyring);
+	memcpy(kv->seal.store_id, keyring_id(kv->keyring), sizeof kv->seal.store_id);
+	return 0;
+}
+
+static void close_engine(struct kv *kv)
+{
+	if (kv->engine)
+		kv->ops->close(kv->engine);
+	kv->engine = NULL;
+}
+
+/* Opens the engine and reads the commit row. A row that is damaged itself is damage to live with. */
+static int open_engine(struct kv *kv, bool read_only, struct kv_commit_row *ret_row)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = join_path(kv, "db", &path);
+
+	if (r == 0)
+		r = kv->ops->open(path, &kv->options, read_only, &kv->engine);
+	if (r < 0) {
+		kv->engine = NULL;
+		return r;
+	}
+	r = kv_commit_row_read(kv, NULL, ret_row);
+	if (r == -EBADMSG) {
+		*ret_row = (struct kv_commit_row){0};
+		kv->state.damaged = true;
+		return 0;
+	}
+	if (r < 0)
+		close_engine(kv);
+	return r;
+}
+
+/* The mark's word on an engine that opened: did the recovery reach the last synced commit? */
+static void judge(struct kv *kv, const struct kv_commit_row *row)
+{
+	if (row->sequence < kv->state.expected)
+		kv->state.damaged = true;
+}
+
+/*
+ * An engine that is opened for writing rewrites its log as it recovers it, so what a log holds beyond a
+ * damaged record would be gone for good. Where the last process died, the recovery is therefore first
+ * done in memory, and looked at.
+ */
+static int open_checked(struct kv *kv, struct kv_commit_row *ret_row)
+{
+	struct stat st;
+	_cleanup_free_ char *db = NULL;
+	int r = join_path(kv, "db", &db);
+
+	if (r < 0)
+		return r;
+	/* With commits behind it, an engine that is gone must not come up as a new, empty one. */
+	if (kv->state.expected && !kv->options.engine_arg && stat(db, &st) < 0)
+		return errno == ENOENT ? -EBADMSG : -errno;
+	if (kv->options.read_only || (kv->state.unclean && kv->state.expected)) {
+		r = open_engine(kv, true, ret_row);
+		if (r < 0)
+			return r == -ENOENT && kv->state.expected ? -EBADMSG : r;
+		judge(kv, ret_row);
+		if (kv->options.read_only || kv->state.damaged)
+			return 0;
+		close_engine(kv);
+	}
+	r = open_engine(kv, false, ret_row);
+	if (r == 0)
+		judge(kv, ret_row);
+	return r;
+}
+
+static int open_mark(struct kv *kv, bool *ret_found)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = join_path(kv, "mark", &path);
+
+	if (r == 0)
+		r = kv_mark_open(kv, path, kv->options.read_only, &kv->mark);
+	*ret_found = r == 0;
+	if (r == 0) {
+		kv->state.expected = kv->mark.sequence;
+		kv->state.unclean = !kv->mark.clean;
+	}
+	return r == -ENOENT || r == -EBADMSG ? 0 : r;
+}
+
+static void sync_directory(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		fsync(fd);
+}
+
+static int open_store(struct kv *kv, const struct kv_unlock *unlock)
+{
+	struct kv_commit_row row;
+	bool marked;
+	int r = take_lock(kv);
+
+	if (r == 0)
+		r = open_keyring(kv, unlock);
+	if (r == 0)
+		r = open_mark(kv, &marked);
+	if (r == 0)
+		r = open_checked(kv, &row);
+	if (r == 0)
+		r = kv_counters_init(kv, &row);
+	if (r == -EBADMSG && kv->engine) {
+		kv->state.damaged = true;
+		r = 0;
+	}
+	if (r == 0)
+		r = kv_commit_init(kv, &row);
+	if (r == 0)
+		r = kv_space_refresh(kv);
+	if (r < 0)
+		return r;
+	kv->state.mark_lost = !marked && row.sequence > 0;
+	kv->state.sequence = row.sequence;
+	kv->state.read_only = kv->options.read_only || kv->state.damaged;
+	atomic_store(&kv->flusher.synced, row.sequence);
+	if (kv->state.read_only)
+		return 0;
+	if (!marked)
+		sync_directory(kv->path);
+	/* What was recovered beyond the mark may have been in the page cache alone. */
+	if (row.sequence > kv->state.expected)
+		r = kv->ops->sync(kv->engine);
+	if (r < 0)
+		return r;
+	/* On a full disk it may not be written, and lags. */
+	r = kv_mark_write(kv, &kv->mark, row.sequence, false);
+	if (r < 0 && r != -ENOSPC)
+		return r;
+	return kv_flusher_start(kv);
+}
+
+static void release(struct kv *kv)
+{
+	close_engine(kv);
+	kv_commit_release(kv);
+	kv_counters_release(kv);
+	if (kv->mark.fd >= 0)
+		close(kv->mark.fd);
+	sodium_free(kv->secrets);
+	keyring_close(kv->keyring);
+	kv_lock_drop(kv->lock_fd);
+	pthread_mutex_destroy(&kv->commit.lock);
+	pthread_rwlock_destroy(&kv->counters.lock);
+	pthread_mutex_destroy(&kv->flusher.lock);
+	pthread_cond_destroy(&kv->flusher.wake);
+	free(kv->path);
+	free(kv);
+}
+
+static struct kv *store_new(const char *path, const struct kv_options *options)
+{
+	struct kv *kv = calloc(1, sizeof *kv);
+	pthread_condattr_t monotonic;
+
+	if (!kv)
+		return NULL;
+	kv->path = strdup(path);
+	if (!kv->path) {
+		free(kv);
+		return NULL;
+	}
+	kv->lock_fd = kv->mark.fd = -1;
+	if (options)
+		kv->options = *options;
+	kv->ops = kv->options.engine ? kv->options.engine : &kv_engine_rocks;
+	pthread_mutex_init(&kv->commit.lock, NULL);
+	pthread_rwlock_init(&kv->counters.lock, NULL);
+	pthread_mutex_init(&kv->flusher.lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&kv->flusher.wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	return kv;
+}
+
+int kv_open(const char *path, const struct kv_unlock *unlock, const struct kv_options *options,
+	struct kv **ret_kv)
+{
+	struct kv *kv;
+	int r;
+
+	if (sodium_init() < 0)
+		return -EIO;
+	kv = store_new(path, options);
+	if (!kv)
+		return -ENOMEM;
+	r = open_store(kv, unlock);
+	if (r < 0) {
+		release(kv);
+		return r;
+	}
+	*ret_kv = kv;
+	return 0;
+}
+
+int kv_close(struct kv *kv)
+{
+	int r = kv_flusher_stop(kv);
+
+	/* The engine goes first: should it fail to get its files in order, the mark says unclean. */
+	close_engine(kv);
+	if (r == 0 && !kv->state.read_only)
+		(void)kv_mark_write(kv, &kv->mark, atomic_load(&kv->commit.published), true);
+	release(kv);
+	return r;
+}
+
+void kv_get_state(const struct kv *kv, struct kv_state *ret_state)
+{
+	*ret_state = kv->state;
+}
+
+const uint8_t *kv_id(const struct kv *kv)
+{
+	return keyring_id(kv->keyring);
+}
+
+const char *kv_cipher_name(const struct kv *kv)
+{
+	return kv->seal.cipher == KV_CIPHER_AES_256_GCM ? "aes-256-gcm" : "xchacha20-poly1305";
+}

@@ -1,0 +1,285 @@
+/*
+ * kv_internal.h: what the files of kv share. Internal to kv (and its tests and fsck: kv_verify_sum).
+ *
+ * Who may touch what:
+ *   kv->commit.lock      the queue of transactions that wait, and who leads
+ *   the leader           conflict table, sum, counters.recent, the scratch memory: one thread at a
+ *                        time leads, and hands over under commit.lock
+ *   counters.lock        counters.table: the leader changes it, any thread reads
+ *   flusher.lock         the waiters
+ *   atomics              published, synced, dirty_since, the cached free space
+ * commit.lock and counters.lock are never held together, nor across a call of the engine.
+ */
+#ifndef SCRIBEFS_KV_INTERNAL_H
+#define SCRIBEFS_KV_INTERNAL_H
+
+#include "kv/engine/engine.h"
+#include "kv/keys.h"
+#include "kv/kv.h"
+#include "kv/seal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define KV_KEY_MIN 4 /* the domain */
+
+/* ---- the sum over all records (sum.c) -------------------------------------------------------- */
+
+/* An additive multiset hash, mod 2^128. */
+__extension__ typedef unsigned __int128 kv_sum;
+
+/* The element of a record of KV_META, whose version @id tells, or of KV_DATA (@id NULL). */
+kv_sum kv_sum_element(const struct kv *kv, enum kv_family family, const void *key, size_t key_len,
+	const uint8_t id[SEAL_ID_BYTES]);
+/* The identity of a sealed value as it is stored; zeros for one that is too short to have any. */
+void kv_sum_identity(const void *sealed, size_t sealed_len, uint8_t ret_id[SEAL_ID_BYTES]);
+/*
+ * Recomputes the sum by a scan of all records and compares it with the commit row's, both as of now.
+ * 0, or -EBADMSG where they differ (records were added, removed or replaced behind kv's back).
+ */
+int kv_verify_sum(struct kv *kv);
+
+/* ---- counters (counters.c) ------------------------------------------------------------------- */
+
+#define KV_RECENT 16 /* domains whose counters stand in the commit row */
+
+struct kv_count {
+	uint32_t domain;
+	int64_t value[KV_COUNTERS];
+};
+
+struct kv_counters {
+	pthread_rwlock_t lock;
+	struct kv_count *table; /* every domain that has any, by number */
+	size_t n, cap;
+	uint32_t recent[KV_RECENT]; /* the least recently changed first */
+	unsigned recent_n;
+};
+
+/* ---- rows of KV_SYS (row.c) ------------------------------------------------------------------ */
+
+#define KV_ROW_KEY_BYTES 5 /* u32 domain, u8 kind */
+#define KV_ROW_COMMIT 1
+#define KV_ROW_COUNTERS 2
+#define KV_COMMIT_ROW_MAX (28 + KV_RECENT * (4 + 8 * KV_COUNTERS))
+#define KV_COUNTERS_ROW_BYTES (4 + 8 * KV_COUNTERS)
+
+struct kv_commit_row {
+	uint64_t sequence;
+	kv_sum sum;
+	unsigned n;
+	struct kv_count count[KV_RECENT]; /* the least recently changed first */
+};
+
+void kv_row_key(uint32_t domain, uint8_t kind, uint8_t ret_key[KV_ROW_KEY_BYTES]);
+/* Returns the length. */
+size_t kv_commit_row_encode(const struct kv_commit_row *row, uint8_t ret_bytes[KV_COMMIT_ROW_MAX]);
+/* -EBADMSG, -EPROTONOSUPPORT. */
+int kv_commit_row_decode(const void *data, size_t len, struct kv_commit_row *ret_row);
+void kv_counters_row_encode(const struct kv_count *count, uint8_t ret_bytes[KV_COUNTERS_ROW_BYTES]);
+int kv_counters_row_decode(uint32_t domain, const void *data, size_t len, struct kv_count *ret_count);
+/* Reads the commit row; one that is not there yet is all zeros. @view may be NULL. */
+int kv_commit_row_read(struct kv *kv, struct kv_engine_view *view, struct kv_commit_row *ret_row);
+
+/* ---- transactions (txn.c) -------------------------------------------------------------------- */
+
+enum txn_write { TXN_NOTHING, TXN_PUT, TXN_DELETE };
+enum txn_old { TXN_OLD_UNKNOWN, TXN_OLD_ABSENT, TXN_OLD_PRESENT };
+
+/* A key that the transaction read or wrote. */
+struct txn_record {
+	uint64_t hash;
+	size_t sealed_at; /* of TXN_PUT: in txn->sealed */
+	size_t sealed_len;
+	uint8_t family;
+	uint8_t key_len;
+	uint8_t write; /* enum txn_write */
+	uint8_t old;   /* enum txn_old: what stood there at the start */
+	uint8_t old_id[SEAL_ID_BYTES];
+	uint8_t key[];
+};
+
+enum txn_state { TXN_OPEN, TXN_QUEUED, TXN_LEADS, TXN_DONE };
+
+#define TXN_INLINE_RECORDS 24
+#define TXN_INLINE_ARENA 2560
+#define TXN_INLINE_COUNTS 4
+
+struct txn_chunk;
+struct kv_txn {
+	struct kv *kv;
+	struct kv_engine_view *view;
+	uint64_t start; /* the last published sequence when it began */
+	bool shrinking;
+	int error; /* of kv_txn_count(), for the commit to return */
+	struct txn_record **records; /* by family and key */
+	size_t records_n, records_cap;
+	size_t writes;	/* how many records are put or deleted */
+	kv_sum sum;	/* what the writes add to the store's, set before it is queued */
+	struct buf sealed; /* all sealed values, one after the other */
+	struct buf scratch;
+	struct kv_count *counts; /* deltas */
+	size_t counts_n, counts_cap;
+	struct txn_chunk *chunks;
+	uint8_t *arena_at;
+	size_t arena_left;
+
+	/* commit.c; the first three under commit.lock */
+	enum txn_state state;
+	struct kv_txn *next;
+	pthread_cond_t wake;
+	int result;
+	uint64_t sequence;
+
+	struct txn_record *inline_records[TXN_INLINE_RECORDS];
+	struct kv_count inline_counts[TXN_INLINE_COUNTS];
+	_Alignas(16) uint8_t inline_arena[TXN_INLINE_ARENA];
+};
+
+/* -EINVAL where a caller may not name this family or key. */
+int kv_check_key(enum kv_family family, const void *key, size_t key_len);
+/* Opens a sealed value of any family; -ENOKEY where its domain has no key. */
+int kv_open_value(struct kv *kv, enum kv_family family, const void *key, size_t key_len,
+	const void *sealed, size_t sealed_len, struct buf *ret_value);
+/* The index of the first record >= (family, key); *@ret_found: whether it is that one. */
+size_t txn_find(const struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	bool *ret_found);
+/* Learns what the writes replace and sets txn->sum. In the caller's thread, before it is queued. */
+int txn_prepare(struct kv_txn *txn);
+/* Whether the record is part of the batch: a delete of what was not there is not. */
+static inline bool txn_record_emitted(const struct txn_record *r)
+{
+	return r->write == TXN_PUT || (r->write == TXN_DELETE && r->old != TXN_OLD_ABSENT);
+}
+
+/* ---- commit (commit.c) ----------------------------------------------------------------------- */
+
+#define KV_CONFLICT_SLOTS (1u << 16)
+
+struct kv_commit {
+	pthread_mutex_t lock;
+	struct kv_txn *queue, **queue_end;
+	bool led;
+
+	uint64_t *conflict; /* by hash: the last sequence that wrote such a key */
+	kv_sum sum;
+	struct kv_write *writes;
+	size_t writes_n, writes_cap;
+	struct kv_count *staged; /* new absolute counters of the group's domains */
+	size_t staged_n, staged_cap;
+	struct buf rows;
+
+	_Atomic uint64_t published;
+};
+
+int kv_commit_init(struct kv *kv, const struct kv_commit_row *row);
+void kv_commit_release(struct kv *kv);
+/* Queues it, and returns when its group is written or refused: 0 or -errno. */
+int kv_commit_run(struct kv *kv, struct kv_txn *txn);
+
+int kv_counters_init(struct kv *kv, const struct kv_commit_row *row);
+void kv_counters_release(struct kv *kv);
+/* Adds a transaction's deltas to commit.staged; nothing else changes. Leader only. -ENOMEM. */
+int kv_counters_stage(struct kv *kv, const struct kv_txn *txn);
+/*
+ * Works out which domains stand in the commit row after commit.staged; @ret_row gets them with their
+ * new values, @evicted those that need a row of their own now. Nothing changes. Returns how many.
+ */
+size_t kv_counters_plan(struct kv *kv, struct kv_commit_row *ret_row, struct kv_count *evicted);
+/* Room in the table for all that is staged, so that kv_counters_install() cannot fail. */
+int kv_counters_reserve(struct kv *kv);
+void kv_counters_install(struct kv *kv, const struct kv_commit_row *row);
+
+/* ---- mark (mark.c) --------------------------------------------------------------------------- */
+
+struct kv_mark {
+	int fd;		 /* -1: none */
+	uint64_t number; /* of the last slot that was written */
+	uint64_t sequence;
+	bool clean;
+};
+
+/*
+ * Opens `mark` in the store's directory and reads it. 0, -ENOENT there is none, -EBADMSG neither slot
+ * is authentic (the file stays open for writing).
+ */
+int kv_mark_open(struct kv *kv, const char *path, bool read_only, struct kv_mark *ret_mark);
+/* Overwrites the older slot. Not synced: that it lags does no harm. */
+int kv_mark_write(struct kv *kv, struct kv_mark *mark, uint64_t sequence, bool clean);
+
+/* ---- flusher, space, lock -------------------------------------------------------------------- */
+
+struct kv_waiter {
+	void (*done)(void *arg, int error);
+	void *arg;
+};
+
+struct kv_flusher {
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop;
+	struct kv_waiter *waiters;
+	size_t waiters_n, waiters_cap;
+	int failed; /* the flusher's own: a disk that failed a sync may have dropped the pages */
+
+	_Atomic uint64_t synced;
+	_Atomic int64_t dirty_since; /* ms, of the first commit that is not synced; 0: none */
+};
+
+int kv_flusher_start(struct kv *kv);
+/* Serves all waiters, syncs, joins. 0 or the sync's error. */
+int kv_flusher_stop(struct kv *kv);
+/* The committer's word that there is something to sync. */
+void kv_flusher_note(struct kv *kv);
+
+struct kv_space_cache {
+	_Atomic uint64_t total, free; /* of the disk, at the last look */
+	_Atomic uint64_t written;     /* by commits since then: an estimate */
+};
+int kv_space_refresh(struct kv *kv);
+/* What a commit of @bytes may have taken: twice as much, in the log and in a table. */
+void kv_space_note(struct kv *kv, size_t bytes);
+/* -ENOSPC where a growing commit is to be refused. */
+int kv_space_check(struct kv *kv);
+
+/* Takes the store's lock and writes our pid into it. -EBUSY, -EROFS, -EACCES … */
+int kv_lock_take(const char *path, bool read_only, int *ret_fd);
+void kv_lock_drop(int fd);
+
+/* ---- the store ------------------------------------------------------------------------------- */
+
+/* In locked memory. */
+struct kv_secrets {
+	uint8_t tree[32]; /* the first 16 bytes key the sum */
+	uint8_t mark[32];
+	uint8_t conflict[16]; /* random, of this process */
+};
+
+struct kv_view {
+	struct kv *kv;
+	struct kv_engine_view *engine_view;
+};
+
+struct kv {
+	char *path;
+	struct kv_options options;
+	struct kv_state state; /* set by kv_open(), then constant */
+	struct keyring *keyring;
+	struct kv_secrets *secrets;
+	struct seal_context seal;
+	const struct seal_key *own_key; /* domain 0 */
+	const struct kv_engine_ops *ops;
+	struct kv_engine *engine;
+	int lock_fd;
+	struct kv_mark mark; /* after the open: the flusher's */
+	struct kv_commit commit;
+	struct kv_counters counters;
+	struct kv_flusher flusher;
+	struct kv_space_cache space;
+};
+
+#endif

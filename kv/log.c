@@ -1,0 +1,63 @@
+#include "kv/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+/* Set once before threads start, read-only afterwards. */
+static enum log_level log_max = LOG_LEVEL_INFO;
+static int log_syslog;
+
+void log_setup(enum log_level max, int use_syslog)
+{
+	log_max = max;
+	log_syslog = use_syslog;
+	if (use_syslog)
+		openlog("scribefs", LOG_PID, LOG_DAEMON);
+}
+
+static int syslog_priority(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_ERROR:
+		return LOG_ERR;
+	case LOG_LEVEL_WARNING:
+		return LOG_WARNING;
+	case LOG_LEVEL_INFO:
+		return LOG_INFO;
+	case LOG_LEVEL_DEBUG:
+		break;
+	}
+	return LOG_DEBUG;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	if (level > log_max)
+		return;
+	int saved = errno;
+	char line[1024] = "scribefs: ";
+	size_t start = strlen(line);
+	va_list ap;
+	va_start(ap, fmt);
+	errno = saved; /* for %m */
+	vsnprintf(line + start, sizeof line - start - 1, fmt, ap);
+	va_end(ap);
+	size_t len = strlen(line);
+	/* An error text of a library may hold several lines; the log's reader counts on one. */
+	for (size_t i = start; i < len; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = ' ';
+	if (log_syslog) {
+		syslog(syslog_priority(level), "%s", line + start);
+	} else {
+		line[len++] = '\n';
+		/* One write, so that lines of several threads do not mix. */
+		ssize_t n = write(STDERR_FILENO, line, len);
+		(void)n;
+	}
+	errno = saved;
+}

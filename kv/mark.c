@@ -1,0 +1,103 @@
+/*
+ * The mark: how far the store was synced, kept outside the engine, so that a recovery of the engine
+ * that ends too early is told from a crash. Two slots of 64 bytes, written in turn:
+ *
+ *    0  u32   magic "sfmk"
+ *    4  u8    format (1)
+ *    5  u8    flags: bit 0 clean (closed in order); others 0
+ *    6  u16   0
+ *    8  16    store id
+ *   24  u64   sequence: every commit up to it was synced
+ *   32  u64   number of this write; the slot is number mod 2, the highest authentic one counts
+ *   40  24    BLAKE2b-192 over bytes 0–39 under KEYRING_PURPOSE_MARK
+ *
+ * It is written after a sync and not synced itself: it may lag, it is never ahead.
+ */
+#include "kv/kv_internal.h"
+
+#include "kv/bytes.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+
+#define MARK_MAGIC 0x73666d6b
+#define MARK_FORMAT 1
+#define MARK_CLEAN 0x01
+#define SLOT_BYTES 64
+#define MAC_AT 40
+#define MAC_BYTES (SLOT_BYTES - MAC_AT)
+
+static void slot_mac(const struct kv *kv, const uint8_t *slot, uint8_t ret_mac[MAC_BYTES])
+{
+	crypto_generichash(ret_mac, MAC_BYTES, slot, MAC_AT, kv->secrets->mark,
+		sizeof kv->secrets->mark);
+}
+
+static int slot_decode(const struct kv *kv, const uint8_t *slot, size_t index, struct kv_mark *ret)
+{
+	struct bytes_reader r = bytes_reader(slot, MAC_AT);
+	uint8_t mac[MAC_BYTES], flags;
+
+	slot_mac(kv, slot, mac);
+	if (sodium_memcmp(mac, slot + MAC_AT, MAC_BYTES) != 0)
+		return -EBADMSG;
+	if (read_be32(&r) != MARK_MAGIC || read_u8(&r) != MARK_FORMAT)
+		return -EBADMSG;
+	flags = read_u8(&r);
+	read_be16(&r);
+	if (memcmp(read_bytes(&r, 16), keyring_id(kv->keyring), 16) != 0)
+		return -EBADMSG;
+	ret->sequence = read_be64(&r);
+	ret->number = read_be64(&r);
+	ret->clean = flags & MARK_CLEAN;
+	return ret->number % 2 == index ? 0 : -EBADMSG;
+}
+
+int kv_mark_open(struct kv *kv, const char *path, bool read_only, struct kv_mark *ret_mark)
+{
+	uint8_t slots[2 * SLOT_BYTES] = {0};
+	struct kv_mark mark = {.fd = -1};
+	int r = -EBADMSG;
+	ssize_t n;
+
+	mark.fd = open(path, (read_only ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0600);
+	if (mark.fd < 0)
+		return -errno;
+	n = pread(mark.fd, slots, sizeof slots, 0);
+	if (n == 0)
+		r = -ENOENT;
+	for (size_t i = 0; i < 2 && n > 0; i++) {
+		struct kv_mark found = {.fd = mark.fd};
+		if (slot_decode(kv, slots + i * SLOT_BYTES, i, &found) < 0)
+			continue;
+		if (r == 0 && found.number < mark.number)
+			continue;
+		mark = found;
+		r = 0;
+	}
+	*ret_mark = mark;
+	return r;
+}
+
+int kv_mark_write(struct kv *kv, struct kv_mark *mark, uint64_t sequence, bool clean)
+{
+	uint8_t slot[SLOT_BYTES];
+	uint64_t number = mark->number + 1;
+	uint8_t *p = put_be32(slot, MARK_MAGIC);
+	ssize_t n;
+
+	p = put_u8(p, MARK_FORMAT);
+	p = put_u8(p, clean ? MARK_CLEAN : 0);
+	p = put_be16(p, 0);
+	p = put_bytes(p, keyring_id(kv->keyring), 16);
+	p = put_be64(p, sequence);
+	put_be64(p, number);
+	slot_mac(kv, slot, slot + MAC_AT);
+	n = pwrite(mark->fd, slot, sizeof slot, (off_t)(number % 2 * SLOT_BYTES));
+	if (n != (ssize_t)sizeof slot)
+		return n < 0 ? -errno : -ENOSPC;
+	mark->number = number;
+	mark->sequence = sequence;
+	mark->clean = clean;
+	return 0;
+}

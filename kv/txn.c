@@ -1,0 +1,400 @@
+/*
+ * A transaction: an engine's view as of its start, and a table of the keys that it read or wrote,
+ * sorted, so that iterators can merge it. Values are sealed here, in the caller's thread, one after
+ * the other into one buffer; records lie in an arena; a small transaction allocates nothing but
+ * itself, the view and that buffer.
+ *
+ * The start is the last published sequence, taken before the view is opened: the view may then show a
+ * commit that is not published yet, and a key that it wrote counts as a conflict, which is safe.
+ */
+#include "kv/kv_internal.h"
+
+#include "kv/bytes.h"
+
+#include <sodium.h>
+
+#define ARENA_CHUNK (16u << 10)
+
+struct txn_chunk {
+	struct txn_chunk *next;
+	_Alignas(16) uint8_t bytes[];
+};
+
+int kv_check_key(enum kv_family family, const void *key, size_t key_len)
+{
+	if (family != KV_META && family != KV_DATA)
+		return -EINVAL;
+	return !key || key_len < KV_KEY_MIN || key_len > KV_KEY_MAX ? -EINVAL : 0;
+}
+
+int kv_open_value(struct kv *kv, enum kv_family family, const void *key, size_t key_len,
+	const void *sealed, size_t sealed_len, struct buf *ret_value)
+{
+	const struct seal_key *seal_key = keyring_domain_key(kv->keyring, get_be32(key));
+
+	if (!seal_key)
+		return -ENOKEY;
+	return seal_open(&kv->seal, seal_key, family, key, key_len, sealed, sealed_len, ret_value);
+}
+
+int kv_txn_begin(struct kv *kv, struct kv_txn **ret_txn)
+{
+	struct kv_txn *txn = malloc(sizeof *txn);
+	int r;
+
+	if (!txn)
+		return -ENOMEM;
+	memset(txn, 0, offsetof(struct kv_txn, inline_records));
+	txn->kv = kv;
+	txn->records = txn->inline_records;
+	txn->records_cap = TXN_INLINE_RECORDS;
+	txn->counts = txn->inline_counts;
+	txn->counts_cap = TXN_INLINE_COUNTS;
+	txn->arena_at = txn->inline_arena;
+	txn->arena_left = TXN_INLINE_ARENA;
+	txn->start = atomic_load(&kv->commit.published);
+	r = kv->ops->view_open(kv->engine, &txn->view);
+	if (r < 0) {
+		free(txn);
+		return r;
+	}
+	*ret_txn = txn;
+	return 0;
+}
+
+void kv_txn_free(struct kv_txn *txn)
+{
+	if (!txn)
+		return;
+	txn->kv->ops->view_free(txn->kv->engine, txn->view);
+	while (txn->chunks) {
+		struct txn_chunk *next = txn->chunks->next;
+		free(txn->chunks);
+		txn->chunks = next;
+	}
+	if (txn->records != txn->inline_records)
+		free(txn->records);
+	if (txn->counts != txn->inline_counts)
+		free(txn->counts);
+	buf_release(&txn->sealed);
+	buf_release(&txn->scratch);
+	free(txn);
+}
+
+static void *arena_take(struct kv_txn *txn, size_t len)
+{
+	void *p;
+
+	len = (len + 15) & ~(size_t)15;
+	if (len > txn->arena_left) {
+		struct txn_chunk *chunk = malloc(sizeof *chunk + ARENA_CHUNK);
+		if (!chunk)
+			return NULL;
+		chunk->next = txn->chunks;
+		txn->chunks = chunk;
+		txn->arena_at = chunk->bytes;
+		txn->arena_left = ARENA_CHUNK;
+	}
+	p = txn->arena_at;
+	txn->arena_at += len;
+	txn->arena_left -= len;
+	return p;
+}
+
+static int compare(const struct txn_record *r, enum kv_family family, const void *key, size_t len)
+{
+	int c;
+
+	if (r->family != family)
+		return r->family < family ? -1 : 1;
+	c = memcmp(r->key, key, r->key_len < len ? r->key_len : len);
+	return c ? c : (int)r->key_len - (int)len;
+}
+
+size_t txn_find(const struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	bool *ret_found)
+{
+	size_t low = 0, high = txn->records_n;
+
+	*ret_found = false;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int c = compare(txn->records[mid], family, key, key_len);
+		if (c == 0) {
+			*ret_found = true;
+			return mid;
+		}
+		if (c < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int records_grow(struct kv_txn *txn)
+{
+	size_t cap = txn->records_cap * 2;
+	struct txn_record **records;
+
+	if (txn->records_n < txn->records_cap)
+		return 0;
+	if (txn->records == txn->inline_records) {
+		records = malloc(cap * sizeof *records);
+		if (records)
+			memcpy(records, txn->inline_records, sizeof txn->inline_records);
+	} else {
+		records = reallocarray(txn->records, cap, sizeof *records);
+	}
+	if (!records)
+		return -ENOMEM;
+	txn->records = records;
+	txn->records_cap = cap;
+	return 0;
+}
+
+static uint64_t conflict_hash(
+	const struct kv *kv, enum kv_family family, const void *key, size_t key_len)
+{
+	uint8_t text[1 + KV_KEY_MAX], hash[crypto_shorthash_BYTES];
+
+	put_bytes(put_u8(text, (uint8_t)family), key, key_len);
+	crypto_shorthash(hash, text, 1 + key_len, kv->secrets->conflict);
+	return get_be64(hash);
+}
+
+/* Finds or adds. The caller has checked the key. */
+static int get_record(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	struct txn_record **ret_record)
+{
+	struct txn_record *record;
+	bool found;
+	size_t i = txn_find(txn, family, key, key_len, &found);
+
+	if (found) {
+		*ret_record = txn->records[i];
+		return 0;
+	}
+	if (records_grow(txn) < 0)
+		return -ENOMEM;
+	record = arena_take(txn, sizeof *record + key_len);
+	if (!record)
+		return -ENOMEM;
+	memset(record, 0, sizeof *record);
+	record->hash = conflict_hash(txn->kv, family, key, key_len);
+	record->family = (uint8_t)family;
+	record->key_len = (uint8_t)key_len;
+	memcpy(record->key, key, key_len);
+	memmove(&txn->records[i + 1], &txn->records[i],
+		(txn->records_n - i) * sizeof *txn->records);
+	txn->records[i] = record;
+	txn->records_n++;
+	*ret_record = record;
+	return 0;
+}
+
+/* What stood there at the start, into txn->scratch: 0, -ENOENT or another error. Notes which it was. */
+static int read_old(struct kv_txn *txn, struct txn_record *record)
+{
+	struct kv *kv = txn->kv;
+	int r = kv->ops->get(kv->engine, txn->view, record->family, record->key, record->key_len,
+		&txn->scratch);
+
+	if (r == -ENOENT) {
+		record->old = TXN_OLD_ABSENT;
+	} else if (r == 0) {
+		kv_sum_identity(txn->scratch.data, txn->scratch.len, record->old_id);
+		record->old = TXN_OLD_PRESENT;
+	}
+	return r;
+}
+
+int kv_txn_get(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	struct buf *ret_value)
+{
+	struct txn_record *record;
+	int r = kv_check_key(family, key, key_len);
+
+	if (r == 0)
+		r = get_record(txn, family, key, key_len, &record);
+	if (r < 0)
+		return r;
+	if (record->write == TXN_DELETE)
+		return -ENOENT;
+	if (record->write == TXN_PUT)
+		return kv_open_value(txn->kv, family, key, key_len,
+			txn->sealed.data + record->sealed_at, record->sealed_len, ret_value);
+	r = read_old(txn, record);
+	if (r < 0)
+		return r;
+	return kv_open_value(txn->kv, family, key, key_len, txn->scratch.data, txn->scratch.len,
+		ret_value);
+}
+
+int kv_txn_touch(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len)
+{
+	struct txn_record *record;
+	int r = kv_check_key(family, key, key_len);
+
+	return r < 0 ? r : get_record(txn, family, key, key_len, &record);
+}
+
+/* @fresh: the caller says that the key is not there. */
+static int put_record(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	const void *value, size_t value_len, bool fresh)
+{
+	const struct seal_key *seal_key;
+	struct txn_record *record;
+	size_t at = txn->sealed.len;
+	int r = kv_check_key(family, key, key_len);
+
+	if (r == 0 && (value_len > KV_VALUE_MAX || txn->state != TXN_OPEN))
+		r = -EINVAL;
+	if (r < 0)
+		return r;
+	seal_key = keyring_domain_key(txn->kv->keyring, get_be32(key));
+	if (!seal_key)
+		return -ENOKEY;
+	r = get_record(txn, family, key, key_len, &record);
+	if (r < 0)
+		return r;
+	if (fresh && (record->write == TXN_PUT ||
+			     (record->write == TXN_NOTHING && record->old == TXN_OLD_PRESENT)))
+		return -EEXIST;
+	r = seal_value(&txn->kv->seal, seal_key, family, key, key_len, value, value_len, &txn->sealed);
+	if (r < 0)
+		return r;
+	if (fresh && record->write == TXN_NOTHING)
+		record->old = TXN_OLD_ABSENT;
+	if (record->write == TXN_NOTHING)
+		txn->writes++;
+	record->write = TXN_PUT;
+	record->sealed_at = at;
+	record->sealed_len = txn->sealed.len - at;
+	return 0;
+}
+
+int kv_txn_put(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	const void *value, size_t value_len)
+{
+	if (family != KV_META)
+		return -EINVAL;
+	return put_record(txn, family, key, key_len, value, value_len, false);
+}
+
+int kv_txn_insert(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	const void *value, size_t value_len)
+{
+	return put_record(txn, family, key, key_len, value, value_len, true);
+}
+
+int kv_txn_delete(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len)
+{
+	struct txn_record *record;
+	int r = kv_check_key(family, key, key_len);
+
+	if (r == 0 && txn->state != TXN_OPEN)
+		r = -EINVAL;
+	if (r == 0)
+		r = get_record(txn, family, key, key_len, &record);
+	if (r < 0)
+		return r;
+	if (record->write == TXN_NOTHING) {
+		txn->writes++;
+		if (family == KV_DATA && record->old == TXN_OLD_UNKNOWN)
+			record->old = TXN_OLD_PRESENT;
+	}
+	record->write = TXN_DELETE;
+	return 0;
+}
+
+void kv_txn_count(struct kv_txn *txn, uint32_t domain, enum kv_counter counter, int64_t delta)
+{
+	struct kv_count *count = NULL;
+
+	for (size_t i = 0; i < txn->counts_n && !count; i++)
+		if (txn->counts[i].domain == domain)
+			count = &txn->counts[i];
+	if (!count) {
+		if (txn->counts_n == txn->counts_cap) {
+			size_t cap = txn->counts_cap * 2;
+			struct kv_count *counts = malloc(cap * sizeof *counts);
+			if (!counts) {
+				txn->error = -ENOMEM;
+				return;
+			}
+			memcpy(counts, txn->counts, txn->counts_n * sizeof *counts);
+			if (txn->counts != txn->inline_counts)
+				free(txn->counts);
+			txn->counts = counts;
+			txn->counts_cap = cap;
+		}
+		count = &txn->counts[txn->counts_n++];
+		*count = (struct kv_count){.domain = domain};
+	}
+	count->value[counter] += delta;
+}
+
+void kv_txn_set_shrinking(struct kv_txn *txn)
+{
+	txn->shrinking = true;
+}
+
+int txn_prepare(struct kv_txn *txn)
+{
+	const struct kv *kv = txn->kv;
+	kv_sum sum = 0;
+
+	for (size_t i = 0; i < txn->records_n; i++) {
+		struct txn_record *record = txn->records[i];
+		bool meta = record->family == KV_META;
+		uint8_t id[SEAL_ID_BYTES];
+
+		if (record->write == TXN_NOTHING)
+			continue;
+		/* As of the start: where another has changed it since, the commit is refused. */
+		if (record->old == TXN_OLD_UNKNOWN) {
+			int r = read_old(txn, record);
+			if (r < 0 && r != -ENOENT)
+				return r;
+		}
+		if (record->old == TXN_OLD_PRESENT)
+			sum -= kv_sum_element(kv, record->family, record->key, record->key_len,
+				meta ? record->old_id : NULL);
+		if (record->write != TXN_PUT)
+			continue;
+		kv_sum_identity(txn->sealed.data + record->sealed_at, record->sealed_len, id);
+		sum += kv_sum_element(
+			kv, record->family, record->key, record->key_len, meta ? id : NULL);
+	}
+	txn->sum = sum;
+	return 0;
+}
+
+int kv_txn_commit(struct kv_txn *txn, uint64_t *ret_sequence)
+{
+	struct kv *kv = txn->kv;
+	int r;
+
+	if (txn->state != TXN_OPEN)
+		return -EINVAL;
+	if (txn->error < 0)
+		return txn->error;
+	if (txn->writes == 0 && txn->counts_n == 0) {
+		if (ret_sequence)
+			*ret_sequence = atomic_load(&kv->commit.published);
+		return 0;
+	}
+	if (kv->state.read_only)
+		return -EROFS;
+	r = txn->shrinking ? 0 : kv_space_check(kv);
+	if (r == 0)
+		r = txn_prepare(txn);
+	if (r == 0)
+		r = kv_commit_run(kv, txn);
+	if (r < 0)
+		return r;
+	if (ret_sequence)
+		*ret_sequence = txn->sequence;
+	return 0;
+}

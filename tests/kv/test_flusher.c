@@ -1,0 +1,281 @@
+#include "store.h"
+
+struct answer {
+	_Atomic unsigned calls;
+	_Atomic int error;
+};
+
+static void answered(void *arg, int error)
+{
+	struct answer *a = arg;
+
+	atomic_store(&a->error, error);
+	atomic_fetch_add(&a->calls, 1);
+}
+
+static void wait_answers(struct answer *answers, unsigned n)
+{
+	for (unsigned tries = 0; tries < 5000; tries++) {
+		unsigned done = 0;
+
+		for (unsigned i = 0; i < n; i++)
+			done += atomic_load(&answers[i].calls);
+		if (done == n)
+			return;
+		usleep(1000);
+	}
+	ck_abort_msg("not all waiters were answered");
+}
+
+START_TEST(what_is_synced_survives_and_no_more)
+{
+	struct kv_state state;
+
+	start(ON_MEMORY);
+	put_now("a", "1");
+	ok(kv_sync(kv));
+	ck_assert_uint_eq(kv_synced(kv), kv_sequence(kv));
+	put_now("b", "1");
+	put_now("a", "2");
+	ck_assert_uint_lt(kv_synced(kv), kv_sequence(kv));
+	kv_memory_crash(memory, true);
+	fails(kv_close(kv), -EIO);
+	reopen();
+	kv_get_state(kv, &state);
+	ck_assert(state.unclean && !state.damaged && !state.mark_lost && !state.read_only);
+	ck_assert_uint_eq(state.sequence, 1);
+	ck_assert_uint_eq(state.expected, 1);
+	holds("a", "1");
+	lacks("b");
+	ok(kv_verify_sum(kv));
+	put_now("b", "3");
+	finish();
+}
+END_TEST
+
+START_TEST(a_dead_process_loses_nothing)
+{
+	struct kv_state state;
+
+	start(ON_MEMORY);
+	put_now("a", "1");
+	kv_memory_crash(memory, false);
+	fails(kv_close(kv), -EIO);
+	reopen();
+	kv_get_state(kv, &state);
+	ck_assert(state.unclean && !state.damaged);
+	holds("a", "1");
+	/* What was recovered counts as synced, so it has to be. */
+	ck_assert_uint_eq(kv_synced(kv), 1);
+	kv_memory_crash(memory, true);
+	kv_close(kv);
+	reopen();
+	kv_get_state(kv, &state);
+	ck_assert(!state.damaged);
+	holds("a", "1");
+	finish();
+}
+END_TEST
+
+START_TEST(a_log_that_ends_before_the_mark_is_damage)
+{
+	struct kv_state state;
+	struct key k = {.len = KV_ROW_KEY_BYTES};
+	_cleanup_buf_ struct buf row = {0};
+	struct kv_txn *txn;
+
+	start(ON_MEMORY);
+	put_now("a", "1");
+	kv_row_key(0, KV_ROW_COMMIT, k.bytes);
+	ok(kv_memory_peek(memory, KV_SYS, k.bytes, k.len, &row));
+	put_now("a", "2");
+	ok(kv_sync(kv));
+	kv_memory_crash(memory, false);
+	kv_close(kv);
+	ok(kv_memory_poke(memory, KV_SYS, k.bytes, k.len, row.data, row.len));
+	reopen();
+	kv_get_state(kv, &state);
+	ck_assert(state.damaged && state.read_only);
+	ck_assert_uint_eq(state.sequence, 1);
+	ck_assert_uint_eq(state.expected, 2);
+	txn = begin();
+	ok(put(txn, "a", "3"));
+	fails(commit(txn), -EROFS);
+	holds("a", "2");
+	shut();
+	/* It stays so until something is done about it, and a row that does not open is damage too. */
+	ok(kv_memory_poke(memory, KV_SYS, k.bytes, k.len, "garbage", 7));
+	reopen();
+	kv_get_state(kv, &state);
+	ck_assert(state.damaged && state.read_only);
+	holds("a", "2");
+	finish();
+}
+END_TEST
+
+START_TEST(nothing_to_sync_is_answered_at_once)
+{
+	struct answer a = {0};
+	unsigned syncs;
+
+	start(ON_MEMORY);
+	put_now("a", "1");
+	ok(kv_sync(kv));
+	syncs = kv_memory_calls(memory, KV_MEMORY_SYNC);
+	kv_sync_async(kv, answered, &a);
+	ck_assert_uint_eq(atomic_load(&a.calls), 1);
+	ck_assert_int_eq(atomic_load(&a.error), 0);
+	ok(kv_sync(kv));
+	ck_assert_uint_eq(kv_memory_calls(memory, KV_MEMORY_SYNC), syncs);
+	finish();
+}
+END_TEST
+
+START_TEST(one_sync_serves_all)
+{
+	static struct answer answers[200];
+
+	start(ON_MEMORY);
+	kv_memory_slow_sync(memory, 20000);
+	put_now("a", "1");
+	for (unsigned i = 0; i < 200; i++)
+		kv_sync_async(kv, answered, &answers[i]);
+	wait_answers(answers, 200);
+	for (unsigned i = 0; i < 200; i++)
+		ck_assert_int_eq(atomic_load(&answers[i].error), 0);
+	ck_assert_uint_le(kv_memory_calls(memory, KV_MEMORY_SYNC), 2);
+	finish();
+}
+END_TEST
+
+START_TEST(a_failed_sync_reaches_all_and_is_final)
+{
+	struct answer answers[20] = {0};
+	struct kv_state state;
+	uint64_t synced;
+
+	start(ON_MEMORY);
+	put_now("a", "1");
+	ok(kv_sync(kv));
+	synced = kv_synced(kv);
+	kv_memory_slow_sync(memory, 20000);
+	kv_memory_fail(memory, KV_MEMORY_SYNC, 1, -EIO);
+	put_now("b", "1");
+	for (unsigned i = 0; i < 20; i++)
+		kv_sync_async(kv, answered, &answers[i]);
+	wait_answers(answers, 20);
+	for (unsigned i = 0; i < 20; i++)
+		ck_assert_int_eq(atomic_load(&answers[i].error), -EIO);
+	/* The disk would take the next one; what the failed one covered may be gone all the same. */
+	fails(kv_sync(kv), -EIO);
+	put_now("c", "1");
+	fails(kv_sync(kv), -EIO);
+	ck_assert_uint_eq(kv_synced(kv), synced);
+	holds("b", "1");
+	fails(kv_close(kv), -EIO);
+	reopen();
+	kv_get_state(kv, &state);
+	ck_assert(state.unclean && !state.damaged);
+	ck_assert_uint_eq(state.expected, synced);
+	put_now("d", "1");
+	ok(kv_sync(kv));
+	finish();
+}
+END_TEST
+
+START_TEST(syncs_by_itself)
+{
+	start(_i);
+	shut();
+	options.sync_seconds = 2;
+	reopen();
+	put_now("a", "1");
+	ck_assert_uint_lt(kv_synced(kv), kv_sequence(kv));
+	for (int tenths = 0; tenths < 21 && kv_synced(kv) < kv_sequence(kv); tenths++)
+		usleep(100000);
+	ck_assert_uint_eq(kv_synced(kv), kv_sequence(kv));
+	finish();
+}
+END_TEST
+
+START_TEST(close_answers_who_waits_and_syncs)
+{
+	static struct answer answers[50];
+	struct kv_state state;
+
+	start(_i);
+	if (memory)
+		kv_memory_slow_sync(memory, 5000);
+	for (unsigned i = 0; i < 50; i++) {
+		put_now("a", "1");
+		kv_sync_async(kv, answered, &answers[i]);
+	}
+	put_now("b", "last");
+	shut();
+	for (unsigned i = 0; i < 50; i++)
+		ck_assert_uint_eq(atomic_load(&answers[i].calls), 1);
+	if (memory)
+		kv_memory_crash(memory, true);
+	reopen();
+	kv_get_state(kv, &state);
+	ck_assert(!state.unclean && !state.damaged && !state.mark_lost);
+	holds("b", "last");
+	finish();
+}
+END_TEST
+
+static void *sync_loop(void *arg)
+{
+	char text[16];
+
+	for (unsigned i = 0; i < 30; i++) {
+		struct kv_txn *txn = begin();
+		uint64_t sequence = 0;
+
+		snprintf(text, sizeof text, "s%u/%u", *(unsigned *)arg, i);
+		ok(put(txn, text, "x"));
+		ok(kv_txn_commit(txn, &sequence));
+		kv_txn_free(txn);
+		ok(kv_sync(kv));
+		ck_assert_uint_ge(kv_synced(kv), sequence);
+	}
+	return NULL;
+}
+
+START_TEST(threads_that_sync)
+{
+	pthread_t threads[8];
+	unsigned numbers[8];
+
+	start(_i);
+	for (unsigned i = 0; i < 8; i++) {
+		numbers[i] = i;
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, sync_loop, &numbers[i]), 0);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_eq(kv_synced(kv), kv_sequence(kv));
+	if (memory)
+		ck_assert_uint_le(kv_memory_calls(memory, KV_MEMORY_SYNC), 240);
+	finish();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("flusher");
+	TCase *t = tcase_create("flusher");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, what_is_synced_survives_and_no_more);
+	tcase_add_test(t, a_dead_process_loses_nothing);
+	tcase_add_test(t, a_log_that_ends_before_the_mark_is_damage);
+	tcase_add_test(t, nothing_to_sync_is_answered_at_once);
+	tcase_add_test(t, one_sync_serves_all);
+	tcase_add_test(t, a_failed_sync_reaches_all_and_is_final);
+	tcase_add_loop_test(t, syncs_by_itself, 0, ENGINES);
+	tcase_add_loop_test(t, close_answers_who_waits_and_syncs, 0, ENGINES);
+	tcase_add_loop_test(t, threads_that_sync, 0, ENGINES);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}

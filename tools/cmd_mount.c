@@ -1,0 +1,88 @@
+/* `scribefs mount`: becomes the daemon of a store. */
+#include "fs/fuse/mount.h"
+#include "kv/kv.h"
+#include "kv/log.h"
+#include "tools/mount_options.h"
+#include "tools/mountpoint.h"
+#include "tools/options.h"
+#include "tools/store_error.h"
+#include "tools/unlock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int serve(const struct command *self, struct mount_options *options,
+	const struct unlock_options *unlock_options)
+{
+	const char *store = options->store;
+	char mountpoint[PATH_MAX];
+	struct keyring_info info;
+	/* All that can be wrong without the secret comes before somebody types it. */
+	if (mountpoint_prepare(options->mountpoint, mountpoint) < 0 ||
+		store_read_info(store, &info) < 0)
+		return STATUS_FAILED;
+	if (kv_holder(store) > 0)
+		return store_failed(store, 0, -EBUSY);
+	_cleanup_unlock_ struct unlock unlock = {0};
+	int r = unlock_get(self, unlock_options, store, &info, &unlock);
+	if (r < 0)
+		return r == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
+	r = mountpoint_open_for_mount(mountpoint);
+	if (r < 0) {
+		log_error("cannot use the mountpoint %s: %s", mountpoint, strerror(-r));
+		return STATUS_FAILED;
+	}
+	options->mountpoint = mountpoint;
+	return mount_run(options, &unlock.kv);
+}
+
+static int run_mount(const struct command *self, int argc, char **argv)
+{
+	_cleanup_buf_ struct buf list = {0};
+	struct mount_options options = {.log_level = LOG_LEVEL_INFO};
+	struct unlock_options unlock = {0};
+	const struct option_spec specs[] = {
+		{"foreground", 'f', OPTION_FLAG, &options.foreground},
+		{"options", 'o', OPTION_LIST, &list},
+		UNLOCK_SPECS(&unlock),
+		{0},
+	};
+	int n;
+	int r = options_parse(self, argc, argv, specs, 2, 2, &n);
+	if (r)
+		return r > 0 ? STATUS_DONE : STATUS_USAGE;
+	if (buf_append(&list, "", 1) < 0) {
+		log_error("out of memory");
+		return STATUS_FAILED;
+	}
+	options.store = argv[0];
+	options.mountpoint = argv[1];
+	if (mount_options_parse(self, (char *)list.data, &options, &unlock) < 0)
+		return STATUS_USAGE;
+	return serve(self, &options, &unlock);
+}
+
+const struct command cmd_mount = {
+	.name = "mount",
+	.usage = "STORE MOUNTPOINT [-f] [-o OPTIONS] [SECRET]",
+	.summary = "mount the store STORE at the directory MOUNTPOINT",
+	.help = "Returns when the mount serves. A mount whose daemon died is detached first.\n\n"
+		"Options:\n"
+		"  -f, --foreground        stay; tell systemd when it serves; log to standard error\n"
+		"  -o OPTIONS              comma separated (\\, is a comma within one):\n"
+		"    ro, rw                nothing can be changed; or it can (the default)\n"
+		"    allow_other           other users may enter, under the usual permissions\n"
+		"    allow_root            root may enter\n"
+		"    sync                  close(2) is as good as fsync(2)\n"
+		"    cache=SIZE            memory for blocks read from the store: 32M, 1G …\n"
+		"    log=LEVEL             error, warning, info (the default) or debug\n"
+		"    log_to=TARGET         syslog or stderr\n"
+		"    nosuid, nodev, noexec, noatime\n"
+		"    fsname=NAME           what mount(8) shows instead of the store's path\n"
+		"    passphrase_file=F, passphrase_command=C, key_file=F, recovery_key_file=F\n"
+		"                          as the options below, for fstab\n"
+		"  What mount(8) and fstab pass besides is taken too: defaults, auto, noauto, user,\n"
+		"  users, owner, group, _netdev, nofail, dev, suid, exec, atime, async, x-*.\n" UNLOCK_HELP,
+	.run = run_mount,
+};
