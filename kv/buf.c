@@ -16,7 +16,7 @@ int buf_reserve(struct buf *b, size_t cap)
 {
 	if (cap <= b->cap)
 		return 0;
-	/* Half as much again, so that many small appends copy each byte a bounded number of times. */
+	/* Half as much again: many small appends copy each byte a bounded number of times. */
 	size_t grown = b->cap + b->cap / 2;
 	if (grown < cap)
 		grown = cap < 64 ? 64 : cap;

@@ -1,9 +1,10 @@
 /*
  * An opened keyring: the master key and every domain's key, unwrapped.
  *
- * Keys lie in slabs of locked memory that are given back at close only, so that a pointer to one never
- * dangles. A change takes `change`, then the file's lock, reads the file (a tool may have changed
- * slots), writes it, and only then takes `lock` to show the new table: a lookup never waits for the disk.
+ * Keys lie in slabs of locked memory that are given back at close only, so that a pointer to one
+ * never dangles. A change takes `change`, then the file's lock, reads the file (a tool may have
+ * changed slots), writes it, and only then takes `lock` to show the new table: a lookup never waits
+ * for the disk.
  */
 #include "kv/keyring_file.h"
 #include "kv/keys.h"
@@ -296,9 +297,9 @@ static bool same_domains(const struct keyring_file *a, const struct keyring_file
 }
 
 /*
- * Takes the file's lock and reads the file. The slots may be new, the domains may not: whoever has the
- * store open is the only one to change them, so a difference is an old file put back, and going on from
- * it would give a number out twice. `change` is held.
+ * Takes the file's lock and reads the file. The slots may be new, the domains may not: whoever has
+ * the store open is the only one to change them, so a difference is an old file put back, and going
+ * on from it would give a number out twice. `change` is held.
  */
 static int change_begin(struct keyring *k, const uint8_t mac_key[32], int *ret_lock,
 	struct keyring_file *ret_file)
@@ -324,7 +325,7 @@ static int change_begin(struct keyring *k, const uint8_t mac_key[32], int *ret_l
 	return 0;
 }
 
-/* Writes @f and makes it the keyring's; @f is then the old one. `change` and the file's lock are held. */
+/* Writes @f and makes it ours; @f is then the old one. `change` and the file's lock are held. */
 static int change_finish(struct keyring *k, const uint8_t mac_key[32], struct keyring_file *f,
 	bool *ret_replaced)
 {
@@ -411,8 +412,8 @@ int keyring_domain_destroy(struct keyring *k, uint32_t domain)
 		return r;
 	pthread_rwlock_wrlock(&k->lock);
 	/*
-	 * Random bytes, not zeros: a thread that took the pointer before may still seal with it, and
-	 * what it writes must be readable to nobody.
+	 * Random bytes, not zeros: a thread that took the pointer before may still seal with it,
+	 * and what it writes must be readable to nobody.
 	 */
 	randombytes_buf(k->entry[at].key->key, SEAL_KEY_BYTES);
 	memmove(&k->entry[at], &k->entry[at + 1], (k->entries - at - 1) * sizeof *k->entry);

@@ -231,8 +231,8 @@ static int slot_find(const struct keyring_file *f, unsigned number)
 	return -ENOENT;
 }
 
-int keyring_slot_add(const char *path, const struct kv_unlock *unlock, const struct kv_unlock *added,
-	const char *label, unsigned *ret_slot)
+int keyring_slot_add(const char *path, const struct kv_unlock *unlock,
+	const struct kv_unlock *added, const char *label, unsigned *ret_slot)
 {
 	_cleanup_change_ struct change c = {.dir = -1, .lock = -1};
 	if (added->type == KEYRING_RECOVERY)

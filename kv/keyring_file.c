@@ -89,9 +89,9 @@ static void encode_domain_header(const struct keyring_domain *d, uint8_t *p)
 }
 
 /*
- * What a wrap is bound to: the store, its cipher and its own header. The counts and masks are not in
- * it, or every new domain would need every slot's secret to wrap the master key anew; they are under
- * the MAC.
+ * What a wrap is bound to: the store, its cipher and its own header. The counts and masks are not
+ * in it, or every new domain would need every slot's secret to wrap the master key anew; they are
+ * under the MAC.
  */
 static uint8_t *associated_data(const struct keyring_file *f, const char label[8], uint8_t *p)
 {
@@ -265,14 +265,15 @@ static int decode_tables(struct bytes_reader *r, struct keyring_file *f)
 }
 
 /*
- * Tells a damaged file from a wrong secret before any secret is asked for; it protects against nobody
- * who means harm, the MAC does.
+ * Tells a damaged file from a wrong secret before any secret is asked for; it protects against
+ * nobody who means harm, the MAC does.
  */
 static bool digest_right(const uint8_t *data, size_t len)
 {
 	uint8_t digest[KEYRING_DIGEST_BYTES];
-	crypto_generichash_blake2b(digest, sizeof digest, data, len - KEYRING_DIGEST_BYTES, NULL, 0);
-	return memcmp(digest, data + len - KEYRING_DIGEST_BYTES, sizeof digest) == 0;
+	len -= sizeof digest;
+	crypto_generichash_blake2b(digest, sizeof digest, data, len, NULL, 0);
+	return memcmp(digest, data + len, sizeof digest) == 0;
 }
 
 int keyring_file_decode(const void *data, size_t len, struct keyring_file *ret_file)

@@ -1,6 +1,6 @@
 /*
- * keyring_file.h: the keyring's bytes, decoded, and the pieces that keyring*.c share. Internal to the
- * keyring; FORMAT.md has the byte tables.
+ * keyring_file.h: the keyring's bytes, decoded, and the pieces that keyring*.c share. Internal to
+ * the keyring; FORMAT.md has the byte tables. sodium_init() was called by whoever calls these.
  *
  * Threading: none of its own; a struct belongs to its caller.
  */

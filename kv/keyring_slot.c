@@ -59,7 +59,7 @@ bool keyring_limits_valid(uint64_t opslimit, uint64_t memlimit)
 static int argon2id(const void *passphrase, size_t len, const uint8_t salt[KEYRING_SALT],
 	uint64_t opslimit, uint64_t memlimit, uint8_t ret_key[32])
 {
-	/* The parameters are in range, so what fails is the allocation; it is unmapped on return. */
+	/* The limits are in range: what fails is the allocation. It is unmapped on return. */
 	return crypto_pwhash(ret_key, 32, passphrase, len, salt, opslimit, (size_t)memlimit,
 		       crypto_pwhash_ALG_ARGON2ID13) == 0 ?
 		0 :

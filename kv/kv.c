@@ -137,11 +137,14 @@ static void sync_directory(const char *path)
 static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 {
 	struct kv_commit_row row;
-	bool marked;
+	bool marked = false;
 	int r = take_lock(kv);
 
 	if (r == 0)
 		r = open_keyring(kv, unlock);
+	/* A feature that only readers may pass over. */
+	if (r == 0 && keyring_read_only(kv->keyring))
+		kv->options.read_only = true;
 	if (r == 0)
 		r = open_mark(kv, &marked);
 	if (r == 0)

@@ -74,7 +74,7 @@ struct kv_state {
  * -EKEYREJECTED wrong secret · -EBADMSG damaged keyring or engine metadata · -EPROTONOSUPPORT a newer
  * format or an unknown incompatible feature · -EOPNOTSUPP this processor lacks the store's cipher ·
  * -EROFS the disk is read-only and read_only was not asked for · -EACCES, -EIO, -ENOMEM.
- * The caller frees with kv_close().
+ * The caller frees with kv_close(). A daemon opens after it has forked: a thread is started here.
  */
 int kv_open(const char *path, const struct kv_unlock *unlock, const struct kv_options *options,
 	struct kv **ret_kv);
@@ -130,7 +130,10 @@ int kv_txn_touch(struct kv_txn *txn, enum kv_family family, const void *key, siz
 /* Sets a record of KV_META. Sealing is done here, in the caller's thread. The bytes are copied. */
 int kv_txn_put(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
 	const void *value, size_t value_len);
-/* As put where the caller knows that the key is not there (required for KV_DATA): saves a look-up. */
+/*
+ * As put where the caller knows that the key is not there (required for KV_DATA): saves a look-up.
+ * -EEXIST where this transaction has itself read or put it; else the caller is believed.
+ */
 int kv_txn_insert(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
 	const void *value, size_t value_len);
 /* Deletes a record, there or not in KV_META; in KV_DATA it must be there. */
@@ -198,7 +201,10 @@ int64_t kv_counter_total(struct kv *kv, enum kv_counter counter);
 
 /* ---- durability ------------------------------------------------------------------------------ */
 
-/* Returns when every commit that was made before the call survives the loss of power. */
+/*
+ * Returns when every commit that was made before the call survives the loss of power. A sync that
+ * failed is final: all later ones return its error, until the store is opened anew.
+ */
 int kv_sync(struct kv *kv);
 /*
  * The same without waiting: @done is called once with 0 or -errno, from the flusher's thread (one disk

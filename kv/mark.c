@@ -44,7 +44,8 @@ static int slot_decode(const struct kv *kv, const uint8_t *slot, size_t index, s
 	if (read_be32(&r) != MARK_MAGIC || read_u8(&r) != MARK_FORMAT)
 		return -EBADMSG;
 	flags = read_u8(&r);
-	read_be16(&r);
+	if ((flags & ~MARK_CLEAN) || read_be16(&r) != 0)
+		return -EBADMSG;
 	if (memcmp(read_bytes(&r, 16), keyring_id(kv->keyring), 16) != 0)
 		return -EBADMSG;
 	ret->sequence = read_be64(&r);

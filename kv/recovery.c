@@ -1,12 +1,12 @@
 /*
- * The text of a recovery key: 40 symbols of Crockford's base 32 (0-9, A-Z without I, L, O, U) in ten
- * groups of four,
+ * The text of a recovery key: 40 symbols of Crockford's base 32 (0-9, A-Z without I, L, O, U) in
+ * ten groups of four,
  *
  *   R1xx-xxxx-xxxx-xxxx-xxxx-xxxx-xxxx-xxxx-xxcc-cccc
  *
- * "R1" names the form, 32 symbols x are the key's 160 bits, six symbols c are the BCH code of BIP 173
- * over the 34 before them. Within 89 symbols it detects every error in up to four of them, so
- * any one mistyped symbol and any two swapped ones, and all but one in 2^30 of the others.
+ * "R1" names the form, 32 symbols x are the key's 160 bits, six symbols c are the BCH code of
+ * BIP 173 over the 34 before them. Within 89 symbols it detects every error in up to four of them,
+ * so any one mistyped symbol and any two swapped ones, and all but one in 2^30 of the others.
  */
 #include "kv/keyring_file.h"
 

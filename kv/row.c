@@ -88,11 +88,12 @@ int kv_counters_row_decode(uint32_t domain, const void *data, size_t len, struct
 {
 	struct bytes_reader r = bytes_reader(data, len);
 	struct kv_count count = {.domain = domain};
-	uint8_t format = read_u8(&r);
+	uint32_t head = read_be32(&r);
 
-	if (!r.bad && format != ROW_FORMAT)
+	if (!r.bad && head >> 24 != ROW_FORMAT)
 		return -EPROTONOSUPPORT;
-	read_bytes(&r, 3);
+	if (head & 0xffffff)
+		return -EBADMSG;
 	read_values(&r, &count);
 	if (bytes_reader_end(&r) < 0)
 		return -EBADMSG;

@@ -103,8 +103,8 @@ static int encrypt(const struct seal_context *ctx, const struct seal_key *key, c
 {
 	uint8_t *tag = ret_cipher + len;
 	if (ctx->cipher == KV_CIPHER_XCHACHA20_POLY1305) {
-		crypto_aead_xchacha20poly1305_ietf_encrypt_detached(ret_cipher, tag, NULL, text, len,
-			ad, ad_len, NULL, nonce, key->key);
+		crypto_aead_xchacha20poly1305_ietf_encrypt_detached(ret_cipher, tag, NULL, text,
+			len, ad, ad_len, NULL, nonce, key->key);
 		return 0;
 	}
 	if (!keyring_cipher_available(ctx->cipher))

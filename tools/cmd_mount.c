@@ -3,7 +3,7 @@
 #include "kv/kv.h"
 #include "kv/log.h"
 #include "tools/mount_options.h"
-#include "tools/mountpoint.h"
+#include "tools/mounts.h"
 #include "tools/options.h"
 #include "tools/store_error.h"
 #include "tools/unlock.h"
@@ -12,28 +12,25 @@
 #include <stdio.h>
 #include <string.h>
 
-static int serve(const struct command *self, struct mount_options *options,
+static int serve(const struct command *self, const struct mount_options *options,
 	const struct unlock_options *unlock_options)
 {
-	const char *store = options->store;
-	char mountpoint[PATH_MAX];
 	struct keyring_info info;
-	/* All that can be wrong without the secret comes before somebody types it. */
-	if (mountpoint_prepare(options->mountpoint, mountpoint) < 0 ||
-		store_read_info(store, &info) < 0)
+	struct mount_entry entry;
+	char store[PATH_MAX];
+	/* What can be wrong without the secret comes before somebody types it. */
+	if (store_read_info(options->store, &info) < 0)
 		return STATUS_FAILED;
-	if (kv_holder(store) > 0)
-		return store_failed(store, 0, -EBUSY);
-	_cleanup_unlock_ struct unlock unlock = {0};
-	int r = unlock_get(self, unlock_options, store, &info, &unlock);
-	if (r < 0)
-		return r == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
-	r = mountpoint_open_for_mount(mountpoint);
-	if (r < 0) {
-		log_error("cannot use the mountpoint %s: %s", mountpoint, strerror(-r));
+	if (mounts_resolve(options->store, store) == 0 && mounts_find_store(store, &entry) == 0 &&
+		!mounts_is_dead(entry.point)) {
+		log_error("%s is mounted at %s already, by process %d; 'scribefs umount %s' ends that",
+			options->store, entry.point, kv_holder(store), entry.point);
 		return STATUS_FAILED;
 	}
-	options->mountpoint = mountpoint;
+	_cleanup_unlock_ struct unlock unlock = {0};
+	int r = unlock_get(self, unlock_options, options->store, &info, &unlock);
+	if (r < 0)
+		return r == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
 	return mount_run(options, &unlock.kv);
 }
 
@@ -70,7 +67,7 @@ const struct command cmd_mount = {
 	.help = "Returns when the mount serves. A mount whose daemon died is detached first.\n\n"
 		"Options:\n"
 		"  -f, --foreground        stay; tell systemd when it serves; log to standard error\n"
-		"  -o OPTIONS              comma separated (\\, is a comma within one):\n"
+		"  -o, --options OPTIONS   comma separated (\\, is a comma within one):\n"
 		"    ro, rw                nothing can be changed; or it can (the default)\n"
 		"    allow_other           other users may enter, under the usual permissions\n"
 		"    allow_root            root may enter\n"

@@ -113,6 +113,8 @@ static void print_rows(const cJSON *rows)
 			printf(" ");
 			cJSON_ArrayForEach(cell, item)
 			{
+				if (cJSON_IsString(cell) && !*cell->valuestring)
+					continue;
 				printf(" %s ", cell->string);
 				print_value(cell);
 			}

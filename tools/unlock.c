@@ -113,14 +113,14 @@ static int ask_twice(const char *store, struct unlock *ret_unlock)
 		return r;
 	if (!ret_unlock->secret.len) {
 		log_error("an empty passphrase protects nothing; nothing was changed");
-		return -EINVAL;
+		return -ECANCELED;
 	}
 	r = secret_from_terminal("The same again", &again);
 	if (r < 0)
 		return r;
 	if (!secret_equal(&ret_unlock->secret, &again)) {
 		log_error("the two differ; nothing was changed, try again");
-		return -EINVAL;
+		return -ECANCELED;
 	}
 	return 0;
 }

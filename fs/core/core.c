@@ -2,6 +2,7 @@
  * core.c: opening and closing the tree.
  */
 #include "fs/core/core_internal.h"
+#include "fs/core/map.h"
 
 #define INODES_DEFAULT 16384
 #define DIRTY_DEFAULT (32u << 20)
@@ -45,6 +46,7 @@ static void core_free(struct core *core)
 {
 	icache_release(core);
 	container_release(core);
+	map_cache_free(core->map_cache);
 	pthread_mutex_destroy(&core->dirty_lock);
 	free(core);
 }
@@ -65,7 +67,8 @@ int core_open(struct kv *kv, const struct core_options *options, struct core **r
 	if (!core->options.commit_ms)
 		core->options.commit_ms = COMMIT_MS_DEFAULT;
 	pthread_mutex_init(&core->dirty_lock, NULL);
-	r = icache_init(core);
+	core->map_cache = map_cache_new();
+	r = core->map_cache ? icache_init(core) : -ENOMEM;
 	if (r == 0)
 		r = container_init(core);
 	if (r == 0)

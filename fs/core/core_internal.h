@@ -32,9 +32,11 @@ struct core {
 	pthread_mutex_t rename_lock; /* moves of directories between directories, before any container */
 
 	/* Buffered data: data.c and commit.c. */
-	pthread_mutex_t dirty_lock; /* the list below; nothing is locked inside it */
+	pthread_mutex_t dirty_lock; /* the list below; only cache_lock is taken inside it */
 	struct inode *dirty_head;
+	size_t dirty_listed;
 	_Atomic size_t dirty_bytes;
+	struct map_cache *map_cache; /* map.h */
 	struct committer *committer;
 
 	struct worker *worker;

@@ -49,18 +49,36 @@ struct map_root {
 	struct map_entry root;
 };
 
-struct dirty_chunk; /* data.c */
+/* A chunk whose bytes in memory are newer than the stored ones. */
+struct dirty_chunk {
+	uint64_t index;
+	uint8_t *bytes;	   /* a whole chunk; zeros from length on */
+	uint32_t length;   /* up to the last byte that was ever written */
+	uint32_t replaced; /* bytes allocated for what it replaces in the committed map */
+	bool borrowed;	   /* bytes belong to another set (chunk.h) */
+};
+
+/* Sorted by index. */
+struct dirty_set {
+	struct dirty_chunk *chunks;
+	size_t count, cap;
+};
+
+struct data_edit; /* chunk.h: what an op does to the data, until it is published */
 
 /* Embedded in struct inode, under its lock. Zeroed is empty. */
 struct data {
-	struct dirty_chunk *dirty; /* sorted by index (data.c's own structure) */
-	size_t dirty_count;
-	size_t dirty_bytes;	 /* what this inode adds to core's sum */
-	uint64_t dirty_since_ms; /* CLOCK_MONOTONIC of the first uncommitted change, 0 clean */
-	int error;		 /* of a deferred commit, to be told once to the next write, fsync or close */
-	int opens, writers;	 /* struct files, and those that may write */
-	struct inode *dirty_prev, *dirty_next; /* core's list of inodes with uncommitted changes: core->dirty_lock */
+	struct dirty_set dirty;
+	size_t dirty_bytes; /* memory; what this inode adds to core's sum */
+	struct data_edit *edit;
+	bool content; /* the bytes, or their number, are not as stored */
+	int error;	      /* of a deferred commit, to be told once to the next write, fsync or close */
+	int opens, writers;   /* struct files, and those that may write */
+	/* core's list of inodes with uncommitted changes, each a reference: core->dirty_lock */
+	struct inode *dirty_prev, *dirty_next;
 	bool on_dirty_list;
+	unsigned failures; /* of commits since the last good one */
+	uint64_t due_ms;   /* CLOCK_MONOTONIC: when the committer takes it */
 };
 
 /*
@@ -71,6 +89,7 @@ struct data {
  */
 int data_stage(struct op *op, struct inode *inode, struct irec *rec);
 void data_publish(struct inode *inode);
+/* Also called by op_end() for every staged inode: an op may fail before it stages the data. */
 void data_abandon(struct inode *inode);
 
 /* Bytes allocated for the file's data, buffered data included (st_blocks). inode->lock is held. */
@@ -78,12 +97,18 @@ uint64_t data_stored(const struct inode *inode);
 
 /* Whether anything is uncommitted: buffered data, or attr_dirty. inode->lock is held. */
 bool data_dirty(const struct inode *inode);
-/* Puts the inode on core's dirty list / takes it off. inode->lock (write) is held. */
+/* Puts the inode on core's dirty list; data_publish() takes it off. inode->lock (write) is held. */
 void data_mark_dirty(struct inode *inode);
 
 /* Changes the length within an op (the inode is staged; rec is the staged record). -EFBIG. */
 int data_resize(struct op *op, struct inode *inode, struct irec *rec, uint64_t size);
-/* Frees buffers without writing them (the inode has no links and nobody refers to it). */
+/*
+ * Replaces the whole content within an op; times are the caller's. For what the daemon itself writes.
+ */
+int data_replace(struct op *op, struct inode *inode, struct irec *rec, const void *bytes, size_t len);
+/* As core_read(), with inode->lock held: what a reader outside of the op sees. */
+ssize_t data_read(struct inode *inode, void *data, size_t size, uint64_t offset);
+/* Frees the buffers of an inode that is leaving memory. */
 void data_drop(struct inode *inode);
 
 /*

@@ -64,8 +64,10 @@ static struct staged *find_staged(struct op *op, const struct inode *inode)
 
 void op_end(struct op *op)
 {
-	for (unsigned i = 0; i < op->n_staged; i++)
+	for (unsigned i = 0; i < op->n_staged; i++) {
+		data_abandon(op->staged[i].inode);
 		pthread_rwlock_unlock(&op->staged[i].inode->lock);
+	}
 	unlock_containers(op);
 	for (unsigned i = 0; i < op->n_staged; i++) {
 		struct staged *s = &op->staged[i];
@@ -282,6 +284,9 @@ static int put_staged(struct op *op, struct staged *s, struct buf *record)
 	s->rec.change++;
 	if (s->gone) {
 		count_inline(op, s, 0);
+		if (s->inode->rec.map.stored)
+			kv_txn_count(op->txn, s->inode->container->domain, KV_COUNT_BYTES,
+				-(int64_t)s->inode->rec.map.stored);
 		return s->fresh ? 0 : kv_txn_delete(op->txn, KV_META, key.bytes, key.len);
 	}
 	if (data_dirty(s->inode)) {
@@ -347,19 +352,14 @@ static void publish_one(struct staged *s)
 int op_commit(struct op *op)
 {
 	_cleanup_buf_ struct buf record = {0};
-	unsigned done = 0;
 	int r = op_txn(op);
 
-	for (; r == 0 && done < op->n_staged; done++)
-		r = put_staged(op, &op->staged[done], &record);
+	for (unsigned i = 0; r == 0 && i < op->n_staged; i++)
+		r = put_staged(op, &op->staged[i], &record);
 	if (r == 0)
 		r = kv_txn_commit(op->txn, NULL);
-	if (r < 0) {
-		while (done-- > 0)
-			if (!op->staged[done].gone)
-				data_abandon(op->staged[done].inode);
+	if (r < 0)
 		return r;
-	}
 	if (op->fresh_container)
 		container_publish(op->fresh_container);
 	if (op->dead_container)

@@ -259,7 +259,7 @@ static bool domain_has_orphan(const struct work *rows, size_t n, uint32_t domain
 static int pass(struct worker *worker, bool starting)
 {
 	_cleanup_free_ struct work *rows = NULL;
-	size_t n;
+	size_t n = 0;
 	int did = 0, r = collect(worker->core, &rows, &n);
 
 	for (size_t i = 0; r >= 0 && i < n && !__atomic_load_n(&worker->stop, __ATOMIC_RELAXED); i++) {

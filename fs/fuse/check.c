@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #define CLOSING_MS 5000
 
@@ -76,15 +77,18 @@ static char *resolve_parent(const char *path)
 	return joined;
 }
 
-/* The resolved mountpoint, freed of a daemon's dead mount. */
+/*
+ * The resolved mountpoint, freed of a daemon's dead mount. Its attributes may be in the kernel's cache
+ * still: only statfs(2) tells for certain.
+ */
 static int resolve_mountpoint(const char *path, char **ret_mountpoint)
 {
-	_cleanup_free_ char *resolved = NULL;
-	for (int i = 0; i < 8; i++) {
+	_cleanup_free_ char *at = strdup(path); /* absolute, once a dead mount was met */
+	for (int i = 0; i < 8 && at; i++) {
 		struct stat st;
-		free(resolved);
-		resolved = realpath(path, NULL);
-		if (resolved && stat(resolved, &st) == 0) {
+		struct statfs fs;
+		_cleanup_free_ char *resolved = realpath(at, NULL);
+		if (resolved && statfs(resolved, &fs) == 0 && stat(resolved, &st) == 0) {
 			if (!S_ISDIR(st.st_mode))
 				return refuse("%s is not a directory; name one to mount on", path);
 			*ret_mountpoint = steal_ptr(resolved);
@@ -92,9 +96,10 @@ static int resolve_mountpoint(const char *path, char **ret_mountpoint)
 		}
 		if (errno != ENOTCONN)
 			break;
-		free(resolved);
-		resolved = resolve_parent(path);
-		if (!resolved || mountinfo_is_ours(resolved) != 1 || mountinfo_detach(resolved) < 0)
+		char *below = resolve_parent(at);
+		free(at);
+		at = below;
+		if (!at || mountinfo_is_ours(at) != 1 || mountinfo_detach(at) < 0)
 			return refuse("%s is a dead mount; detach it with `fusermount3 -u -z %s`", path,
 				path);
 	}

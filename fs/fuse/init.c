@@ -20,7 +20,7 @@ static void ops_init(void *userdata, struct fuse_conn_info *conn)
 	struct server *s = userdata;
 	want(conn, FUSE_CAP_ASYNC_READ, true);
 	want(conn, FUSE_CAP_ASYNC_DIO, true);
-	want(conn, FUSE_CAP_PARALLEL_DIROPS, true);
+	want(conn, FUSE_CAP_PARALLEL_DIROPS, true); /* and see protocol.h */
 	want(conn, FUSE_CAP_READDIRPLUS, true);
 	want(conn, FUSE_CAP_READDIRPLUS_AUTO, true);
 	want(conn, FUSE_CAP_ATOMIC_O_TRUNC, true);
@@ -36,7 +36,7 @@ static void ops_init(void *userdata, struct fuse_conn_info *conn)
 	want(conn, FUSE_CAP_EXPLICIT_INVAL_DATA, true);
 	want(conn, FUSE_CAP_WRITEBACK_CACHE, false); /* sizes are never the kernel's guess */
 	want(conn, FUSE_CAP_EXPORT_SUPPORT, false);
-	want(conn, FUSE_CAP_HANDLE_KILLPRIV, false); /* in favour of its second version: killpriv.h */
+	want(conn, FUSE_CAP_HANDLE_KILLPRIV, false); /* in favour of its second version: protocol.h */
 	want(conn, FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS, false); /* the kernel's own */
 	want(conn, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE, false);
 	if (conn->max_write > SERVER_MAX_IO)

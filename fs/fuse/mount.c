@@ -3,8 +3,8 @@
  */
 #include "fs/fuse/check.h"
 #include "fs/fuse/daemon.h"
-#include "fs/fuse/killpriv.h"
 #include "fs/fuse/notify.h"
+#include "fs/fuse/protocol.h"
 #include "fs/fuse/reply.h"
 
 #include <fcntl.h>
@@ -37,6 +37,8 @@ static int open_store(struct server *s, const struct kv_unlock *unlock)
 	struct kv_state state;
 	check_wait_closing(s->store);
 	int r = kv_open(s->store, unlock, &options, &s->kv);
+	if (r == 0) /* or it would stay for as long as the mount serves */
+		explicit_bzero((void *)(uintptr_t)unlock->secret, unlock->secret_len);
 	if (r < 0) {
 		check_explain_open(s->store, unlock, r);
 		return -1;
@@ -159,7 +161,7 @@ static int serve(struct server *s, const struct kv_unlock *unlock)
 	if (r == 0)
 		r = attach(s);
 	if (r == 0) {
-		r = killpriv_install(s);
+		r = protocol_install(s);
 		if (r == 0)
 			r = run_loop(s);
 	}

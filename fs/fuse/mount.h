@@ -24,7 +24,11 @@ struct mount_options {
  * Checks the mountpoint, opens the store with @unlock (after the fork in daemon mode: the store's lock
  * is the daemon's), mounts and serves. In daemon mode the parent returns 0 when the mount serves, or 1
  * after the daemon's one line on standard error; in the foreground it returns at unmount or SIGTERM/SIGINT.
- * NOTIFY_SOCKET is told READY=1 (systemd). The exit status: 0, or 1 after one line on standard error.
+ * NOTIFY_SOCKET is told READY=1 (systemd). The exit status: 0, or 1 after one line on standard error. The
+ * daemon's own process ends in here.
+ *
+ * A mount of ours at the mountpoint whose daemon has died is detached first. The secret's bytes, which
+ * must be writable, are wiped in the process that serves as soon as the store is open.
  */
 int mount_run(const struct mount_options *options, const struct kv_unlock *unlock);
 

@@ -1,7 +1,7 @@
 /*
  * Requests about files. fi->fh is core's struct file, or 0 for a file of the views.
  */
-#include "fs/fuse/killpriv.h"
+#include "fs/fuse/protocol.h"
 #include "fs/fuse/reply.h"
 
 #include <fcntl.h>
@@ -16,7 +16,7 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC))
 			r = -EROFS;
 	} else {
-		if ((fi->flags & O_TRUNC) && killpriv_asked())
+		if ((fi->flags & O_TRUNC) && protocol_kills_priv())
 			r = server_kill_priv(s, &who, ino);
 		if (r == 0)
 			r = core_file_open(s->core, &who, ino, fi->flags, &file);
@@ -78,7 +78,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, of
 {
 	struct server *s = server_of(req);
 	struct file *file = server_file(fi);
-	ssize_t n = file ? core_write(s->core, file, data, size, offset, killpriv_asked()) : -EROFS;
+	ssize_t n = file ? core_write(s->core, file, data, size, offset, protocol_kills_priv()) : -EROFS;
 	if (n >= 0)
 		fuse_reply_write(req, (size_t)n);
 	else

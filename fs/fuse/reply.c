@@ -37,13 +37,23 @@ void reply_error(fuse_req_t req, uint64_t ino, int error)
 	fuse_reply_err(req, public_errno(error));
 }
 
+/*
+ * Seconds for which the kernel may keep attributes. It does not look again for what a write of somebody
+ * else's has cleared (protocol.h), so where there is something to clear it must ask.
+ */
+static double attr_timeout(const struct stat *st, bool fleeting)
+{
+	bool clearable = S_ISREG(st->st_mode) && (st->st_mode & (S_ISUID | S_ISGID));
+	return fleeting || clearable ? 0 : SERVER_LONG_TIMEOUT;
+}
+
 void reply_fill_entry(const struct core_entry *entry, struct fuse_entry_param *ret_param)
 {
 	*ret_param = (struct fuse_entry_param){
 		.ino = entry->ino,
 		.generation = entry->generation,
 		.attr = entry->st,
-		.attr_timeout = entry->fleeting_attr ? 0 : SERVER_LONG_TIMEOUT,
+		.attr_timeout = attr_timeout(&entry->st, entry->fleeting_attr),
 		.entry_timeout = entry->fleeting_name ? 0 : SERVER_LONG_TIMEOUT,
 	};
 	ret_param->attr.st_ino = entry->ino;
@@ -75,7 +85,7 @@ void reply_absent(fuse_req_t req, bool keep)
 
 void reply_attr(fuse_req_t req, const struct stat *st, bool fleeting)
 {
-	fuse_reply_attr(req, st, fleeting ? 0 : SERVER_LONG_TIMEOUT);
+	fuse_reply_attr(req, st, attr_timeout(st, fleeting));
 }
 
 void reply_open(fuse_req_t req, const struct core_entry *entry, struct file *file,

@@ -47,8 +47,9 @@ struct server {
 	int parent_fd; /* daemon mode: the pipe on which the parent waits, then -1 */
 	bool served;   /* INIT was answered */
 
-	/* killpriv.c */
-	_Atomic uint64_t init_unique; /* of an INIT that offers FUSE_HANDLE_KILLPRIV_V2; 0: none */
+	/* protocol.c: the INIT that is to be answered (0: none), and the flags that its answer gets */
+	_Atomic uint64_t init_unique;
+	uint32_t init_flags; /* set before init_unique */
 
 	/* reply.c: replies that the flusher owes, under lock; the shutdown waits for none. */
 	pthread_mutex_t lock;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define BATCH_KEEP_BYTES (1u << 20) /* a larger batch's memory is given back */
+#define DATA_DELETES_MAX 1024	    /* some 32 MiB of values */
 #define MULTI_GET_MAX 64	    /* keys that are looked up in one call of RocksDB */
 
 static const rocksdb_readoptions_t *read_options(
@@ -60,11 +61,35 @@ static int rocks_multi_get(struct kv_engine *e, struct kv_engine_view *view, enu
 	return 0;
 }
 
+/*
+ * Deletes of large values are small, and might wait in the write buffer for a day; the values' space is
+ * only free after they reach a table and it is compacted. Whoever empties a full disk waits for that.
+ */
+static void flush_deletes(struct kv_engine *e)
+{
+	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+	char *error = NULL;
+
+	rocksdb_flushoptions_set_wait(o, 0);
+	rocksdb_flush_cf(e->db, o, e->family[KV_DATA], &error);
+	rocksdb_flushoptions_destroy(o);
+	rocks_error(e, "flush", error);
+	e->data_deletes = 0;
+}
+
+/*
+ * An error of the log is final: RocksDB refuses to write from then on, and a sync of a log that it could
+ * not write to runs into an assertion of its own. Other errors (a table could not be written) end when
+ * RocksDB gets over them.
+ */
 static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_t n)
 {
 	char *error = NULL;
 	size_t bytes = 0;
+	int r = atomic_load(&e->failed);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < n; i++) {
 		const struct kv_write *w = &writes[i];
 
@@ -74,6 +99,7 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 		else
 			rocksdb_writebatch_delete_cf(
 				e->batch, e->family[w->family], (const char *)w->key, w->key_len);
+		e->data_deletes += !w->value && w->family == KV_DATA;
 		bytes += w->key_len + w->value_len;
 	}
 	rocksdb_write(e->db, e->write, e->batch, &error);
@@ -83,15 +109,26 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 		rocksdb_writebatch_destroy(e->batch);
 		e->batch = rocksdb_writebatch_create();
 	}
-	return rocks_error(e, "write", error);
+	if (error && strstr(error, ".log"))
+		atomic_store(&e->failed, rocks_error_number(error));
+	r = rocks_error(e, "write", error);
+	if (r == 0 && e->data_deletes >= DATA_DELETES_MAX)
+		flush_deletes(e);
+	return r;
 }
 
 static int rocks_sync(struct kv_engine *e)
 {
 	char *error = NULL;
+	int r = atomic_load(&e->failed);
 
+	if (r < 0)
+		return r;
 	rocksdb_flush_wal(e->db, 1, &error);
-	return rocks_error(e, "sync", error);
+	r = rocks_error(e, "sync", error);
+	if (r < 0)
+		atomic_store(&e->failed, r);
+	return r;
 }
 
 static int rocks_view_open(struct kv_engine *e, struct kv_engine_view **ret_view)

@@ -20,7 +20,9 @@ struct kv_engine {
 	rocksdb_readoptions_t *read;   /* the latest, check sums on */
 	rocksdb_writeoptions_t *write; /* in the log, not synced */
 	rocksdb_writebatch_t *batch;   /* used by write() alone, which is called by one thread at a time */
+	unsigned data_deletes; /* by write() since the last flush that it asked for */
 	bool read_only;
+	_Atomic int failed; /* the log's first error; see rocks_write() */
 	_Atomic int logged_error;      /* the last error that was logged, and when: see rocks_error() */
 	_Atomic long logged_at;
 };

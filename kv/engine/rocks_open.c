@@ -9,6 +9,9 @@
  *    byte at rest is then in a table, where it hits one block and not all that follows.
  *  - A database is created only where there is none: RocksDB takes a directory that lost its CURRENT
  *    file for an empty one and would delete the tables in it.
+ *  - RocksDB's own text log gets its header and nothing after it: on a full disk the second line that
+ *    cannot be written to it aborts the process (7.8.3 is packaged with its assertions on). A
+ *    read-only open has none; a directory for it that cannot be is how that is asked for.
  *
  * RocksDB creates its files with the umask of the process, and a umask is process-wide: what keeps
  * others out is the mode of the directory, 0700.
@@ -24,7 +27,9 @@
 #define MEMTABLE_BYTES_DEFAULT (32u << 20)
 #define OPEN_FILES_MAX 256
 #define POINT_IN_TIME_RECOVERY 2
-#define LOG_LEVEL_WARN 2
+#define LOG_LEVEL_HEADER 5
+#define NO_DIRECTORY "/dev/null/none"
+#define DELETES_WINDOW 128
 
 static const char *const family_names[KV_FAMILIES] = {"default", "meta", "data"};
 
@@ -61,10 +66,13 @@ static rocksdb_options_t *family_options(
 	rocksdb_options_set_target_file_size_base(o, family == KV_DATA ? 64u << 20 : 16u << 20);
 	rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
 	rocksdb_options_set_memtable_whole_key_filtering(o, 1);
+	/* A table in which half of a run are deletes is compacted soon: that is what frees the space. */
+	rocksdb_options_add_compact_on_deletion_collector_factory(o, DELETES_WINDOW, DELETES_WINDOW / 2);
 	return o;
 }
 
-static void database_options(rocksdb_options_t *o, const struct kv_options *options, bool create)
+static void database_options(
+	rocksdb_options_t *o, const struct kv_options *options, bool create, bool read_only)
 {
 	size_t memtable = options->memtable_bytes ? options->memtable_bytes : MEMTABLE_BYTES_DEFAULT;
 
@@ -80,9 +88,10 @@ static void database_options(rocksdb_options_t *o, const struct kv_options *opti
 	rocksdb_options_set_wal_bytes_per_sync(o, 1 << 20);
 	/* kv has one committer: no writers to run side by side. */
 	rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
-	rocksdb_options_set_info_log_level(o, LOG_LEVEL_WARN);
+	rocksdb_options_set_info_log_level(o, LOG_LEVEL_HEADER);
 	rocksdb_options_set_keep_log_file_num(o, 2);
-	rocksdb_options_set_max_log_file_size(o, 1 << 20);
+	if (read_only)
+		rocksdb_options_set_db_log_dir(o, NO_DIRECTORY);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
 	rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
@@ -150,10 +159,7 @@ int rocks_open(const char *path, const struct kv_options *options, bool read_onl
 		options->cache_bytes ? options->cache_bytes : CACHE_BYTES_DEFAULT);
 	for (int f = 0; f < KV_FAMILIES; f++)
 		e->options[f] = family_options(f, options, e->cache);
-	database_options(e->options[KV_SYS], options, create);
-	if (read_only)
-		/* A directory that cannot be: RocksDB then goes without its log, and writes nothing. */
-		rocksdb_options_set_db_log_dir(e->options[KV_SYS], "/dev/null/none");
+	database_options(e->options[KV_SYS], options, create, read_only);
 	e->read = rocksdb_readoptions_create();
 	rocksdb_readoptions_set_verify_checksums(e->read, 1);
 	e->write = rocksdb_writeoptions_create();

@@ -165,7 +165,7 @@ END_TEST
 
 START_TEST(room_for_values)
 {
-	char *big = calloc(1, XATTR_SIZE_MAX), name[16];
+	char *big = calloc(1, XATTR_SIZE_MAX), name[32];
 	int n = 0, r;
 	do {
 		snprintf(name, sizeof name, "user.%d", n);
@@ -189,7 +189,7 @@ START_TEST(room_for_names)
 	int n = 0, r;
 	memset(name + 5, 'n', XATTR_NAME_MAX - 5);
 	do {
-		snprintf(name + 5, 8, "%07d", n);
+		snprintf(name + 5, sizeof name - 5, "%07d", n);
 		name[12] = 'n';
 		r = put(f, name, "", 0);
 	} while (r == 0 && ++n < 1000);
@@ -248,7 +248,7 @@ START_TEST(unlink_leaves_nothing)
 {
 	uint64_t d = store_make(&s, CORE_ROOT_INO, "d", S_IFDIR | 0700);
 	for (int i = 0; i < 20; i++) {
-		char name[16];
+		char name[32];
 		snprintf(name, sizeof name, "user.%d", i);
 		ck_assert_int_eq(put(f, name, "x", 0), 0);
 		ck_assert_int_eq(put(d, name, "x", 0), 0);

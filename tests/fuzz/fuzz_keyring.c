@@ -1,7 +1,7 @@
 /*
- * The keyring's decoder on the input as such, and on the input with what a forger gets right too: magic,
- * format, counts that fit the length, digest. What decodes must encode to the same bytes. And the
- * recovery key's text.
+ * The keyring's decoder on the input as such, and on the input with what a forger gets right too:
+ * magic, format, counts that fit the length, digest. What decodes must encode to the same bytes. And
+ * the recovery key's text.
  */
 #include "kv/bytes.h"
 #include "kv/keyring_file.h"

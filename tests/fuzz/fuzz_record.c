@@ -1,6 +1,6 @@
 /*
- * Sealed values: the input as such, the input as a compressed frame that somebody with the key sealed,
- * and the input as a value that must come back.
+ * Sealed values: the input as such, the input as a compressed frame that somebody with the key
+ * sealed, and the input as a value that must come back.
  */
 #include "kv/bytes.h"
 #include "kv/seal.h"
@@ -25,7 +25,7 @@ static void open_frame(const uint8_t *frame, size_t size)
 	crypto_aead_xchacha20poly1305_ietf_encrypt(sealed.data + 28, NULL, frame, size, ad,
 		sizeof ad, NULL, sealed.data + 4, key.key);
 	int r = seal_open(&ctx, &key, KV_DATA, RECORD_KEY, sealed.data, sealed.len, &value);
-	/* It passes its authentication, so only the frame can be refused; a good one has a value. */
+	/* It passes authentication, so only the frame can be refused; a good one has a value. */
 	if (r < 0 ? value.data != NULL : value.data == NULL || value.len > KV_VALUE_MAX)
 		abort();
 }

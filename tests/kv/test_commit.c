@@ -51,6 +51,8 @@ START_TEST(counters_row_bytes)
 	ck_assert_mem_eq(back.value, count.value, sizeof count.value);
 	for (size_t cut = 0; cut < sizeof bytes; cut++)
 		fails(kv_counters_row_decode(5, bytes, cut, &back), -EBADMSG);
+	bytes[2] = 1;
+	fails(kv_counters_row_decode(5, bytes, sizeof bytes, &back), -EBADMSG);
 	bytes[0] = 9;
 	fails(kv_counters_row_decode(5, bytes, sizeof bytes, &back), -EPROTONOSUPPORT);
 }

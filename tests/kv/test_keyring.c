@@ -349,9 +349,11 @@ START_TEST(golden_file)
 	ck_assert_str_eq(sodium_bin2hex(hex, sizeof hex, keyring_domain_key(k, 3)->key, 32),
 		"6403000000000000000000000000000000000000000000000000000000000000");
 	keyring_derive(k, KEYRING_PURPOSE_MARK, derived);
-	ck_assert_str_eq(sodium_bin2hex(hex, sizeof hex, derived, 32), "08901445207b8f937bd8127e832472d7716437b9dde69b5ef0e08edf8ccfa501");
+	ck_assert_str_eq(sodium_bin2hex(hex, sizeof hex, derived, 32),
+		"08901445207b8f937bd8127e832472d7716437b9dde69b5ef0e08edf8ccfa501");
 	ck_assert_int_eq(keyring_domain_derive(k, 3, 1000, derived), 0);
-	ck_assert_str_eq(sodium_bin2hex(hex, sizeof hex, derived, 32), "4991b9456bd15f90ea6013dc9f53f189ba1a2fd354009979f84a84b7e0a1b5ba");
+	ck_assert_str_eq(sodium_bin2hex(hex, sizeof hex, derived, 32),
+		"4991b9456bd15f90ea6013dc9f53f189ba1a2fd354009979f84a84b7e0a1b5ba");
 	keyring_close(k);
 }
 END_TEST

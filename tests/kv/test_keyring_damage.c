@@ -4,7 +4,8 @@
 /* As somebody would who has no key: the digest is right, the MAC is not. */
 static void forge(struct buf *bytes)
 {
-	crypto_generichash(bytes->data + bytes->len - 16, 16, bytes->data, bytes->len - 16, NULL, 0);
+	size_t len = bytes->len - 16;
+	crypto_generichash(bytes->data + len, 16, bytes->data, len, NULL, 0);
 	write_file(bytes->data, bytes->len);
 }
 
@@ -82,7 +83,8 @@ static void set_features(uint32_t compat, uint32_t ro_compat)
 	put_be32(bytes.data + 12, compat);
 	put_be32(bytes.data + 16, ro_compat);
 	keyring_mac_key(master, mac_key);
-	crypto_generichash(bytes.data + bytes.len - 48, 32, bytes.data, bytes.len - 48, mac_key, 32);
+	size_t len = bytes.len - 48;
+	crypto_generichash(bytes.data + len, 32, bytes.data, len, mac_key, 32);
 	forge(&bytes);
 }
 

@@ -1,4 +1,4 @@
-/* Sealed values: round trips, what they are bound to, hostile frames, and the bytes of the format. */
+/* Sealed values: round trips, what they are bound to, hostile frames, the bytes of the format. */
 #include "kv/bytes.h"
 #include "kv/seal.h"
 
@@ -81,7 +81,8 @@ START_TEST(appends_and_never_repeats)
 	_cleanup_buf_ struct buf sealed = {0};
 	ck_assert_int_eq(buf_append(&sealed, "before", 6), 0);
 	for (int i = 0; i < 2; i++)
-		ck_assert_int_eq(seal_value(ctx, &key, KV_META, RECORD_KEY, "value", 5, &sealed), 0);
+		ck_assert_int_eq(seal_value(ctx, &key, KV_META, RECORD_KEY, "value", 5, &sealed),
+			0);
 	size_t one = SEAL_OVERHEAD + 5;
 	ck_assert_uint_eq(sealed.len, 6 + 2 * one);
 	ck_assert_mem_eq(sealed.data, "before", 6);
@@ -162,7 +163,7 @@ START_TEST(generation_is_readable)
 }
 END_TEST
 
-/* Seals @frame as if it were compressed, from the format's description: not with the code under test. */
+/* Seals @frame as if it were compressed, by the format's text and not with the code under test. */
 static void seal_frame(const void *frame, size_t len, struct buf *ret)
 {
 	uint8_t ad[8 + 16 + 1 + 1 + sizeof record_key - 1 + 4];
@@ -196,7 +197,8 @@ START_TEST(hostile_frames)
 	ck_assert_mem_eq(value.data, text, sizeof text);
 
 	/* A frame that promises 1 TiB, and one that promises a byte more than a value may have. */
-	static const uint8_t bomb[] = {0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0};
+	static const uint8_t bomb[] = {
+		0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0};
 	ck_assert_uint_eq(ZSTD_getFrameContentSize(bomb, sizeof bomb), UINT64_C(1) << 40);
 	ck_assert_int_eq(open_frame(bomb, sizeof bomb, &value), -EBADMSG);
 	uint8_t *large = calloc(1, KV_VALUE_MAX + 1);

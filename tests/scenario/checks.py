@@ -110,3 +110,34 @@ def exists(path):
         return True
     except FileNotFoundError:
         return False
+
+
+def as_user(uid, function, gid=None, groups=()):
+    """Calls it in a process of another user and passes its failure on."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups(list(groups))
+            os.setresgid(*[uid if gid is None else gid] * 3)
+            os.setresuid(uid, uid, uid)
+            os.umask(0o022)
+            function()
+            text = b""
+        except BaseException:
+            text = traceback.format_exc(limit=-2).encode()
+        os.write(writer, text)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as f:
+        text = f.read().decode()
+    os.waitpid(pid, 0)
+    assert not text, f"as user {uid}: {text}"
+
+
+def open_to_all(folder):
+    """Makes a folder one that every user may enter and write to."""
+    os.chmod(folder, 0o777)
+    return folder

@@ -41,7 +41,7 @@ append() {
 
 make_exclusive() { (set -C; echo "$1" >"$S/only-one") 2>/dev/null && echo "$1" >>"$W/winners"; }
 
-names() { (cd "$1" && ls | grep -xE '[0-9]+\.md' | sort); }
+names() { find "$1" -maxdepth 1 -type f -regextype egrep -regex ".*/[0-9]+\.md" -printf "%f\n" | sort; }
 numbers() { seq "$1" | while read -r n; do printf '%03d.md\n' "$n"; done | sort; }
 
 if ! plain; then

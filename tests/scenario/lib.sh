@@ -18,7 +18,7 @@ ROOT=$(cd "$HERE/../.." && pwd)
 SCRIBEFS=${SCRIBEFS:-$ROOT/build/scribefs}
 SHARED=${SCRIBEFS_SHARED:-$ROOT/../shared}
 FAILS=0
-W= MNT= STORE= KEY= U=
+W='' MNT='' STORE='' KEY='' U=''
 BACKGROUND=()
 EXTRA_MOUNTS=()
 

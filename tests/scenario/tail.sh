@@ -31,7 +31,7 @@ follow() {
 		echo "token $n of the answer" >&7
 		wait_for "tail $flag shows line $n of ${file##*/} while it is being written" grep -q "token $n " "$out" || break
 		same "a reader sees line $n at once" "token $n of the answer" "$(tail -n 1 "$file")"
-		same "stat does, too" "$(cat "$file" | wc -c)" "$(stat -c %s "$file")"
+		same "stat does, too" "$(wc -c <"$file")" "$(stat -c %s "$file")"
 	done
 	exec 7>&-
 	kill $tail

@@ -1,48 +1,47 @@
-#include "fs/fuse/killpriv.h"
+#include "fs/fuse/protocol.h"
 
 #include <linux/fuse.h>
 #include <sys/uio.h>
+
+#define ADDED (FUSE_HANDLE_KILLPRIV_V2 | FUSE_PARALLEL_DIROPS)
 
 /*
  * Of the request that this thread has read last. libfuse handles a request in the thread that read it,
  * and reads the next one when the handler has returned.
  */
-static _Thread_local bool asked;
+static _Thread_local bool kills_priv;
 
-bool killpriv_asked(void)
+bool protocol_kills_priv(void)
 {
-	return asked;
+	return kills_priv;
 }
 
-/* The part of a request that lies behind its header, or NULL where it is shorter than @size. */
-static const void *body(const void *request, size_t len, size_t size)
+static void look_at_init(struct server *s, const struct fuse_in_header *header,
+	const struct fuse_init_in *in)
 {
-	return len >= sizeof(struct fuse_in_header) + size
-		       ? (const char *)request + sizeof(struct fuse_in_header)
-		       : NULL;
+	s->init_flags = in->flags & ADDED;
+	atomic_store(&s->init_unique, header->unique);
 }
 
 static void look(struct server *s, const void *request, size_t len)
 {
 	const struct fuse_in_header *header = request;
-	asked = false;
+	const void *body = (const char *)request + sizeof *header;
+	kills_priv = false;
 	if (len < sizeof *header)
 		return;
-	if (header->opcode == FUSE_WRITE) {
-		const struct fuse_write_in *in = body(request, len, sizeof *in);
-		asked = in && (in->write_flags & FUSE_WRITE_KILL_SUIDGID);
-	} else if (header->opcode == FUSE_OPEN) {
-		const struct fuse_open_in *in = body(request, len, sizeof *in);
-		asked = in && (in->open_flags & FUSE_OPEN_KILL_SUIDGID);
-	} else if (header->opcode == FUSE_CREATE) {
-		const struct fuse_create_in *in = body(request, len, sizeof *in);
-		asked = in && (in->open_flags & FUSE_OPEN_KILL_SUIDGID);
-	} else if (header->opcode == FUSE_INIT) {
-		const struct fuse_init_in *in = body(request, len,
-			offsetof(struct fuse_init_in, flags) + sizeof in->flags);
-		if (in && (in->flags & FUSE_HANDLE_KILLPRIV_V2))
-			atomic_store(&s->init_unique, header->unique);
-	}
+	size_t size = len - sizeof *header;
+	if (header->opcode == FUSE_WRITE && size >= sizeof(struct fuse_write_in))
+		kills_priv = ((const struct fuse_write_in *)body)->write_flags &
+			     FUSE_WRITE_KILL_SUIDGID;
+	else if (header->opcode == FUSE_OPEN && size >= sizeof(struct fuse_open_in))
+		kills_priv = ((const struct fuse_open_in *)body)->open_flags & FUSE_OPEN_KILL_SUIDGID;
+	else if (header->opcode == FUSE_CREATE && size >= sizeof(struct fuse_create_in))
+		kills_priv = ((const struct fuse_create_in *)body)->open_flags &
+			     FUSE_OPEN_KILL_SUIDGID;
+	else if (header->opcode == FUSE_INIT &&
+		 size >= offsetof(struct fuse_init_in, flags) + sizeof(uint32_t))
+		look_at_init(s, header, body);
 }
 
 /* libfuse may cancel the thread in read(): nothing is held here. */
@@ -63,14 +62,14 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 		struct fuse_init_out *out = iov[1].iov_base;
 		if (header->unique == unique && header->error == 0 &&
 			iov[1].iov_len >= offsetof(struct fuse_init_out, flags) + sizeof out->flags) {
-			out->flags |= FUSE_HANDLE_KILLPRIV_V2;
+			out->flags |= s->init_flags;
 			atomic_store(&s->init_unique, 0);
 		}
 	}
 	return writev(fd, iov, count);
 }
 
-int killpriv_install(struct server *s)
+int protocol_install(struct server *s)
 {
 	static const struct fuse_custom_io io = {.read = device_read, .writev = device_writev};
 	return fuse_session_custom_io(s->se, &io, fuse_session_fd(s->se));

@@ -1,0 +1,233 @@
+/*
+ * chunk.c: sets of buffered chunks, and edits of a file's data within an op.
+ */
+#include "fs/core/chunk.h"
+
+size_t dirty_lower(const struct dirty_set *set, uint64_t index)
+{
+	size_t low = 0, high = set->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (set->chunks[mid].index < index)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct dirty_chunk *dirty_find(const struct dirty_set *set, uint64_t index)
+{
+	size_t i = dirty_lower(set, index);
+
+	return i < set->count && set->chunks[i].index == index ? &set->chunks[i] : NULL;
+}
+
+int dirty_add(struct dirty_set *set, const struct dirty_chunk *chunk, struct dirty_chunk **ret_chunk)
+{
+	size_t i = dirty_lower(set, chunk->index);
+
+	if (set->count == set->cap) {
+		size_t cap = set->cap ? set->cap * 2 : 8;
+		struct dirty_chunk *chunks = reallocarray(set->chunks, cap, sizeof *chunks);
+		if (!chunks)
+			return -ENOMEM;
+		set->chunks = chunks;
+		set->cap = cap;
+	}
+	memmove(&set->chunks[i + 1], &set->chunks[i], (set->count - i) * sizeof *set->chunks);
+	set->chunks[i] = *chunk;
+	set->count++;
+	if (ret_chunk)
+		*ret_chunk = &set->chunks[i];
+	return 0;
+}
+
+void dirty_remove(struct dirty_set *set, uint64_t from, uint64_t to)
+{
+	size_t first = dirty_lower(set, from), end = dirty_lower(set, to);
+
+	if (first >= end)
+		return;
+	for (size_t i = first; i < end; i++)
+		if (!set->chunks[i].borrowed)
+			free(set->chunks[i].bytes);
+	memmove(&set->chunks[first], &set->chunks[end], (set->count - end) * sizeof *set->chunks);
+	set->count -= end - first;
+}
+
+void dirty_release(struct dirty_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (!set->chunks[i].borrowed)
+			free(set->chunks[i].bytes);
+	free(set->chunks);
+	*set = (struct dirty_set){0};
+}
+
+int chunk_accept(const struct map_entry *entry, const struct buf *value, uint8_t *bytes)
+{
+	if (value->len != entry->length)
+		return -EBADMSG;
+	memcpy(bytes, value->data, value->len);
+	return 0;
+}
+
+static uint32_t allocated(const struct map_root *map, const struct map_entry *entry)
+{
+	if (entry->type == MAP_UNWRITTEN)
+		return CHUNK_BYTES(map);
+	return entry->type == MAP_RECORD ? entry->length : 0;
+}
+
+int chunk_new(const struct inode *inode, const struct map_root *map, uint64_t index,
+	const struct map_entry *entry, bool load, struct dirty_chunk *ret_chunk)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+	uint32_t length = 0;
+
+	if (entry->length > CHUNK_BYTES(map))
+		return -EBADMSG;
+	bytes = calloc(1, CHUNK_BYTES(map));
+	if (!bytes)
+		return -ENOMEM;
+	if (load && entry->type == MAP_RECORD) {
+		struct key key = map_chunk_key(inode, index, entry->version);
+		_cleanup_buf_ struct buf value = {0};
+		int r = kv_get(inode->core->kv, NULL, KV_DATA, key.bytes, key.len, &value);
+
+		if (r == 0)
+			r = chunk_accept(entry, &value, bytes);
+		if (r < 0)
+			return r == -ENOENT ? -EBADMSG : r;
+		length = entry->length;
+	}
+	*ret_chunk = (struct dirty_chunk){.index = index, .bytes = steal_ptr(bytes),
+		.length = length, .replaced = allocated(map, entry)};
+	return 0;
+}
+
+void chunk_shorten(struct dirty_chunk *chunk, uint32_t length)
+{
+	if (length >= chunk->length)
+		return;
+	memset(chunk->bytes + length, 0, chunk->length - length);
+	chunk->length = length;
+}
+
+int edit_get(struct op *op, struct inode *inode, struct irec *rec, struct data_edit **ret_edit)
+{
+	const struct dirty_set *dirty = &inode->data.dirty;
+	struct data_edit *e = inode->data.edit;
+	int r = op_txn(op);
+
+	if (r < 0)
+		return r;
+	if (e) {
+		*ret_edit = e;
+		return 0;
+	}
+	e = calloc(1, sizeof *e);
+	if (!e)
+		return -ENOMEM;
+	e->op = op;
+	e->inode = inode;
+	e->rec = rec;
+	if (dirty->count) {
+		e->dirty.chunks = reallocarray(NULL, dirty->count, sizeof *dirty->chunks);
+		if (!e->dirty.chunks) {
+			free(e);
+			return -ENOMEM;
+		}
+		memcpy(e->dirty.chunks, dirty->chunks, dirty->count * sizeof *dirty->chunks);
+		e->dirty.count = e->dirty.cap = dirty->count;
+		for (size_t i = 0; i < dirty->count; i++)
+			e->dirty.chunks[i].borrowed = true;
+	}
+	inode->data.edit = e;
+	*ret_edit = e;
+	return 0;
+}
+
+void edit_free(struct data_edit *e)
+{
+	map_edit_free(e->map);
+	dirty_release(&e->dirty);
+	buf_release(&e->old_inline);
+	free(e);
+}
+
+int edit_save_inline(struct data_edit *e)
+{
+	int r;
+
+	if (e->inline_saved)
+		return 0;
+	r = buf_append(&e->old_inline, e->inode->inline_data.data, e->inode->inline_data.len);
+	e->inline_saved = r == 0;
+	return r;
+}
+
+int edit_map(struct data_edit *e)
+{
+	return e->map ? 0 : map_edit_new(e->inode, e->op->txn, &e->rec->map, &e->map);
+}
+
+int edit_chunk(struct data_edit *e, uint64_t index, bool make, struct dirty_chunk **ret_chunk)
+{
+	struct dirty_chunk *found = dirty_find(&e->dirty, index), chunk;
+	struct map_entry entry;
+	int r;
+
+	if (found && found->borrowed) {
+		uint8_t *bytes = malloc(CHUNK_BYTES(&e->rec->map));
+		if (!bytes)
+			return -ENOMEM;
+		memcpy(bytes, found->bytes, CHUNK_BYTES(&e->rec->map));
+		found->bytes = bytes;
+		found->borrowed = false;
+	}
+	if (found) {
+		*ret_chunk = found;
+		return 0;
+	}
+	r = edit_map(e);
+	if (r == 0)
+		r = map_edit_find(e->map, index, &entry);
+	if (r < 0)
+		return r;
+	if (entry.type != MAP_RECORD && !make) {
+		*ret_chunk = NULL;
+		return 0;
+	}
+	r = chunk_new(e->inode, &e->rec->map, index, &entry, true, &chunk);
+	if (r < 0)
+		return r;
+	r = dirty_add(&e->dirty, &chunk, ret_chunk);
+	if (r < 0)
+		free(chunk.bytes);
+	return r;
+}
+
+int edit_become_mapped(struct data_edit *e)
+{
+	struct inode *inode = e->inode;
+	struct dirty_chunk *chunk;
+	int r = edit_save_inline(e);
+
+	if (r < 0)
+		return r;
+	e->rec->body = INODE_MAPPED;
+	if (!e->rec->map.chunk_shift)
+		e->rec->map.chunk_shift = CHUNK_SHIFT;
+	if (!inode->inline_data.len)
+		return 0;
+	r = edit_chunk(e, 0, true, &chunk);
+	if (r < 0)
+		return r;
+	memcpy(chunk->bytes, inode->inline_data.data, inode->inline_data.len);
+	chunk->length = (uint32_t)inode->inline_data.len;
+	inode->inline_data.len = 0;
+	return 0;
+}

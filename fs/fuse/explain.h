@@ -1,0 +1,16 @@
+/*
+ * explain.h: what went wrong with a store, as the one line on standard error that a person reads. Used
+ * by fs/fuse and tools; includes no libfuse.
+ */
+#ifndef SCRIBEFS_FS_FUSE_EXPLAIN_H
+#define SCRIBEFS_FS_FUSE_EXPLAIN_H
+
+#include "kv/keyring.h"
+
+/*
+ * `scribefs: <what is wrong>; <what to do>` for @error, -errno from kv_open() or a keyring function on
+ * @store. @type is the secret that was tried; 0 where none was.
+ */
+void explain_store(const char *store, enum keyring_slot_type type, int error);
+
+#endif

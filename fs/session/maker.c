@@ -1,0 +1,159 @@
+/*
+ * maker.c: the process that made a session does not see the untouched messages/ and session.json, which
+ * it did not make: cp -a and copytree take the directory that they have just made to be empty.
+ */
+#include "fs/session/session_internal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static ssize_t read_proc(pid_t pid, const char *file, char *text, size_t size)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read(fd, text, size - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return n;
+}
+
+pid_t maker_process(pid_t thread)
+{
+	char text[512];
+	if (thread <= 0 || read_proc(thread, "status", text, sizeof text) < 0)
+		return thread;
+	const char *line = strstr(text, "\nTgid:");
+	return line ? (pid_t)strtol(line + 6, NULL, 10) : thread;
+}
+
+int64_t maker_clock(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Whether the process began before @made: numbers are used again. */
+static bool is_older(pid_t process, int64_t made)
+{
+	char text[1024];
+	if (read_proc(process, "stat", text, sizeof text) < 0)
+		return false;
+	const char *p = strrchr(text, ')'); /* the name before may contain anything */
+	for (int field = 2; p && field < 22; field++) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	if (!p)
+		return false;
+	int64_t start = (int64_t)(strtoull(p, NULL, 10) * 1000 / (unsigned long)sysconf(_SC_CLK_TCK));
+	return start <= made;
+}
+
+static unsigned hidden_for(const struct cred *who, pid_t maker, int64_t made, unsigned untouched)
+{
+	if (who->pid <= 0 || !maker || !untouched)
+		return 0;
+	if (who->pid != maker && maker_process(who->pid) != maker)
+		return 0;
+	return is_older(maker, made) ? untouched : 0;
+}
+
+unsigned maker_hidden(struct sessions *s, const struct cred *who, struct inode *dir,
+	bool *ret_pending)
+{
+	struct container *c = dir->container;
+	struct session_memory m = {0};
+
+	pthread_rwlock_rdlock(&c->lock);
+	if (c->session)
+		m = *(struct session_memory *)c->session;
+	pthread_rwlock_unlock(&c->lock);
+	*ret_pending = m.maker && m.untouched;
+	return hidden_for(who, m.maker, m.made, m.untouched);
+}
+
+/* What mkdir or create would have made: owner, group and mode as the caller asks. */
+static void own(struct op *op, const struct irec *dir, struct irec *rec, mode_t mode)
+{
+	rec->mode = (uint32_t)((mode & S_IFMT) | (mode & 07777 & ~op->who.umask));
+	rec->uid = op->who.uid;
+	rec->gid = op->who.gid;
+	if (dir->mode & S_ISGID) {
+		rec->gid = dir->gid;
+		if (S_ISDIR(mode))
+			rec->mode |= S_ISGID;
+	}
+	rec->atime = rec->mtime = rec->ctime = rec->btime = op->now;
+}
+
+static int adopt_file(struct op *op, struct inode *dir, struct inode *old, mode_t mode)
+{
+	struct inode *file;
+	int r = op_new_inode(op, dir->container, mode, ROLE_SESSION_JSON, &file);
+	if (r < 0)
+		return r;
+	own(op, op_stage(op, dir), op_stage(op, file), mode);
+	r = op_replace_entry(op, dir, JSON_NAME, strlen(JSON_NAME), old, file);
+	if (r == 0)
+		r = op_drop_inode(op, old);
+	file->untaken = true;
+	return r;
+}
+
+static int adopt_once(struct sessions *s, const struct cred *who, struct inode *dir, const char *name,
+	mode_t mode)
+{
+	_cleanup_inode_ struct inode *child = NULL;
+	_cleanup_srec_ struct srec rec = {0};
+	_cleanup_(op_end) struct op op;
+	unsigned part = S_ISDIR(mode) ? SREC_MESSAGES_AUTO : SREC_JSON_AUTO;
+
+	op_begin(&op, s->core, who);
+	int r = op_lock(&op, &dir, 1);
+	if (r == 0)
+		r = srec_load(&op, dir->container, &rec);
+	if (r < 0)
+		return r;
+	if (!(rec.flags & part))
+		return 0;
+	r = op_lookup(&op, dir, name, strlen(name), &child);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	rec.flags &= (uint16_t)~part;
+	struct irec *irec = op_stage(&op, dir);
+	op_touch_dir(&op, irec);
+	if (S_ISDIR(mode))
+		own(&op, irec, op_stage(&op, child), mode);
+	else
+		r = adopt_file(&op, dir, child, mode);
+	if (r == 0)
+		r = srec_store(&op, dir->container, &rec);
+	if (r == 0)
+		r = op_commit(&op);
+	return r < 0 ? r : 1;
+}
+
+int maker_adopt(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
+	mode_t mode)
+{
+	bool messages = S_ISDIR(mode) && strcmp(name, "messages") == 0, pending;
+	bool json = S_ISREG(mode) && strcmp(name, JSON_NAME) == 0;
+	_cleanup_inode_ struct inode *dir = NULL;
+
+	if (!messages && !json)
+		return 0;
+	int r = inode_get(s->core, parent, NULL, &dir);
+	if (r < 0)
+		return r;
+	if (dir->rec.role != ROLE_SESSION ||
+		!(maker_hidden(s, who, dir, &pending) &
+			(messages ? SREC_MESSAGES_AUTO : SREC_JSON_AUTO)))
+		return 0;
+	return OP_RETRY(adopt_once(s, who, dir, name, mode));
+}

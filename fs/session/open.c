@@ -1,0 +1,87 @@
+/*
+ * open.c: the context of the session layer.
+ */
+#include "fs/session/session_internal.h"
+
+/*
+ * The store counts the daemons that died on it. A session whose record has a lower count is compared with
+ * its messages when it is first looked at (recount.c).
+ */
+static int read_epoch(struct core *core, struct container *users, uint64_t *ret_epoch)
+{
+	_cleanup_buf_ struct buf value = {0};
+	int r = session_record_get(core, users, RECORD_STORE, &value);
+
+	if (r == -ENOENT) {
+		*ret_epoch = 0;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (value.len != 8)
+		return -EBADMSG;
+	*ret_epoch = get_be64(value.data);
+	return 0;
+}
+
+static int raise_epoch(struct core *core, struct inode *users, uint64_t epoch)
+{
+	_cleanup_(op_end) struct op op;
+	uint8_t value[8];
+
+	put_be64(value, epoch);
+	op_begin(&op, core, NULL);
+	int r = op_lock(&op, &users, 1);
+	if (r == 0)
+		r = op_txn(&op);
+	if (r == 0)
+		r = op_put_session(&op, users->container, RECORD_STORE, value, sizeof value);
+	return r < 0 ? r : op_commit(&op);
+}
+
+int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, const char *name),
+	void *arg, struct sessions **ret_sessions)
+{
+	_cleanup_inode_ struct inode *users = NULL;
+	_cleanup_free_ struct sessions *s = calloc(1, sizeof *s);
+	struct kv_state state;
+
+	if (!s)
+		return -ENOMEM;
+	s->core = core;
+	s->changed = changed;
+	s->changed_arg = arg;
+	core_set_session_release(core, free);
+	int r = inode_get(core, CORE_ROOT_INO, NULL, &users);
+	if (r == 0)
+		r = read_epoch(core, users->container, &s->epoch);
+	if (r < 0)
+		return r;
+	kv_get_state(core_kv(core), &state);
+	if (state.unclean && !state.read_only) {
+		s->epoch++;
+		r = OP_RETRY(raise_epoch(core, users, s->epoch));
+		if (r < 0)
+			return r;
+	}
+	*ret_sessions = steal_ptr(s);
+	return 0;
+}
+
+void session_close(struct sessions *s)
+{
+	free(s);
+}
+
+struct core *session_core(struct sessions *s)
+{
+	return s->core;
+}
+
+uint8_t session_dir_role(struct sessions *s, uint64_t ino)
+{
+	_cleanup_inode_ struct inode *dir = NULL;
+	if (inode_get(s->core, ino, NULL, &dir) < 0 || !inode_is_dir(dir))
+		return ROLE_PLAIN;
+	return dir->rec.role;
+}

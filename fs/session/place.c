@@ -1,0 +1,75 @@
+/*
+ * place.c: which user and workflow a session belongs to, and their names for session.json.
+ *
+ * A directory does not know its own name: users and workflows have it in a row of their own
+ * (RECORD_NAME), set when they are made or renamed. Workflows stay below their user for good, so their
+ * container and their user's are found without further locks.
+ */
+#include "fs/session/session_internal.h"
+
+void place_release(struct place *p)
+{
+	container_put(p->user);
+	p->user = NULL;
+}
+
+static uint64_t parent_of(struct op *op, struct inode *inode)
+{
+	for (unsigned i = 0; i < op->n_staged; i++)
+		if (op->staged[i].inode == inode)
+			return op->staged[i].rec.parent;
+	pthread_rwlock_rdlock(&inode->lock);
+	uint64_t parent = inode->rec.parent;
+	pthread_rwlock_unlock(&inode->lock);
+	return parent;
+}
+
+static int get_name(struct op *op, struct container *c, char ret_name[CORE_NAME_MAX + 1])
+{
+	_cleanup_buf_ struct buf value = {0};
+	int r = session_record_get(op->core, c, RECORD_NAME, &value);
+	if (r < 0)
+		return r == -ENOENT ? -EBADMSG : r;
+	if (value.len > CORE_NAME_MAX)
+		return -EBADMSG;
+	memcpy(ret_name, value.data, value.len);
+	ret_name[value.len] = '\0';
+	return 0;
+}
+
+int place_user_of(struct op *op, struct inode *dir, struct container **ret_user)
+{
+	_cleanup_inode_ struct inode *up = NULL;
+	int r = inode_get(op->core, parent_of(op, dir), NULL, &up);
+	if (r < 0)
+		return r;
+	*ret_user = container_ref(up->container);
+	return 0;
+}
+
+int place_of_session(struct op *op, struct container *session, struct place *ret_place)
+{
+	_cleanup_inode_ struct inode *root = NULL, *workflow = NULL;
+	struct place place = {0};
+
+	int r = inode_get(op->core, container_root(session), session, &root);
+	if (r == 0)
+		r = inode_get(op->core, parent_of(op, root), NULL, &workflow);
+	if (r == 0)
+		r = get_name(op, workflow->container, place.workflow_name);
+	if (r == 0)
+		r = place_user_of(op, workflow, &place.user);
+	if (r == 0)
+		r = get_name(op, place.user, place.user_name);
+	if (r < 0) {
+		place_release(&place);
+		return r;
+	}
+	*ret_place = place;
+	return 0;
+}
+
+int place_put_name(struct op *op, struct container *c, const char *name, size_t len)
+{
+	return op_put_session(op, c, RECORD_NAME, name, len);
+}

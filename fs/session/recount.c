@@ -1,0 +1,229 @@
+/*
+ * recount.c: all messages of a session looked at again: when the newest or the first one went, and once
+ * after a daemon died, for what it had no time to take in.
+ */
+#include "fs/session/session_internal.h"
+
+struct scan {
+	struct core *core;
+	struct container *container;
+	struct kv_iter *it;
+	bool started;
+};
+
+static void scan_release(struct scan *scan)
+{
+	kv_iter_free(scan->it);
+}
+
+static int scan_open(struct core *core, struct kv_txn *txn, struct inode *messages,
+	struct scan *ret_scan)
+{
+	struct container *c = messages->container;
+	struct key prefix = key_make(c->domain, c->id, KEY_DENTRY, messages->ino);
+
+	ret_scan->core = core;
+	ret_scan->container = c;
+	return kv_iter_open(core_kv(core), NULL, txn, KV_META, prefix.bytes, prefix.len, &ret_scan->it);
+}
+
+/* The next message by rising number: 1, 0 at the end. */
+static int scan_next(struct scan *scan, struct inode **ret_file, uint32_t *ret_number)
+{
+	_cleanup_buf_ struct buf value = {0};
+	struct dentry d;
+
+	for (;;) {
+		int r = scan->started ? kv_iter_next(scan->it) : kv_iter_seek(scan->it, NULL, 0);
+		scan->started = true;
+		if (r <= 0)
+			return r;
+		r = kv_iter_value(scan->it, &value);
+		if (r == 0)
+			r = dentry_decode(value.data, value.len, &d);
+		if (r < 0)
+			return r;
+		*ret_number = name_message_number(d.name, d.name_len);
+		if (!*ret_number || d.type != S_IFREG >> 12)
+			continue;
+		r = inode_get(scan->core, d.ino, scan->container, ret_file);
+		if (r == -EBADMSG)
+			continue; /* a damaged message does not hide the others */
+		return r < 0 ? r : 1;
+	}
+}
+
+static int title_of(struct inode *file, struct irec *irec, char title[TITLE_AUTO_MAX + 1])
+{
+	struct message m;
+	struct irec copy = *irec;
+	return message_read(file, &copy, &m, title);
+}
+
+static int count_one(struct inode *file, uint32_t number, struct srec *rec)
+{
+	char title[TITLE_AUTO_MAX + 1] = "";
+	struct message m;
+
+	pthread_rwlock_rdlock(&file->lock);
+	int r = message_decode(file->facts, &m);
+	if (r == 0 && !rec->title_number && m.role == MESSAGE_USER && m.flags & MESSAGE_TEXT)
+		r = title_of(file, &file->rec, title);
+	pthread_rwlock_unlock(&file->lock);
+	if (r == -ENOENT || r == -EBADMSG)
+		return 0; /* never taken in, or damaged */
+	return r < 0 ? r : srec_change_message(rec, number, NULL, &m, title);
+}
+
+int recount(struct op *op, struct inode *session, struct srec *rec)
+{
+	_cleanup_(scan_release) struct scan scan = {0};
+	_cleanup_inode_ struct inode *messages = NULL;
+	int r = op_lookup(op, session, "messages", 8, &messages);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	rec->messages = 0;
+	rec->tokens = 0;
+	rec->activity = ACTIVITY_NONE;
+	rec->title_number = 0;
+	rec->flags &= (uint16_t)~SREC_RECOUNT;
+	int set = srec_set(&rec->auto_title, NULL);
+	if (r == -ENOENT || set < 0)
+		return set;
+	r = scan_open(op->core, op->txn, messages, &scan);
+	while (r == 0) {
+		_cleanup_inode_ struct inode *file = NULL;
+		uint32_t number;
+		r = scan_next(&scan, &file, &number);
+		if (r <= 0)
+			return r;
+		r = count_one(file, number, rec);
+	}
+	return r;
+}
+
+/* Marks what has changed since it was taken in. */
+static void mark_untaken(struct inode *file)
+{
+	struct message m;
+
+	pthread_rwlock_wrlock(&file->lock);
+	bool taken = message_decode(file->facts, &m) == 0 && m.size == file->rec.size &&
+		     m.mtime.tv_sec == file->rec.mtime.tv_sec &&
+		     m.mtime.tv_nsec == file->rec.mtime.tv_nsec;
+	if (!taken)
+		file->untaken = true;
+	pthread_rwlock_unlock(&file->lock);
+}
+
+static int take_in_messages(struct sessions *s, struct inode *messages)
+{
+	_cleanup_(scan_release) struct scan scan = {0};
+	int r = scan_open(s->core, NULL, messages, &scan);
+
+	while (r == 0) {
+		_cleanup_inode_ struct inode *file = NULL;
+		uint32_t number;
+		r = scan_next(&scan, &file, &number);
+		if (r <= 0)
+			return r;
+		mark_untaken(file);
+		r = take_in(s, file);
+	}
+	return r;
+}
+
+/* The file's bytes are not those of the last rendering: a save that was not taken in. */
+static int take_in_json(struct sessions *s, struct inode *session, const struct srec *rec)
+{
+	_cleanup_buf_ struct buf row = {0}, text = {0};
+	_cleanup_inode_ struct inode *file = NULL;
+	struct container *c = session->container;
+	struct dentry d;
+
+	if (rec->flags & SREC_FILE_STALE || !rec->version)
+		return 0;
+	pthread_rwlock_rdlock(&c->lock);
+	int r = dentry_find(s->core, NULL, session, JSON_NAME, strlen(JSON_NAME), &d);
+	if (r == 0)
+		r = session_record_get(s->core, c,
+			(uint8_t)(RECORD_RING + rec->version % RECORD_RING_SIZE), &row);
+	pthread_rwlock_unlock(&c->lock);
+	if (r == 0)
+		r = inode_get(s->core, d.ino, c, &file);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	pthread_rwlock_wrlock(&file->lock);
+	if (file->rec.role == ROLE_SESSION_JSON) {
+		bool differs = row.len != file->rec.size + 8;
+		if (!differs)
+			r = buf_resize(&text, (size_t)file->rec.size);
+		if (!differs && r == 0)
+			differs = data_read(file, text.data, text.len, 0) != (ssize_t)text.len ||
+				  memcmp(text.data, row.data + 8, text.len) != 0;
+		if (r == 0 && differs)
+			file->untaken = true;
+	}
+	pthread_rwlock_unlock(&file->lock);
+	return r < 0 ? r : take_in(s, file);
+}
+
+static int store_epoch(struct sessions *s, struct inode *session)
+{
+	_cleanup_srec_ struct srec rec = {0};
+	_cleanup_(op_end) struct op op;
+
+	op_begin(&op, s->core, NULL);
+	int r = op_lock(&op, &session, 1);
+	if (r == 0)
+		r = srec_load(&op, session->container, &rec);
+	if (r < 0)
+		return r;
+	rec.epoch = s->epoch;
+	rec.flags |= SREC_RECOUNT;
+	r = srec_store(&op, session->container, &rec);
+	return r < 0 ? r : op_commit(&op);
+}
+
+static void set_checked(struct container *c)
+{
+	pthread_rwlock_wrlock(&c->lock);
+	struct session_memory *m = memory_of(c);
+	if (m)
+		m->checked = true;
+	pthread_rwlock_unlock(&c->lock);
+}
+
+int recount_after_crash(struct sessions *s, struct inode *session)
+{
+	_cleanup_inode_ struct inode *messages = NULL;
+	_cleanup_srec_ struct srec rec = {0};
+	_cleanup_buf_ struct buf value = {0};
+	struct container *c = session->container;
+	struct dentry d;
+
+	pthread_rwlock_rdlock(&c->lock);
+	int r = session_record_get(s->core, c, RECORD_SESSION, &value);
+	if (r == 0)
+		r = dentry_find(s->core, NULL, session, "messages", 8, &d);
+	pthread_rwlock_unlock(&c->lock);
+	bool has_messages = r == 0;
+	if (value.len == 0)
+		return r == -ENOENT ? -EBADMSG : r;
+	if (r == 0 || r == -ENOENT)
+		r = srec_decode(value.data, value.len, &rec);
+	if (r == 0 && rec.epoch != s->epoch) {
+		if (has_messages)
+			r = inode_get(s->core, d.ino, c, &messages);
+		if (r == 0 && messages)
+			r = take_in_messages(s, messages);
+		if (r == 0)
+			r = take_in_json(s, session, &rec);
+		if (r == 0)
+			r = OP_RETRY(store_epoch(s, session));
+	}
+	if (r == 0)
+		set_checked(c);
+	return r;
+}

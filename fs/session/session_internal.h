@@ -1,0 +1,161 @@
+/*
+ * session_internal.h: the context of the session layer and what its files owe each other. Only for
+ * fs/session.
+ */
+#ifndef SCRIBEFS_FS_SESSION_INTERNAL_H
+#define SCRIBEFS_FS_SESSION_INTERNAL_H
+
+#include "fs/session/memory.h"
+#include "fs/session/record.h"
+#include "fs/session/session.h"
+
+#include <stdatomic.h>
+
+struct sessions {
+	struct core *core;
+	void (*changed)(void *arg, uint64_t parent, const char *name);
+	void *changed_arg;
+	uint64_t epoch;	       /* how often a daemon died on this store; constant */
+	_Atomic uint64_t names; /* raised when a user, workflow or session gets another name or place */
+};
+
+/* The root directory of a container has its first number. */
+static inline uint64_t container_root(const struct container *c)
+{
+	return (uint64_t)c->id << 8;
+}
+
+/* open.c: the role of a directory (it never changes), ROLE_PLAIN where there is none. */
+uint8_t session_dir_role(struct sessions *s, uint64_t ino);
+
+/* place.c: where a session lies. */
+struct place {
+	struct container *user;		 /* a reference */
+	char user_name[CORE_NAME_MAX + 1];
+	char workflow_name[CORE_NAME_MAX + 1];
+};
+void place_release(struct place *p);
+#define _cleanup_place_ _cleanup_(place_release)
+/* In an op with the session's container locked. */
+int place_of_session(struct op *op, struct container *session, struct place *ret_place);
+/* The container of the user that @dir, a workflow's directory, belongs to. */
+int place_user_of(struct op *op, struct inode *dir, struct container **ret_user);
+/* Stores the name of a user or workflow with its container. */
+int place_put_name(struct op *op, struct container *c, const char *name, size_t len);
+
+/* ids.c: rows of the user's container. */
+int ids_put(struct op *op, struct container *user, const uint8_t id[16], uint32_t container);
+int ids_delete(struct op *op, struct container *user, const uint8_t id[16]);
+/* Whether another session than @container holds it. */
+int ids_taken(struct op *op, struct container *user, const uint8_t id[16], uint32_t container,
+	bool *ret_taken);
+/* The number in SESSION-YYMMDD-NNN, with the day as the number YYMMDD; 0 for other names. */
+uint32_t ids_session_number(const char *name, size_t len, uint32_t *ret_day);
+int ids_get_day(struct op *op, struct container *user, uint32_t day, uint32_t *ret_number);
+int ids_raise_day(struct op *op, struct container *user, uint32_t day, uint32_t number);
+
+/* maker.c */
+pid_t maker_process(pid_t thread); /* its thread group; @thread itself where /proc does not say */
+int64_t maker_clock(void);	   /* CLOCK_BOOTTIME, ms */
+/*
+ * The automatic parts (SREC_MESSAGES_AUTO, SREC_JSON_AUTO) of the session directory @dir that do not
+ * exist for @who. *ret_pending: there is a maker for whom some do not.
+ */
+unsigned maker_hidden(struct sessions *s, const struct cred *who, struct inode *dir,
+	bool *ret_pending);
+/* mkdir messages, create session.json by the maker: 1 adopted, 0 not hidden (any more). */
+int maker_adopt(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
+	mode_t mode);
+
+/* rules.c */
+uint8_t rules_role(uint8_t parent_role, const char *name, size_t len, mode_t type);
+/* Whether @name may be made in a directory of @parent_role: 0, -EPERM. */
+int rules_check_name(uint8_t parent_role, const char *name, size_t len, mode_t type);
+bool rules_is_next(uint8_t parent_role, const char *name);
+
+/* take.c: a file that got or lost a meaning, inside an op that has @dir and @file staged. */
+int take_message(struct op *op, struct inode *file, uint32_t number, struct srec *rec);
+int take_message_gone(struct op *op, struct inode *file, uint32_t number, struct srec *rec);
+/* In ops of their own. */
+int take_in(struct sessions *s, struct inode *file);
+
+/* make.c: the session's record and pair, for a directory that the op makes. */
+struct make {
+	struct sessions *s;
+	bool create;	   /* by open(O_CREAT) */
+	const char *title; /* the user's, or NULL */
+	bool numbered;	   /* session_new(): the name is the next SESSION-YYMMDD-NNN … */
+	char *name;	   /* … and goes here, 32 bytes */
+	mode_t type;	   /* S_IFMT bits */
+	struct srec rec;   /* loaded in plan for what is made in messages/ */
+	bool have_rec;
+};
+int make_plan(struct op *op, void *arg);
+int make_also(struct op *op, void *arg);
+
+/* remove.c: the rows of a session, user or workflow whose directory @child goes. */
+int remove_records(struct op *op, struct inode *child);
+
+/* recount.c: all messages looked at again. In an op with the container locked, messages not staged. */
+int recount(struct op *op, struct inode *session, struct srec *rec);
+/* After a daemon died: takes in what it had no time for. No locks held. */
+int recount_after_crash(struct sessions *s, struct inode *session);
+
+/* render.c */
+struct shown {
+	const char *title;
+	uint64_t version;
+	int64_t updated, activity;
+	uint32_t messages;
+	uint64_t tokens;
+};
+/* The canonical session.json, appended. */
+int render_session(const struct srec *rec, const struct place *place, const struct shown *shown,
+	struct buf *out);
+const char *state_name(uint8_t state);
+/* -EINVAL: no state. */
+int state_parse(const char *name, uint8_t *ret_state);
+/* A hash of the rendering without version and times of its own. */
+int render_hash(struct op *op, struct container *c, const struct srec *rec, const struct place *place,
+	const struct shown *shown, uint8_t ret_hash[16]);
+
+/* json_file.c: the file session.json. */
+#define JSON_NAME "session.json"
+#define JSON_REJECTED "session.json.rejected"
+/* Brings it up to date; no locks held. A store that cannot be written keeps the old one. */
+int json_freshen(struct sessions *s, struct inode *session);
+/*
+ * In an op: settles version and times of @rec and puts a new inode with the rendering in the place of
+ * @old (NULL: there is none). @rec is changed, and stored by the caller.
+ */
+int json_replace(struct op *op, struct inode *session, struct inode *old, struct srec *rec,
+	const struct place *place);
+
+/* save.c: somebody wrote session.json. In an op with @file and @session's container locked. */
+int save_take(struct op *op, struct sessions *s, struct inode *session, struct inode *file,
+	struct srec *rec);
+
+/* merge.c: pure. */
+enum merge_kind { MERGE_NOTHING, MERGE_EDIT, MERGE_RESTORE };
+struct merge {
+	enum merge_kind kind;
+	/* MERGE_RESTORE: what the document said beside what is in the record now */
+	bool has_id, has_version, has_updated, has_activity;
+	uint8_t id[16];
+	uint64_t version;
+	int64_t updated, activity;
+	uint32_t messages;
+	uint64_t tokens;
+	char *title;
+};
+void merge_release(struct merge *m);
+/* The document's version; -ENOENT none. -EINVAL with a reason: no valid document. */
+int merge_version(const char *text, size_t len, uint64_t *ret_version, const char **ret_reason);
+/*
+ * Merges the saved document into @rec. @base: the rendering of the version that it holds, NULL: unknown.
+ * @now: for a switch of agents. The id is not set here: see save.c.
+ */
+int merge_document(struct srec *rec, const char *text, size_t len, const char *base, size_t base_len,
+	int64_t now, struct merge *ret_merge, const char **ret_reason);
+
+#endif

@@ -1,0 +1,37 @@
+#!/bin/bash
+# On a full disk writing gets ENOSPC, reading goes on, deleting works, and nothing is lost: DESIGN section 4.
+. "$(dirname "$0")/lib.sh"
+need_mount
+need_root
+W=$(mktemp -d "${TMPDIR:-/var/tmp}/scribefs-disk.XXXXXX")
+DISK=$W
+mount -t tmpfs -o size=200m,mode=755 none "$DISK" 2>/dev/null || { rmdir "$DISK"; skip "cannot mount a tmpfs"; }
+TMPDIR=$DISK setup
+trap 'status=$?; (exit $status); (cleanup); status=$?; umount -l "$DISK"; rmdir "$DISK"; exit $status' EXIT
+S=$(session full)
+echo precious >"$S/messages/001.md"
+head -c 3000000 /dev/urandom >"$S/kept"
+sum=$(sha256sum <"$S/kept")
+
+fill() {
+	local n
+	for n in $(seq 400); do
+		head -c 1000000 /dev/urandom >"$S/fill-$n" 2>"$W/.fill" || return 1
+	done
+}
+check_not "the disk gets full" fill
+check "ENOSPC says so" grep -q "No space left on device" "$W/.fill"
+check "reading goes on" grep -q precious "$S/messages/001.md"
+same "large files, too" "$sum" "$(sha256sum <"$S/kept")"
+check "listing goes on" ls -lR "$U"
+check "one file can be deleted" rm "$S/fill-1"
+check "all can be deleted" bash -c "rm '$S'/fill-*"
+writes() { echo again >"$S/messages/002.md" && head -c 1000000 /dev/urandom >"$S/again"; }
+wait_for "then writing works again" writes && echo "ok: then writing works again"
+check_not "a second time the disk gets full" fill
+kill9_daemon
+detach_mount
+check "a full store opens after kill -9" mount_store
+same "and has what was there" "$sum precious" "$(sha256sum <"$S/kept") $(cat "$S/messages/001.md")"
+check "all can be deleted again" bash -c "rm '$S'/fill-*"
+wait_for "writing works once more" writes && echo "ok: writing works once more"
