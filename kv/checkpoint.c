@@ -64,7 +64,7 @@ static void remove_files(int dir_fd)
 	closedir(dir);
 }
 
-/* A checkpoint that failed half way is no store: it goes, and what is shared by hard links stays. */
+/* One that failed half way is no store: it goes, and what is shared by hard links stays. */
 static void remove_checkpoint(const char *path, int dir_fd)
 {
 	int db = openat(dir_fd, "db", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

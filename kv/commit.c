@@ -1,18 +1,19 @@
 /*
- * Group commit. A transaction that is ready to be written joins the queue. The first one there leads:
- * it takes all that have queued, checks each for conflicts, folds the valid ones into one batch with
- * one commit row, writes it, tells the others, and hands the lead to whoever has queued meanwhile. So
- * there is one writer at a time, with no thread of its own, and a load of many small transactions
- * costs one log record and one commit row per group.
+ * Group commit. A transaction that is ready to be written joins the queue. The first one there
+ * leads: it takes all that have queued, checks each for conflicts, folds the valid ones into one
+ * batch with one commit row, writes it, tells the others, and hands the lead to whoever has queued
+ * meanwhile. So there is one writer at a time, with no thread of its own, and a load of many small
+ * transactions costs one log record and one commit row per group.
  *
  * Conflicts. conflict[hash of family and key] holds the last sequence that wrote such a key. A
  * transaction is refused if any key that it read or wrote stands there with a sequence above its
  * start. Within a group the table is updated as each is accepted, so that the group's members are
- * checked against each other as well. Two keys may share a slot: a false conflict, the caller repeats.
+ * checked against each other as well. Two keys may share a slot: a false conflict, the caller
+ * repeats.
  *
- * Failure. When the engine refuses the batch all of the group get its error, and nothing in memory has
- * advanced. The slots that were stamped are set back to the last published sequence: left above it
- * they would refuse every later transaction on those keys, whose start cannot reach them.
+ * Failure. When the engine refuses the batch all of the group get its error, and nothing in memory
+ * has advanced. The slots that were stamped are set back to the last published sequence: left above
+ * it they would refuse every later transaction on those keys, whose start cannot reach them.
  */
 #include "kv/kv_internal.h"
 
@@ -103,8 +104,9 @@ static int add_writes(struct kv_commit *c, const struct kv_txn *txn)
 }
 
 /*
- * Appends the sealed commit row and the rows of the domains that left it to the batch. Keys and sealed
- * values lie one after the other in c->rows; as it may move while it grows, the pointers come last.
+ * Appends the sealed commit row and the rows of the domains that left it to the batch. Keys and
+ * sealed values lie one after the other in c->rows; as it may move while it grows, the pointers
+ * come last.
  */
 static int add_rows(struct kv *kv, struct kv_commit_row *row)
 {
@@ -141,8 +143,10 @@ static int add_rows(struct kv *kv, struct kv_commit_row *row)
 		return r;
 	for (size_t i = 0; i <= evicted_n; i++) {
 		const uint8_t *p = c->rows.data + at;
-		c->writes[c->writes_n++] = (struct kv_write){.family = KV_SYS, .key = p,
-			.key_len = KV_ROW_KEY_BYTES, .value = p + KV_ROW_KEY_BYTES,
+		c->writes[c->writes_n++] = (struct kv_write){.family = KV_SYS,
+			.key = p,
+			.key_len = KV_ROW_KEY_BYTES,
+			.value = p + KV_ROW_KEY_BYTES,
 			.value_len = ends[i] - at - KV_ROW_KEY_BYTES};
 		at = ends[i];
 	}

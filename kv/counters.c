@@ -1,6 +1,6 @@
 /*
- * Counters by domain. Callers give deltas; the leader of a group folds them into absolute values, so
- * that no two transactions conflict over a counter.
+ * Counters by domain. Callers give deltas; the leader of a group folds them into absolute values,
+ * so that no two transactions conflict over a counter.
  *
  * Writing one row for each domain that a commit touches would double the cost of a small commit.
  * Instead the last KV_RECENT domains that changed stand in the commit row, which is written anyway;
@@ -65,8 +65,8 @@ static int load_row(struct kv *kv, const uint8_t *key, const void *sealed, size_
 {
 	_cleanup_buf_ struct buf plain = {0};
 	struct kv_count count;
-	int r = seal_open(&kv->seal, kv->own_key, KV_SYS, key, KV_ROW_KEY_BYTES, sealed, sealed_len,
-		&plain);
+	int r = seal_open(
+		&kv->seal, kv->own_key, KV_SYS, key, KV_ROW_KEY_BYTES, sealed, sealed_len, &plain);
 
 	if (r == 0)
 		r = kv_counters_row_decode(get_be32(key), plain.data, plain.len, &count);
@@ -155,13 +155,13 @@ int kv_counters_stage(struct kv *kv, const struct kv_txn *txn)
 		}
 		/* Unsigned, so that a caller's mistake wraps and is not undefined. */
 		for (int k = 0; k < KV_COUNTERS; k++)
-			count->value[k] = (int64_t)((uint64_t)count->value[k] +
-						    (uint64_t)delta->value[k]);
+			count->value[k] =
+				(int64_t)((uint64_t)count->value[k] + (uint64_t)delta->value[k]);
 	}
 	return 0;
 }
 
-/* Moves @domain to the end of the list. True if the list was full without it: *@ret_evicted left. */
+/* Moves @domain to the end of the list. True if it was full without it: *@ret_evicted left. */
 static bool recent_touch(uint32_t *recent, unsigned *n, uint32_t domain, uint32_t *ret_evicted)
 {
 	bool evicted = false;

@@ -1,11 +1,13 @@
 /*
- * The flusher: one thread that syncs the engine for all that wait, so that no caller's thread waits for
- * the disk unless it wants to. It takes every waiter there is, notes the last published commit, syncs,
- * writes the mark, and answers them all; who comes meanwhile is served by the next round. On its own
- * it syncs what has been unsynced for sync_seconds, and looks at the free space once a second.
+ * The flusher: one thread that syncs the engine for all that wait, so that no caller's thread waits
+ * for the disk unless it wants to. It takes every waiter there is, notes the last published commit,
+ * syncs, writes the mark, and answers them all; who comes meanwhile is served by the next round. On
+ * its own it syncs what has been unsynced for sync_seconds, and looks at the free space once a
+ * second.
  *
- * A sync that failed is final for this open: the kernel may have dropped the pages that it could not
- * write, so that a second fsync would succeed over a hole. Every later sync returns the same error.
+ * A sync that failed is final for this open: the kernel may have dropped the pages that it could
+ * not write, so that a second fsync would succeed over a hole. Every later sync returns the same
+ * error.
  */
 #include "kv/kv_internal.h"
 
@@ -68,8 +70,8 @@ static void serve(struct kv *kv, struct kv_waiter *waiters, size_t n)
 
 static bool sync_due(struct kv *kv, int64_t now)
 {
-	unsigned seconds = kv->options.sync_seconds ? kv->options.sync_seconds
-						    : SYNC_SECONDS_DEFAULT;
+	unsigned seconds =
+		kv->options.sync_seconds ? kv->options.sync_seconds : SYNC_SECONDS_DEFAULT;
 	int64_t since = atomic_load(&kv->flusher.dirty_since);
 
 	/* A tick early rather than late. */

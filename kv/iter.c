@@ -1,12 +1,12 @@
 /*
- * Iterators. Without a transaction an iterator is the engine's. With one, the engine's iterator (over
- * the transaction's view) and the transaction's sorted table of writes are merged: at one key the
- * write wins, and a delete hides.
+ * Iterators. Without a transaction an iterator is the engine's. With one, the engine's iterator
+ * (over the transaction's view) and the transaction's sorted table of writes are merged: at one key
+ * the write wins, and a delete hides.
  *
- * The table may change between two moves (a caller that deletes what it walks over), so no index into
- * it is kept: each move looks for the neighbour of the current key. The engine's iterator is kept at
- * the current key or at the next one beyond it in the direction of the last move; the other direction
- * seeks anew.
+ * The table may change between two moves (a caller that deletes what it walks over), so no index
+ * into it is kept: each move looks for the neighbour of the current key. The engine's iterator is
+ * kept at the current key or at the next one beyond it in the direction of the last move; the other
+ * direction seeks anew.
  */
 #include "kv/kv_internal.h"
 
@@ -74,8 +74,8 @@ static bool in_prefix(const struct kv_iter *it, const struct txn_record *record)
 }
 
 /*
- * The transaction's write nearest to @key in @direction, @key itself only if @inclusive. A NULL @key is
- * the end from which that direction starts. NULL: none.
+ * The transaction's write nearest to @key in @direction, @key itself only if @inclusive. A NULL
+ * @key is the end from which that direction starts. NULL: none.
  */
 static const struct txn_record *nearest_write(
 	const struct kv_iter *it, const void *key, size_t key_len, int direction, bool inclusive)
@@ -85,7 +85,7 @@ static const struct txn_record *nearest_write(
 	size_t i;
 
 	if (!key && direction < 0) {
-		/* From behind the prefix: past every key of the longest length that begins with it. */
+		/* From behind the prefix: past every key that begins with it. */
 		uint8_t end[KV_KEY_MAX];
 		memset(end, 0xff, sizeof end);
 		memcpy(end, it->prefix, it->prefix_len);
@@ -139,7 +139,7 @@ static int stand_at(struct kv_iter *it, const void *key, size_t key_len)
 	return 1;
 }
 
-/* The engine's iterator stands at its candidate, @write is the table's. Stands at the nearer one. */
+/* The engine's iterator is at its candidate, @write is the table's. Stands at the nearer one. */
 static int merge(struct kv_iter *it, const struct txn_record *write, int direction)
 {
 	for (;;) {
@@ -155,7 +155,7 @@ static int merge(struct kv_iter *it, const struct txn_record *write, int directi
 		}
 		if (!base && !write)
 			return 0;
-		c = !write ? -1
+		c = !write  ? -1
 		    : !base ? 1
 			    : direction * compare(base, base_len, write->key, write->key_len);
 		if (c < 0)

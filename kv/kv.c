@@ -50,7 +50,7 @@ static void close_engine(struct kv *kv)
 	kv->engine = NULL;
 }
 
-/* Opens the engine and reads the commit row. A row that is damaged itself is damage to live with. */
+/* Opens the engine and reads the commit row. One that is damaged itself is damage to live with. */
 static int open_engine(struct kv *kv, bool read_only, struct kv_commit_row *ret_row)
 {
 	_cleanup_free_ char *path = NULL;
@@ -81,9 +81,9 @@ static void judge(struct kv *kv, const struct kv_commit_row *row)
 }
 
 /*
- * An engine that is opened for writing rewrites its log as it recovers it, so what a log holds beyond a
- * damaged record would be gone for good. Where the last process died, the recovery is therefore first
- * done in memory, and looked at.
+ * An engine that is opened for writing rewrites its log as it recovers it, so what a log holds
+ * beyond a damaged record would be gone for good. Where the last process died, the recovery is
+ * therefore first done in memory, and looked at.
  */
 static int open_checked(struct kv *kv, struct kv_commit_row *ret_row)
 {
@@ -249,7 +249,7 @@ int kv_close(struct kv *kv)
 {
 	int r = kv_flusher_stop(kv);
 
-	/* The engine goes first: should it fail to get its files in order, the mark says unclean. */
+	/* The engine goes first: should it fail to close its files, the mark says unclean. */
 	close_engine(kv);
 	if (r == 0 && !kv->state.read_only)
 		(void)kv_mark_write(kv, &kv->mark, atomic_load(&kv->commit.published), true);

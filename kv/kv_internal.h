@@ -1,5 +1,6 @@
 /*
- * kv_internal.h: what the files of kv share. Internal to kv (and its tests and fsck: kv_verify_sum).
+ * kv_internal.h: what the files of kv share. Internal to kv (and its tests and fsck:
+ * kv_verify_sum).
  *
  * Who may touch what:
  *   kv->commit.lock      the queue of transactions that wait, and who leads
@@ -36,8 +37,8 @@ kv_sum kv_sum_element(const struct kv *kv, enum kv_family family, const void *ke
 /* The identity of a sealed value as it is stored; zeros for one that is too short to have any. */
 void kv_sum_identity(const void *sealed, size_t sealed_len, uint8_t ret_id[SEAL_ID_BYTES]);
 /*
- * Recomputes the sum by a scan of all records and compares it with the commit row's, both as of now.
- * 0, or -EBADMSG where they differ (records were added, removed or replaced behind kv's back).
+ * Recomputes the sum by a scan of all records and compares it with the commit row's, both as of
+ * now. 0, or -EBADMSG where they differ (records were added, removed or replaced behind kv's back).
  */
 int kv_verify_sum(struct kv *kv);
 
@@ -79,7 +80,8 @@ size_t kv_commit_row_encode(const struct kv_commit_row *row, uint8_t ret_bytes[K
 /* -EBADMSG, -EPROTONOSUPPORT. */
 int kv_commit_row_decode(const void *data, size_t len, struct kv_commit_row *ret_row);
 void kv_counters_row_encode(const struct kv_count *count, uint8_t ret_bytes[KV_COUNTERS_ROW_BYTES]);
-int kv_counters_row_decode(uint32_t domain, const void *data, size_t len, struct kv_count *ret_count);
+int kv_counters_row_decode(
+	uint32_t domain, const void *data, size_t len, struct kv_count *ret_count);
 /* Reads the commit row; one that is not there yet is all zeros. @view may be NULL. */
 int kv_commit_row_read(struct kv *kv, struct kv_engine_view *view, struct kv_commit_row *ret_row);
 
@@ -113,11 +115,11 @@ struct kv_txn {
 	struct kv_engine_view *view;
 	uint64_t start; /* the last published sequence when it began */
 	bool shrinking;
-	int error; /* of kv_txn_count(), for the commit to return */
+	int error;                   /* of kv_txn_count(), for the commit to return */
 	struct txn_record **records; /* by family and key */
 	size_t records_n, records_cap;
-	size_t writes;	/* how many records are put or deleted */
-	kv_sum sum;	/* what the writes add to the store's, set before it is queued */
+	size_t writes;     /* how many records are put or deleted */
+	kv_sum sum;        /* what the writes add to the store's, set before it is queued */
 	struct buf sealed; /* all sealed values, one after the other */
 	struct buf scratch;
 	struct kv_count *counts; /* deltas */
@@ -184,8 +186,9 @@ void kv_counters_release(struct kv *kv);
 /* Adds a transaction's deltas to commit.staged; nothing else changes. Leader only. -ENOMEM. */
 int kv_counters_stage(struct kv *kv, const struct kv_txn *txn);
 /*
- * Works out which domains stand in the commit row after commit.staged; @ret_row gets them with their
- * new values, @evicted those that need a row of their own now. Nothing changes. Returns how many.
+ * Works out which domains stand in the commit row after commit.staged; @ret_row gets them with
+ * their new values, @evicted those that need a row of their own now. Nothing changes. Returns how
+ * many.
  */
 size_t kv_counters_plan(struct kv *kv, struct kv_commit_row *ret_row, struct kv_count *evicted);
 /* Room in the table for all that is staged, so that kv_counters_install() cannot fail. */
@@ -195,15 +198,15 @@ void kv_counters_install(struct kv *kv, const struct kv_commit_row *row);
 /* ---- mark (mark.c) --------------------------------------------------------------------------- */
 
 struct kv_mark {
-	int fd;		 /* -1: none */
+	int fd;          /* -1: none */
 	uint64_t number; /* of the last slot that was written */
 	uint64_t sequence;
 	bool clean;
 };
 
 /*
- * Opens `mark` in the store's directory and reads it. 0, -ENOENT there is none, -EBADMSG neither slot
- * is authentic (the file stays open for writing).
+ * Opens `mark` in the store's directory and reads it. 0, -ENOENT there is none, -EBADMSG neither
+ * slot is authentic (the file stays open for writing).
  */
 int kv_mark_open(struct kv *kv, const char *path, bool read_only, struct kv_mark *ret_mark);
 /* Overwrites the older slot. Not synced: that it lags does no harm. */

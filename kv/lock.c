@@ -1,7 +1,7 @@
 /*
- * The store's lock: flock() on `lock`, whose content is the holder's process id. The lock belongs to
- * the open file, so it survives a fork of the daemon while the number in it would name the parent:
- * kv_open() comes after the fork.
+ * The store's lock: flock() on `lock`, whose content is the holder's process id. The lock belongs
+ * to the open file, so it survives a fork of the daemon while the number in it would name the
+ * parent: kv_open() comes after the fork.
  */
 #include "kv/kv_internal.h"
 
@@ -37,7 +37,7 @@ int kv_lock_take(const char *path, bool read_only, int *ret_fd)
 	if (fd < 0 && read_only && (errno == EROFS || errno == EACCES)) {
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT) {
-			/* A store on a read-only disk that was never opened: nobody can write it. */
+			/* Never opened, on a read-only disk: nobody can write it. */
 			*ret_fd = -1;
 			return 0;
 		}

@@ -29,8 +29,8 @@
 
 static void slot_mac(const struct kv *kv, const uint8_t *slot, uint8_t ret_mac[MAC_BYTES])
 {
-	crypto_generichash(ret_mac, MAC_BYTES, slot, MAC_AT, kv->secrets->mark,
-		sizeof kv->secrets->mark);
+	crypto_generichash(
+		ret_mac, MAC_BYTES, slot, MAC_AT, kv->secrets->mark, sizeof kv->secrets->mark);
 }
 
 static int slot_decode(const struct kv *kv, const uint8_t *slot, size_t index, struct kv_mark *ret)

@@ -30,8 +30,8 @@ int kv_get(struct kv *kv, const struct kv_view *view, enum kv_family family, con
 	int r = kv_check_key(family, key, key_len);
 
 	if (r == 0)
-		r = kv->ops->get(kv->engine, view ? view->engine_view : NULL, family, key, key_len,
-			&sealed);
+		r = kv->ops->get(
+			kv->engine, view ? view->engine_view : NULL, family, key, key_len, &sealed);
 	if (r < 0)
 		return r;
 	return kv_open_value(kv, family, key, key_len, sealed.data, sealed.len, ret_value);

@@ -84,7 +84,8 @@ void kv_counters_row_encode(const struct kv_count *count, uint8_t ret_bytes[KV_C
 	put_values(put_be32(ret_bytes, (uint32_t)ROW_FORMAT << 24), count);
 }
 
-int kv_counters_row_decode(uint32_t domain, const void *data, size_t len, struct kv_count *ret_count)
+int kv_counters_row_decode(
+	uint32_t domain, const void *data, size_t len, struct kv_count *ret_count)
 {
 	struct bytes_reader r = bytes_reader(data, len);
 	struct kv_count count = {.domain = domain};
@@ -115,8 +116,8 @@ int kv_commit_row_read(struct kv *kv, struct kv_engine_view *view, struct kv_com
 	}
 	if (r < 0)
 		return r;
-	r = seal_open(&kv->seal, kv->own_key, KV_SYS, key, sizeof key, sealed.data, sealed.len,
-		&plain);
+	r = seal_open(
+		&kv->seal, kv->own_key, KV_SYS, key, sizeof key, sealed.data, sealed.len, &plain);
 	if (r < 0)
 		return r;
 	return kv_commit_row_decode(plain.data, plain.len, ret_row);

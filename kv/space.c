@@ -23,8 +23,8 @@ void kv_space_note(struct kv *kv, size_t bytes)
 
 static uint64_t available(struct kv *kv)
 {
-	uint64_t reserve = kv->options.reserve_bytes ? kv->options.reserve_bytes
-						     : RESERVE_BYTES_DEFAULT;
+	uint64_t reserve =
+		kv->options.reserve_bytes ? kv->options.reserve_bytes : RESERVE_BYTES_DEFAULT;
 	uint64_t taken = atomic_load(&kv->space.written), left = atomic_load(&kv->space.free);
 
 	left = left > taken ? left - taken : 0;

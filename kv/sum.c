@@ -25,8 +25,8 @@ void kv_sum_identity(const void *sealed, size_t sealed_len, uint8_t ret_id[SEAL_
 		memset(ret_id, 0, SEAL_ID_BYTES);
 }
 
-static int add_family(struct kv *kv, struct kv_engine_view *view, enum kv_family family,
-	kv_sum *sum)
+static int add_family(
+	struct kv *kv, struct kv_engine_view *view, enum kv_family family, kv_sum *sum)
 {
 	struct kv_engine_iter *it;
 	int r = kv->ops->iter_open(kv->engine, view, family, NULL, 0, &it);

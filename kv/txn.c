@@ -4,8 +4,8 @@
  * the other into one buffer; records lie in an arena; a small transaction allocates nothing but
  * itself, the view and that buffer.
  *
- * The start is the last published sequence, taken before the view is opened: the view may then show a
- * commit that is not published yet, and a key that it wrote counts as a conflict, which is safe.
+ * The start is the last published sequence, taken before the view is opened: the view may then show
+ * a commit that is not published yet, and a key that it wrote counts as a conflict, which is safe.
  */
 #include "kv/kv_internal.h"
 
@@ -193,12 +193,12 @@ static int get_record(struct kv_txn *txn, enum kv_family family, const void *key
 	return 0;
 }
 
-/* What stood there at the start, into txn->scratch: 0, -ENOENT or another error. Notes which it was. */
+/* Reads what stood there at the start into txn->scratch, and notes it. -ENOENT, other errors. */
 static int read_old(struct kv_txn *txn, struct txn_record *record)
 {
 	struct kv *kv = txn->kv;
-	int r = kv->ops->get(kv->engine, txn->view, record->family, record->key, record->key_len,
-		&txn->scratch);
+	int r = kv->ops->get(
+		kv->engine, txn->view, record->family, record->key, record->key_len, &txn->scratch);
 
 	if (r == -ENOENT) {
 		record->old = TXN_OLD_ABSENT;
@@ -227,8 +227,8 @@ int kv_txn_get(struct kv_txn *txn, enum kv_family family, const void *key, size_
 	r = read_old(txn, record);
 	if (r < 0)
 		return r;
-	return kv_open_value(txn->kv, family, key, key_len, txn->scratch.data, txn->scratch.len,
-		ret_value);
+	return kv_open_value(
+		txn->kv, family, key, key_len, txn->scratch.data, txn->scratch.len, ret_value);
 }
 
 int kv_txn_touch(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len)
@@ -261,7 +261,8 @@ static int put_record(struct kv_txn *txn, enum kv_family family, const void *key
 	if (fresh && (record->write == TXN_PUT ||
 			     (record->write == TXN_NOTHING && record->old == TXN_OLD_PRESENT)))
 		return -EEXIST;
-	r = seal_value(&txn->kv->seal, seal_key, family, key, key_len, value, value_len, &txn->sealed);
+	r = seal_value(
+		&txn->kv->seal, seal_key, family, key, key_len, value, value_len, &txn->sealed);
 	if (r < 0)
 		return r;
 	if (fresh && record->write == TXN_NOTHING)

@@ -91,6 +91,11 @@ build_in() {
 	fi && quietly meson compile -C "$dir" "${targets[@]}"
 }
 
+# The program, unless SCRIBEFS names one that is built already.
+build_scribefs() {
+	[ "$SCRIBEFS" != "$TOP/build/scribefs" ] || build_in "$TOP/build" scribefs || die "the build failed"
+}
+
 # The absolute path of a mountpoint, also where its daemon died or it is yet to be made.
 absolute() { realpath -m -- "$1"; }
 

@@ -66,10 +66,13 @@ static int run_init(const struct command *self, int argc, char **argv)
 		return store_failed(store, 0, -EOPNOTSUPP);
 	/* Before a secret is asked for: who typed one wants no refusal then. */
 	struct keyring_info info;
-	if (keyring_read_info(store, &info) != -ENOENT) {
+	r = keyring_read_info(store, &info);
+	if (r == 0 || r == -EBADMSG || r == -EPROTONOSUPPORT) {
 		log_error("there is a store at %s already; nothing was changed", store);
 		return STATUS_FAILED;
 	}
+	if (r != -ENOENT)
+		return store_failed(store, 0, r);
 	_cleanup_unlock_ struct unlock unlock = {0};
 	r = unlock_get_new(self, &options, store, &unlock);
 	if (r < 0)

@@ -1,9 +1,9 @@
 /* `scribefs mount`: becomes the daemon of a store. */
 #include "fs/fuse/mount.h"
+#include "fs/fuse/mountinfo.h"
 #include "kv/kv.h"
 #include "kv/log.h"
 #include "tools/mount_options.h"
-#include "tools/mounts.h"
 #include "tools/options.h"
 #include "tools/store_error.h"
 #include "tools/unlock.h"
@@ -16,17 +16,15 @@ static int serve(const struct command *self, const struct mount_options *options
 	const struct unlock_options *unlock_options)
 {
 	struct keyring_info info;
-	struct mount_entry entry;
+	struct mountinfo mount;
 	char store[PATH_MAX];
 	/* What can be wrong without the secret comes before somebody types it. */
-	if (store_read_info(options->store, &info) < 0)
+	if (mount_check(options) || store_read_info(options->store, &info) < 0)
 		return STATUS_FAILED;
-	if (mounts_resolve(options->store, store) == 0 && mounts_find_store(store, &entry) == 0 &&
-		!mounts_is_dead(entry.point)) {
-		log_error("%s is mounted at %s already, by process %d; 'scribefs umount %s' ends that",
-			options->store, entry.point, kv_holder(store), entry.point);
-		return STATUS_FAILED;
-	}
+	/* A store that is held and not served is being closed: mount_run() waits for that. */
+	if (mountinfo_resolve(options->store, store) == 0 &&
+		mountinfo_find_store(store, &mount) == 0 && kv_holder(store) > 0)
+		return store_failed(options->store, 0, -EBUSY);
 	_cleanup_unlock_ struct unlock unlock = {0};
 	int r = unlock_get(self, unlock_options, options->store, &info, &unlock);
 	if (r < 0)

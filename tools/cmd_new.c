@@ -1,8 +1,8 @@
 /* `scribefs new`: the next session of a workflow, made through the mount. */
 #include "fs/fuse/ioctl.h"
+#include "fs/fuse/mountinfo.h"
 #include "kv/kv.h"
 #include "kv/log.h"
-#include "tools/mounts.h"
 #include "tools/options.h"
 
 #include <errno.h>
@@ -90,11 +90,11 @@ static int failed(const char *workflow, int error)
 static bool lies_in_mount(const char *workflow)
 {
 	char above[PATH_MAX];
-	struct mount_entry entry;
+	struct mountinfo mount;
 	if (snprintf(above, sizeof above, "%s", workflow) >= (int)sizeof above)
 		return false;
 	for (int level = 0; level < 4; level++) {
-		if (mounts_find_above(above, &entry) == 0)
+		if (mountinfo_find_above(above, &mount) == 0)
 			return true;
 		struct stat st;
 		if (stat(above, &st) == 0)

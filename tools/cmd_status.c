@@ -1,9 +1,9 @@
 /* `scribefs status`: what can be said of a store without a secret, and of a mount by its daemon. */
 #include "fs/fuse/ioctl.h"
+#include "fs/fuse/mountinfo.h"
 #include "kv/keyring.h"
 #include "kv/kv.h"
 #include "kv/log.h"
-#include "tools/mounts.h"
 #include "tools/options.h"
 #include "tools/slots.h"
 #include "tools/store_error.h"
@@ -28,7 +28,7 @@ static const char *cipher_name(enum kv_cipher cipher)
 static void report_store(struct report *report, const char *store, const struct keyring_info *info)
 {
 	char id[37], point[PATH_MAX];
-	struct mount_entry entry;
+	struct mountinfo mount;
 	slots_id_text(info->id, id);
 	report_text(report, "store", store);
 	report_text(report, "id", id);
@@ -38,18 +38,18 @@ static void report_store(struct report *report, const char *store, const struct 
 	report_flag(report, "in_use", holder > 0);
 	if (holder > 0)
 		report_number(report, "process", holder);
-	if (mounts_resolve(store, point) == 0 && mounts_find_store(point, &entry) == 0)
-		report_text(report, "mountpoint", entry.point);
+	if (mountinfo_resolve(store, point) == 0 && mountinfo_find_store(point, &mount) == 0)
+		report_text(report, "mountpoint", mount.point);
 	slots_report(report, info);
 }
 
-static void report_mount(struct report *report, const struct mount_entry *entry,
+static void report_mount(struct report *report, const struct mountinfo *mount,
 	const struct scribefs_status *status)
 {
 	char id[37];
 	slots_id_text(status->store_id, id);
-	report_text(report, "mountpoint", entry->point);
-	report_text(report, "store", entry->source);
+	report_text(report, "mountpoint", mount->point);
+	report_text(report, "store", mount->source);
 	report_text(report, "id", id);
 	report_text(report, "cipher", status->cipher);
 	report_text(report, "version", status->version);
@@ -76,23 +76,23 @@ static int print(const struct report *report, bool json)
 	return STATUS_DONE;
 }
 
-static int mount_status(const char *path, const struct mount_entry *entry, bool json)
+static int status_of_mount(const char *path, const struct mountinfo *mount, bool json)
 {
 	struct scribefs_status status;
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || ioctl(fd, SCRIBEFS_IOC_STATUS, &status) < 0) {
-		log_error("cannot ask the daemon of %s: %m", entry->point);
+		log_error("cannot ask the daemon of %s: %m", mount->point);
 		return STATUS_FAILED;
 	}
 	status.cipher[sizeof status.cipher - 1] = 0;
 	status.version[sizeof status.version - 1] = 0;
 	_cleanup_(report_freep) struct report *report = report_new();
 	if (report)
-		report_mount(report, entry, &status);
+		report_mount(report, mount, &status);
 	return print(report, json);
 }
 
-static int store_status(const char *store, bool json)
+static int status_of_store(const char *store, bool json)
 {
 	struct keyring_info info;
 	if (store_read_info(store, &info) < 0)
@@ -111,17 +111,17 @@ static int run_status(const struct command *self, int argc, char **argv)
 	int r = options_parse(self, argc, argv, specs, 1, 1, &n);
 	if (r)
 		return r > 0 ? STATUS_DONE : STATUS_USAGE;
-	struct mount_entry entry;
-	r = mounts_find_above(argv[0], &entry);
+	struct mountinfo mount;
+	r = mountinfo_find_above(argv[0], &mount);
 	if (r == 0)
-		return mount_status(argv[0], &entry, json);
+		return status_of_mount(argv[0], &mount, json);
 	if (r == -ENOTCONN) {
 		log_error("the daemon of the mount at %s died; 'scribefs umount %s' detaches it, then "
 			  "mount again",
 			argv[0], argv[0]);
 		return STATUS_FAILED;
 	}
-	return store_status(argv[0], json);
+	return status_of_store(argv[0], json);
 }
 
 const struct command cmd_status = {

@@ -1,9 +1,9 @@
 /* `scribefs umount`: ends a mount, and returns when all of it is in the store. */
 #include "fs/fuse/ioctl.h"
+#include "fs/fuse/mountinfo.h"
 #include "kv/kv.h"
 #include "kv/log.h"
 #include "tools/holders.h"
-#include "tools/mounts.h"
 #include "tools/options.h"
 
 #include <errno.h>
@@ -23,14 +23,14 @@ static int open_process(int pid)
 }
 
 /* A descriptor for the daemon's process, or -1. The descriptor of the mount is closed: it keeps it busy. */
-static int daemon_of(const struct mount_entry *entry)
+static int daemon_of(const struct mountinfo *mount)
 {
 	struct scribefs_status status = {0};
-	_cleanup_close_ int fd = open(entry->point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(mount->point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && ioctl(fd, SCRIBEFS_IOC_STATUS, &status) == 0)
 		return open_process((int)status.pid);
 	/* A mount that we may not enter; who mounted it may still take it away. */
-	return open_process(kv_holder(entry->source));
+	return open_process(kv_holder(mount->source));
 }
 
 /* The kernel has let go; the daemon now commits and syncs what is left. */
@@ -49,23 +49,23 @@ static int wait_for_end(int process, const char *point)
 	return STATUS_FAILED;
 }
 
-static int say_busy(const struct mount_entry *entry)
+static int say_busy(const struct mountinfo *mount)
 {
 	_cleanup_buf_ struct buf who = {0};
-	int n = holders_describe(entry->point, entry->dev, &who);
+	int n = holders_describe(mount->point, mount->device, &who);
 	if (n > 0)
-		log_error("%s is busy: %.*s; end that and try again", entry->point, (int)who.len,
+		log_error("%s is busy: %.*s; end that and try again", mount->point, (int)who.len,
 			(const char *)who.data);
 	else
 		log_error("%s is busy, by a process of another user or another mount in it; as root "
 			  "'scribefs umount' can say which",
-			entry->point);
+			mount->point);
 	return STATUS_FAILED;
 }
 
 static int detach_dead(const char *point)
 {
-	int r = mounts_unmount(point, true);
+	int r = mountinfo_unmount(point, true);
 	if (r < 0) {
 		log_error("cannot detach the dead mount at %s: %s", point, strerror(-r));
 		return STATUS_FAILED;
@@ -73,20 +73,20 @@ static int detach_dead(const char *point)
 	return STATUS_DONE;
 }
 
-static int unmount(const struct mount_entry *entry)
+static int unmount(const struct mountinfo *mount)
 {
-	_cleanup_close_ int process = daemon_of(entry);
-	int r = mounts_unmount(entry->point, false);
+	_cleanup_close_ int process = daemon_of(mount);
+	int r = mountinfo_unmount(mount->point, false);
 	if (r == -EBUSY)
-		return say_busy(entry);
+		return say_busy(mount);
 	if (r == -ENOPKG)
 		log_error("fusermount3 is missing; install the package fuse3");
 	else if (r < 0)
-		log_error("cannot unmount %s: %s; unmount it as the user who mounted it", entry->point,
+		log_error("cannot unmount %s: %s; unmount it as the user who mounted it", mount->point,
 			strerror(-r));
 	if (r < 0)
 		return STATUS_FAILED;
-	return process < 0 ? STATUS_DONE : wait_for_end(process, entry->point);
+	return process < 0 ? STATUS_DONE : wait_for_end(process, mount->point);
 }
 
 static int run_umount(const struct command *self, int argc, char **argv)
@@ -98,20 +98,20 @@ static int run_umount(const struct command *self, int argc, char **argv)
 	if (r)
 		return r > 0 ? STATUS_DONE : STATUS_USAGE;
 	char point[PATH_MAX];
-	struct mount_entry entry;
-	r = mounts_resolve(argv[0], point);
+	struct mountinfo mount;
+	r = mountinfo_resolve(argv[0], point);
 	if (r == 0)
-		r = mounts_find(point, &entry);
-	if (r == 0 && !entry.scribefs)
+		r = mountinfo_find(point, &mount);
+	if (r == 0 && !mount.ours)
 		r = -ENOENT;
-	bool dead = r == 0 && mounts_is_dead(point);
+	bool dead = r == 0 && mountinfo_is_dead(point);
 	if (dead_only && !dead)
 		return STATUS_DONE;
 	if (r < 0) {
 		log_error("%s is no mount of scribefs; 'findmnt -t fuse.scribefs' lists them", argv[0]);
 		return STATUS_FAILED;
 	}
-	return dead ? detach_dead(point) : unmount(&entry);
+	return dead ? detach_dead(point) : unmount(&mount);
 }
 
 const struct command cmd_umount = {

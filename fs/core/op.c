@@ -65,18 +65,19 @@ static struct staged *find_staged(struct op *op, const struct inode *inode)
 void op_end(struct op *op)
 {
 	for (unsigned i = 0; i < op->n_staged; i++) {
-		data_abandon(op->staged[i].inode);
-		pthread_rwlock_unlock(&op->staged[i].inode->lock);
+		struct staged *s = &op->staged[i];
+		data_abandon(s->inode);
+		s->gone = s->inode->rec.nlink == 0 && !s->fresh;
+		pthread_rwlock_unlock(&s->inode->lock);
 	}
 	unlock_containers(op);
 	for (unsigned i = 0; i < op->n_staged; i++) {
 		struct staged *s = &op->staged[i];
-		bool gone = s->inode->rec.nlink == 0 && !s->fresh;
 		uint64_t ino = s->inode->ino;
 
 		blob_unref(s->facts);
 		inode_put(s->inode);
-		if (gone)
+		if (s->gone)
 			inode_forgotten(op->core, ino);
 	}
 	op->n_staged = 0;
@@ -316,7 +317,7 @@ static void pin(struct inode *inode)
 {
 	MUTEX_GUARD(&inode->core->cache_lock);
 
-	if (!inode->pinned) {
+	if (!inode->pinned && inode->hashed) { /* else it is on its way out (inode_forgotten()) */
 		inode->pinned = true;
 		inode->refs++;
 	}
@@ -331,6 +332,7 @@ static void publish_one(struct staged *s)
 	inode->facts = steal_ptr(s->facts);
 	if (s->gone) {
 		inode->ghost = true;
+		inode->orphan = false;
 		inode->counted = 0;
 		data_publish(inode);
 	} else {

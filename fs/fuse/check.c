@@ -1,4 +1,5 @@
 #include "fs/fuse/check.h"
+#include "fs/fuse/explain.h"
 #include "fs/fuse/mountinfo.h"
 
 #include <fcntl.h>
@@ -6,7 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #define CLOSING_MS 5000
 
@@ -45,67 +45,38 @@ static int check_store(const char *path, char **ret_store)
 {
 	struct stat st;
 	_cleanup_free_ char *store = path ? realpath(path, NULL) : NULL;
-	if (!store && errno == ENOENT)
-		return refuse("there is no store at %s; make one with `scribefs init %s`", path, path);
-	if (!store)
-		return refuse("%s: %m", path ? path : "no store");
-	if (stat(store, &st) < 0)
-		return refuse("%s: %m", path);
-	if (!S_ISDIR(st.st_mode))
-		return refuse("%s is not a store but a file; name the store's directory", path);
+	int r = !path ? -ENOENT : !store || stat(store, &st) < 0 ? -errno : 0;
+	if (r == 0 && !S_ISDIR(st.st_mode))
+		r = -ENOTDIR;
+	if (r < 0) {
+		explain_store(path ? path : "", 0, r);
+		return -1;
+	}
 	*ret_store = steal_ptr(store);
 	return 0;
 }
 
-/* realpath() for a path whose last component cannot be looked at. */
-static char *resolve_parent(const char *path)
-{
-	_cleanup_free_ char *copy = strdup(path);
-	if (!copy)
-		return NULL;
-	size_t len = strlen(copy);
-	while (len > 1 && copy[len - 1] == '/')
-		copy[--len] = '\0';
-	char *slash = strrchr(copy, '/');
-	const char *name = slash ? slash + 1 : copy;
-	if (slash)
-		*slash = '\0';
-	_cleanup_free_ char *parent = realpath(!slash ? "." : slash == copy ? "/" : copy, NULL);
-	char *joined = NULL;
-	if (parent && asprintf(&joined, "%s/%s", strcmp(parent, "/") ? parent : "", name) < 0)
-		joined = NULL;
-	return joined;
-}
-
-/*
- * The resolved mountpoint, freed of a daemon's dead mount. Its attributes may be in the kernel's cache
- * still: only statfs(2) tells for certain.
- */
+/* The resolved mountpoint, freed of a daemon's dead mount. */
 static int resolve_mountpoint(const char *path, char **ret_mountpoint)
 {
-	_cleanup_free_ char *at = strdup(path); /* absolute, once a dead mount was met */
-	for (int i = 0; i < 8 && at; i++) {
-		struct stat st;
-		struct statfs fs;
-		_cleanup_free_ char *resolved = realpath(at, NULL);
-		if (resolved && statfs(resolved, &fs) == 0 && stat(resolved, &st) == 0) {
-			if (!S_ISDIR(st.st_mode))
-				return refuse("%s is not a directory; name one to mount on", path);
-			*ret_mountpoint = steal_ptr(resolved);
-			return 0;
-		}
-		if (errno != ENOTCONN)
-			break;
-		char *below = resolve_parent(at);
-		free(at);
-		at = below;
-		if (!at || mountinfo_is_ours(at) != 1 || mountinfo_detach(at) < 0)
+	char at[PATH_MAX];
+	struct mountinfo mount;
+	int r = mountinfo_resolve(path, at);
+	for (int i = 0; r == 0 && i < 8 && mountinfo_is_dead(at); i++)
+		if (mountinfo_find(at, &mount) < 0 || !mount.ours || mountinfo_unmount(at, true) < 0)
 			return refuse("%s is a dead mount; detach it with `fusermount3 -u -z %s`", path,
 				path);
-	}
-	if (errno == ENOENT)
+	struct stat st;
+	if (r == 0 && stat(at, &st) < 0)
+		r = -errno;
+	if (r == -ENOENT)
 		return refuse("the mountpoint %s does not exist; make it with `mkdir -p %s`", path, path);
-	return refuse("the mountpoint %s: %m", path);
+	if (r < 0)
+		return refuse("the mountpoint %s: %s", path, strerror(-r));
+	if (!S_ISDIR(st.st_mode))
+		return refuse("%s is not a directory; name one to mount on", path);
+	*ret_mountpoint = strdup(at);
+	return *ret_mountpoint ? 0 : refuse("out of memory");
 }
 
 /* Whether /etc/fuse.conf lets users ask for allow_other. */
@@ -151,7 +122,8 @@ int check_mount(const struct mount_options *o, char **ret_store, char **ret_moun
 	if (is_below(store, mountpoint))
 		return refuse("the mountpoint %s would hide the store %s; choose another one",
 			o->mountpoint, o->store);
-	if (mountinfo_is_ours(mountpoint) == 1)
+	struct mountinfo mount;
+	if (mountinfo_find(mountpoint, &mount) == 0 && mount.ours)
 		return refuse("%s is mounted already; unmount it first with `scribefs umount %s`",
 			o->mountpoint, o->mountpoint);
 	if (check_fuse(o) < 0)
@@ -164,71 +136,9 @@ int check_mount(const struct mount_options *o, char **ret_store, char **ret_moun
 void check_wait_closing(const char *store)
 {
 	for (int ms = 0; ms < CLOSING_MS; ms += 20) {
-		if (kv_holder(store) <= 0 || mountinfo_serves(store))
+		struct mountinfo mount;
+		if (kv_holder(store) <= 0 || mountinfo_find_store(store, &mount) == 0)
 			return;
 		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-	}
-}
-
-static const char *secret_name(const struct kv_unlock *unlock)
-{
-	switch (unlock->type) {
-	case KEYRING_PASSPHRASE:
-		return "wrong passphrase";
-	case KEYRING_KEY_FILE:
-		return "wrong key file";
-	case KEYRING_RECOVERY:
-		return "wrong recovery key";
-	}
-	return "wrong secret";
-}
-
-/* Either the keyring or the engine's own files are no good: the first can be told without a secret. */
-static void explain_damage(const char *store)
-{
-	struct keyring_info info;
-	if (keyring_read_info(store, &info) == -EBADMSG)
-		check_complain("the keyring of %s is damaged; put the copy from a backup in its place",
-			store);
-	else
-		check_complain("the database of %s is damaged; run `scribefs fsck %s`", store, store);
-}
-
-void check_explain_open(const char *store, const struct kv_unlock *unlock, int error)
-{
-	int holder;
-	switch (error) {
-	case -ENOENT:
-		check_complain("%s is not a store; make one with `scribefs init %s`", store, store);
-		break;
-	case -EBUSY:
-		holder = kv_holder(store);
-		if (holder > 0)
-			check_complain("%s is in use by process %d; unmount it first", store, holder);
-		else
-			check_complain("%s is in use; try again", store);
-		break;
-	case -EKEYREJECTED:
-		check_complain("%s for %s; try again", secret_name(unlock), store);
-		break;
-	case -EBADMSG:
-		explain_damage(store);
-		break;
-	case -EPROTONOSUPPORT:
-		check_complain("%s was made by a newer scribefs; update this one", store);
-		break;
-	case -EOPNOTSUPP:
-		check_complain("this processor cannot open the cipher of %s; use a machine that has "
-			       "AES instructions", store);
-		break;
-	case -EROFS:
-		check_complain("the disk of %s is read-only; mount with -o ro", store);
-		break;
-	case -EACCES:
-	case -EPERM:
-		check_complain("no permission to open %s; run as its owner", store);
-		break;
-	default:
-		check_complain("cannot open %s: %s", store, strerror(-error));
 	}
 }

@@ -12,8 +12,6 @@
  * dead mount of ours on the mountpoint is detached. 0, or -1 after the line.
  */
 int check_mount(const struct mount_options *options, char **ret_store, char **ret_mountpoint);
-/* The line for kv_open()'s @error. */
-void check_explain_open(const char *store, const struct kv_unlock *unlock, int error);
 /*
  * Waits some seconds for a daemon that holds the store and serves it no more: after umount(8) it still
  * has to close it.

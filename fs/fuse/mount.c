@@ -3,6 +3,7 @@
  */
 #include "fs/fuse/check.h"
 #include "fs/fuse/daemon.h"
+#include "fs/fuse/explain.h"
 #include "fs/fuse/notify.h"
 #include "fs/fuse/protocol.h"
 #include "fs/fuse/reply.h"
@@ -40,7 +41,7 @@ static int open_store(struct server *s, const struct kv_unlock *unlock)
 	if (r == 0) /* or it would stay for as long as the mount serves */
 		explicit_bzero((void *)(uintptr_t)unlock->secret, unlock->secret_len);
 	if (r < 0) {
-		check_explain_open(s->store, unlock, r);
+		explain_store(s->store, unlock->type, r);
 		return -1;
 	}
 	kv_get_state(s->kv, &state);
@@ -167,6 +168,12 @@ static int serve(struct server *s, const struct kv_unlock *unlock)
 	}
 	int closed = close_layers(s);
 	return r != 0 || closed != 0;
+}
+
+int mount_check(const struct mount_options *options)
+{
+	_cleanup_free_ char *store = NULL, *mountpoint = NULL;
+	return check_mount(options, &store, &mountpoint) < 0 ? 1 : 0;
 }
 
 int mount_run(const struct mount_options *options, const struct kv_unlock *unlock)

@@ -32,4 +32,10 @@ struct mount_options {
  */
 int mount_run(const struct mount_options *options, const struct kv_unlock *unlock);
 
+/*
+ * All that can be wrong without the secret, for who is going to ask somebody for it: 0, or 1 after one
+ * line on standard error. mount_run() looks again.
+ */
+int mount_check(const struct mount_options *options);
+
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
@@ -148,10 +149,11 @@ int mountinfo_find_store(const char *store, struct mountinfo *ret_mount)
 	return find(has_source, store, ret_mount);
 }
 
+/* The attributes may be in the kernel's cache still: only statfs(2) tells for certain. */
 bool mountinfo_is_dead(const char *point)
 {
-	struct stat st;
-	return stat(point, &st) < 0 && errno == ENOTCONN;
+	struct statfs fs;
+	return statfs(point, &fs) < 0 && errno == ENOTCONN;
 }
 
 /* fusermount3 is setuid root: it unmounts what its caller has mounted. */

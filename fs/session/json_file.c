@@ -119,7 +119,7 @@ static int put_file(struct op *op, struct inode *session, struct inode *old, str
 {
 	_cleanup_buf_ struct buf text = {0};
 	char automatic[TITLE_AUTO_MAX + 1];
-	struct inode *file;
+	struct inode *file = NULL;
 
 	shown->title = srec_title(rec, automatic);
 	int r = render_session(rec, place, shown, &text);

@@ -95,6 +95,11 @@ int make_also(struct op *op, void *arg);
 
 /* remove.c: the rows of a session, user or workflow whose directory @child goes. */
 int remove_records(struct op *op, struct inode *child);
+/*
+ * @file lost its name in @dir (staged): it is no message, or no session.json, any more. Also for renames.
+ */
+int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t len, struct inode *file,
+	struct srec *rec);
 
 /* recount.c: all messages looked at again. In an op with the container locked, messages not staged. */
 int recount(struct op *op, struct inode *session, struct srec *rec);

@@ -1,6 +1,6 @@
 /*
- * One rwlock over sorted arrays. A handle (struct kv_engine) belongs to the life of the store in which
- * it was opened: after a crash it is dead, and only answers -EIO.
+ * One rwlock over sorted arrays. A handle (struct kv_engine) belongs to the life of the store in
+ * which it was opened: after a crash it is dead, and only answers -EIO.
  */
 #include "kv/engine/memory.h"
 
@@ -136,8 +136,8 @@ int kv_memory_poke(struct kv_memory *m, enum kv_family family, const void *key, 
 	int r;
 
 	pthread_rwlock_wrlock(&m->lock);
-	r = memory_set(&m->families[family], key, key_len, value, value_len, m->batch,
-		oldest_needed(m));
+	r = memory_set(
+		&m->families[family], key, key_len, value, value_len, m->batch, oldest_needed(m));
 	pthread_rwlock_unlock(&m->lock);
 	return r;
 }
@@ -345,8 +345,8 @@ static int memory_iter_open(struct kv_engine *e, struct kv_engine_view *view, en
 }
 
 /* Copies the record and its value out. */
-static int stand_at(struct kv_engine_iter *it, const struct memory_record *r,
-	const struct memory_version *v)
+static int stand_at(
+	struct kv_engine_iter *it, const struct memory_record *r, const struct memory_version *v)
 {
 	int error;
 
@@ -361,11 +361,12 @@ static int stand_at(struct kv_engine_iter *it, const struct memory_record *r,
 }
 
 /*
- * Stands at the first visible record of the prefix at or after @key (@direction 1) or at or before it
+ * Stands at the first visible record of the prefix at or after @key (@direction 1) or at or before
+ * it
  * (-1), @key itself only if @inclusive. Under the lock.
  */
-static int walk_locked(struct kv_engine_iter *it, const void *key, size_t key_len, int direction,
-	bool inclusive)
+static int walk_locked(
+	struct kv_engine_iter *it, const void *key, size_t key_len, int direction, bool inclusive)
 {
 	const struct memory_family *f = &it->engine->memory->families[it->family];
 
@@ -395,8 +396,8 @@ static int walk_locked(struct kv_engine_iter *it, const void *key, size_t key_le
 }
 
 /* A NULL @key, or one before the prefix, is the end where that direction starts. */
-static int walk(struct kv_engine_iter *it, const void *key, size_t key_len, int direction,
-	bool inclusive)
+static int walk(
+	struct kv_engine_iter *it, const void *key, size_t key_len, int direction, bool inclusive)
 {
 	struct kv_memory *m = it->engine->memory;
 	uint8_t end[KV_KEY_MAX];
@@ -412,9 +413,8 @@ static int walk(struct kv_engine_iter *it, const void *key, size_t key_len, int 
 	}
 	it->valid = false;
 	pthread_rwlock_rdlock(&m->lock);
-	r = it->engine->life != m->life
-		    ? -EIO
-		    : walk_locked(it, key, key_len, direction, inclusive);
+	r = it->engine->life != m->life ? -EIO
+					: walk_locked(it, key, key_len, direction, inclusive);
 	pthread_rwlock_unlock(&m->lock);
 	return r;
 }
@@ -471,9 +471,8 @@ static int memory_checkpoint(struct kv_engine *e, const char *path)
 	if (mkdir(path, 0700) < 0)
 		return -errno;
 	pthread_rwlock_rdlock(&e->memory->lock);
-	r = e->life != e->memory->life
-		    ? -EIO
-		    : memory_dump(e->memory->families, e->memory->batch, file);
+	r = e->life != e->memory->life ? -EIO
+				       : memory_dump(e->memory->families, e->memory->batch, file);
 	pthread_rwlock_unlock(&e->memory->lock);
 	return r;
 }

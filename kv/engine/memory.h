@@ -1,8 +1,8 @@
 /*
  * memory.h: the engine in memory, and how tests drive it. Internal to kv and tests.
  *
- * A struct kv_memory is the disk: pass it as kv_options.engine_arg, and several opens, one after the
- * other, find the same records. Without one an open has its own, which starts with what
+ * A struct kv_memory is the disk: pass it as kv_options.engine_arg, and several opens, one after
+ * the other, find the same records. Without one an open has its own, which starts with what
  * kv_checkpoint() left in the directory, or empty. Any thread.
  */
 #ifndef SCRIBEFS_KV_ENGINE_MEMORY_H
@@ -30,8 +30,8 @@ unsigned kv_memory_calls(struct kv_memory *m, enum kv_memory_call call);
 void kv_memory_slow_sync(struct kv_memory *m, unsigned microseconds);
 /*
  * The process dies; with @power_loss everything after the last sync is gone as well. Whoever has it
- * open gets -EIO from every later call, so that kv_close() of it leaves no trace; the next open finds
- * the records that are left.
+ * open gets -EIO from every later call, so that kv_close() of it leaves no trace; the next open
+ * finds the records that are left.
  */
 void kv_memory_crash(struct kv_memory *m, bool power_loss);
 

@@ -141,7 +141,8 @@ int memory_dump(const struct memory_family *families, uint64_t batch, const char
 
 			if (!v)
 				continue;
-			put_be32(put_u8(put_u8(head, (uint8_t)f), record->key_len), (uint32_t)v->len);
+			put_be32(put_u8(put_u8(head, (uint8_t)f), record->key_len),
+				(uint32_t)v->len);
 			fwrite(head, sizeof head, 1, file);
 			fwrite(record->key, record->key_len, 1, file);
 			fwrite(v->value, 1, v->len, file);

@@ -1,8 +1,8 @@
 /*
  * memory_store.h: sorted records with versions, below the memory engine. Internal to kv/engine.
  *
- * Each write batch has a number; a record keeps the versions that some reader may still need: the one
- * at the number of each open view, and the one at the last sync. Not locked.
+ * Each write batch has a number; a record keeps the versions that some reader may still need: the
+ * one at the number of each open view, and the one at the last sync. Not locked.
  */
 #ifndef SCRIBEFS_KV_ENGINE_MEMORY_STORE_H
 #define SCRIBEFS_KV_ENGINE_MEMORY_STORE_H

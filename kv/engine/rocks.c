@@ -4,8 +4,8 @@
 #include <string.h>
 
 #define BATCH_KEEP_BYTES (1u << 20) /* a larger batch's memory is given back */
-#define DATA_DELETES_MAX 1024	    /* some 32 MiB of values */
-#define MULTI_GET_MAX 64	    /* keys that are looked up in one call of RocksDB */
+#define DATA_DELETES_MAX 1024       /* some 32 MiB of values */
+#define MULTI_GET_MAX 64            /* keys that are looked up in one call of RocksDB */
 
 static const rocksdb_readoptions_t *read_options(
 	const struct kv_engine *e, const struct kv_engine_view *view)
@@ -55,15 +55,17 @@ static int rocks_multi_get(struct kv_engine *e, struct kv_engine_view *view, enu
 		rocksdb_batched_multi_get_cf(e->db, read_options(e, view), e->family[family], m,
 			(const char *const *)keys + at, key_lens + at, slices, errors, false);
 		for (size_t i = 0; i < m; i++)
-			ret_results[at + i] = errors[i] ? rocks_error(e, "get", errors[i])
-							: take_value(slices[i], &ret_values[at + i]);
+			ret_results[at + i] = errors[i]
+						      ? rocks_error(e, "get", errors[i])
+						      : take_value(slices[i], &ret_values[at + i]);
 	}
 	return 0;
 }
 
 /*
- * Deletes of large values are small, and might wait in the write buffer for a day; the values' space is
- * only free after they reach a table and it is compacted. Whoever empties a full disk waits for that.
+ * Deletes of large values are small, and might wait in the write buffer for a day; the values'
+ * space is only free after they reach a table and it is compacted. Whoever empties a full disk
+ * waits for that.
  */
 static void flush_deletes(struct kv_engine *e)
 {
@@ -78,9 +80,9 @@ static void flush_deletes(struct kv_engine *e)
 }
 
 /*
- * An error of the log is final: RocksDB refuses to write from then on, and a sync of a log that it could
- * not write to runs into an assertion of its own. Other errors (a table could not be written) end when
- * RocksDB gets over them.
+ * An error of the log is final: RocksDB refuses to write from then on, and a sync of a log that it
+ * could not write to runs into an assertion of its own. Other errors (a table could not be written)
+ * end when RocksDB gets over them.
  */
 static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_t n)
 {
@@ -95,7 +97,8 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 
 		if (w->value)
 			rocksdb_writebatch_put_cf(e->batch, e->family[w->family],
-				(const char *)w->key, w->key_len, (const char *)w->value, w->value_len);
+				(const char *)w->key, w->key_len, (const char *)w->value,
+				w->value_len);
 		else
 			rocksdb_writebatch_delete_cf(
 				e->batch, e->family[w->family], (const char *)w->key, w->key_len);

@@ -46,7 +46,7 @@ int rocks_error(struct kv_engine *e, const char *doing, char *text)
 		return 0;
 	error = rocks_error_number(text);
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	/* A failed disk answers every call with the same string; the line is for the operator, once. */
+	/* A failed disk answers every call with the same string: one line is enough. */
 	if (!e || atomic_exchange(&e->logged_error, error) != error ||
 		now.tv_sec - atomic_load(&e->logged_at) >= LOG_AGAIN_SECONDS) {
 		if (e)

@@ -1,8 +1,8 @@
 /*
  * rocks_internal.h: what the files of the RocksDB engine share. Internal to kv/engine.
  *
- * rocks_open.c opens and closes, rocks.c reads and writes, rocks_iter.c iterates, rocks_error.c turns
- * RocksDB's error strings into errno.
+ * rocks_open.c opens and closes, rocks.c reads and writes, rocks_iter.c iterates, rocks_error.c
+ * turns RocksDB's error strings into errno.
  */
 #ifndef SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
 #define SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
@@ -19,11 +19,11 @@ struct kv_engine {
 	rocksdb_cache_t *cache;
 	rocksdb_readoptions_t *read;   /* the latest, check sums on */
 	rocksdb_writeoptions_t *write; /* in the log, not synced */
-	rocksdb_writebatch_t *batch;   /* used by write() alone, which is called by one thread at a time */
+	rocksdb_writebatch_t *batch;   /* write()'s, which one thread at a time calls */
 	unsigned data_deletes; /* by write() since the last flush that it asked for */
 	bool read_only;
-	_Atomic int failed; /* the log's first error; see rocks_write() */
-	_Atomic int logged_error;      /* the last error that was logged, and when: see rocks_error() */
+	_Atomic int failed;       /* the log's first error; see rocks_write() */
+	_Atomic int logged_error; /* the last error that was logged, and when: see rocks_error() */
 	_Atomic long logged_at;
 };
 
@@ -33,8 +33,8 @@ struct kv_engine_view {
 };
 
 /*
- * Takes over @text, RocksDB's error string: logs it, frees it, returns the -errno that it means. The
- * same error is logged once a minute at most. NULL is 0. @e may be NULL.
+ * Takes over @text, RocksDB's error string: logs it, frees it, returns the -errno that it means.
+ * The same error is logged once a minute at most. NULL is 0. @e may be NULL.
  */
 int rocks_error(struct kv_engine *e, const char *doing, char *text);
 /* The errno that an error string of RocksDB means; nothing is logged or freed. */

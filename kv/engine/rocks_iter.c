@@ -12,7 +12,7 @@ struct kv_engine_iter {
 	uint8_t upper[KV_KEY_MAX];
 };
 
-/* The least key above all that begin with the prefix; its length, 0 where there is none (all 0xff). */
+/* The least key above all that begin with the prefix. Its length; 0: there is none (all 0xff). */
 static size_t prefix_end(uint8_t *ret_upper, const void *prefix, size_t len)
 {
 	memcpy(ret_upper, prefix, len);

@@ -1,16 +1,16 @@
 /*
  * How RocksDB is set up. The choices:
- *  - One column family per kv_family, since records of KV_META (hundreds of bytes, rewritten) and of
- *    KV_DATA (some 32 KiB, write-once) want other block sizes and are compacted apart.
+ *  - One column family per kv_family, since records of KV_META (hundreds of bytes, rewritten) and
+ * of KV_DATA (some 32 KiB, write-once) want other block sizes and are compacted apart.
  *  - Recovery stops at the first damaged record of the log (point in time): a torn tail is what a
  *    crash leaves. That it did not stop too early is checked above, by the commit's sequence.
  *  - Values are sealed, so compression is off: they do not compress.
  *  - Close flushes the write buffers, so that the log of a cleanly closed store is empty: a flipped
  *    byte at rest is then in a table, where it hits one block and not all that follows.
- *  - A database is created only where there is none: RocksDB takes a directory that lost its CURRENT
- *    file for an empty one and would delete the tables in it.
- *  - RocksDB's own text log gets its header and nothing after it: on a full disk the second line that
- *    cannot be written to it aborts the process (7.8.3 is packaged with its assertions on). A
+ *  - A database is created only where there is none: RocksDB takes a directory that lost its
+ * CURRENT file for an empty one and would delete the tables in it.
+ *  - RocksDB's own text log gets its header and nothing after it: on a full disk the second line
+ * that cannot be written to it aborts the process (7.8.3 is packaged with its assertions on). A
  *    read-only open has none; a directory for it that cannot be is how that is asked for.
  *
  * RocksDB creates its files with the umask of the process, and a umask is process-wide: what keeps
@@ -42,7 +42,8 @@ static rocksdb_block_based_table_options_t *table_options(
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(t, 1);
 	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
-	rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom_full(10));
+	rocksdb_block_based_options_set_filter_policy(
+		t, rocksdb_filterpolicy_create_bloom_full(10));
 	rocksdb_block_based_options_set_whole_key_filtering(t, 1);
 	rocksdb_block_based_options_set_format_version(t, 5);
 	rocksdb_block_based_options_set_block_size(t, family == KV_DATA ? 32 << 10 : 4 << 10);
@@ -54,7 +55,8 @@ static rocksdb_options_t *family_options(
 {
 	rocksdb_options_t *o = rocksdb_options_create();
 	rocksdb_block_based_table_options_t *table = table_options(family, cache);
-	size_t memtable = options->memtable_bytes ? options->memtable_bytes : MEMTABLE_BYTES_DEFAULT;
+	size_t memtable =
+		options->memtable_bytes ? options->memtable_bytes : MEMTABLE_BYTES_DEFAULT;
 
 	rocksdb_options_set_block_based_table_factory(o, table);
 	rocksdb_block_based_options_destroy(table);
@@ -66,15 +68,18 @@ static rocksdb_options_t *family_options(
 	rocksdb_options_set_target_file_size_base(o, family == KV_DATA ? 64u << 20 : 16u << 20);
 	rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
 	rocksdb_options_set_memtable_whole_key_filtering(o, 1);
-	/* A table in which half of a run are deletes is compacted soon: that is what frees the space. */
-	rocksdb_options_add_compact_on_deletion_collector_factory(o, DELETES_WINDOW, DELETES_WINDOW / 2);
+	/* A table in which half of a run are deletes is compacted soon: that is what frees the
+	 * space. */
+	rocksdb_options_add_compact_on_deletion_collector_factory(
+		o, DELETES_WINDOW, DELETES_WINDOW / 2);
 	return o;
 }
 
 static void database_options(
 	rocksdb_options_t *o, const struct kv_options *options, bool create, bool read_only)
 {
-	size_t memtable = options->memtable_bytes ? options->memtable_bytes : MEMTABLE_BYTES_DEFAULT;
+	size_t memtable =
+		options->memtable_bytes ? options->memtable_bytes : MEMTABLE_BYTES_DEFAULT;
 
 	rocksdb_options_set_create_if_missing(o, create);
 	rocksdb_options_set_create_missing_column_families(o, 1);

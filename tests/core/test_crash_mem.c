@@ -324,6 +324,27 @@ START_TEST(orphans)
 }
 END_TEST
 
+/* What the start deletes is what was left behind, never what has been unlinked since. */
+START_TEST(orphans_of_now)
+{
+	static char big[100000];
+	memset(big, 'x', sizeof big - 1);
+	for (int i = 0; i < 100; i++) {
+		struct file *f;
+		char c;
+		uint64_t ino = store_file(&s, ROOT, "f", big);
+		store_reopen(&s);
+		ck_assert_int_eq(core_file_open(s.core, &s.who, ino, O_RDONLY, &f), 0);
+		ck_assert_int_eq(core_unlink(s.core, &s.who, ROOT, "f", NULL), 0);
+		core_settle(s.core);
+		ck_assert_int_eq(core_read(s.core, f, &c, 1, 50000), 1);
+		ck_assert_int_eq(core_file_release(s.core, f), 0);
+	}
+	core_settle(s.core);
+	tree_check(&s);
+}
+END_TEST
+
 /* Background deletion goes on where it was. */
 START_TEST(deletion_restarts)
 {
@@ -372,6 +393,7 @@ int main(void)
 	tcase_add_loop_test(t, power_loss, 0, SEEDS);
 	tcase_add_loop_test(t, failing_reads, 0, SEEDS);
 	tcase_add_loop_test(t, orphans, 0, 2);
+	tcase_add_test(t, orphans_of_now);
 	tcase_add_test(t, deletion_restarts);
 	tcase_add_test(t, numbers_are_never_reused);
 	suite_add_tcase(suite, t);

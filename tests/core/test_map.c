@@ -8,7 +8,7 @@
 
 #define SPOTS 5
 #define WIDTH 400 /* chunks around each spot: more than a page */
-#define SEEDS 16
+#define SEEDS 8
 #define STEPS 60
 
 /* Where pages of levels 0, 1, 2 … meet, and the end. */

@@ -43,8 +43,10 @@ static inline void shut(void)
 /* A new store of @engine, open, with one domain. */
 static inline void start(int engine)
 {
-	struct keyring_init init = {.cipher = KV_CIPHER_XCHACHA20_POLY1305, .first = pass,
-		.opslimit = 1, .memlimit = 8192};
+	struct keyring_init init = {.cipher = KV_CIPHER_XCHACHA20_POLY1305,
+		.first = pass,
+		.opslimit = 1,
+		.memlimit = 8192};
 
 	strcpy(dir, "/tmp/scribefs-kv-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -116,14 +118,15 @@ static inline int put(struct kv_txn *txn, const char *text, const char *value)
 	return kv_txn_put(txn, KV_META, k.bytes, k.len, value, strlen(value));
 }
 
-static inline int insert(struct kv_txn *txn, enum kv_family family, const char *text, const char *value)
+static inline int insert(
+	struct kv_txn *txn, enum kv_family family, const char *text, const char *value)
 {
 	struct key k = key_in(domain, text);
 
 	return kv_txn_insert(txn, family, k.bytes, k.len, value, strlen(value));
 }
 
-static inline int delete(struct kv_txn *txn, enum kv_family family, const char *text)
+static inline int remove_key(struct kv_txn *txn, enum kv_family family, const char *text)
 {
 	struct key k = key_in(domain, text);
 

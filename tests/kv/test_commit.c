@@ -11,9 +11,9 @@ static void count_now(uint32_t in, int64_t delta)
 
 START_TEST(row_bytes)
 {
-	static const uint8_t golden[] = {1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0xa0, 1, 2, 3, 4, 5, 6, 7,
-		0xb0, 1, 2, 3, 4, 5, 6, 7, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4};
+	static const uint8_t golden[] = {1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0xa0, 1, 2, 3, 4, 5, 6,
+		7, 0xb0, 1, 2, 3, 4, 5, 6, 7, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4};
 	struct kv_commit_row row = {.sequence = 0x102, .n = 1}, back;
 	uint8_t bytes[KV_COMMIT_ROW_MAX + 1];
 	size_t len;
@@ -194,7 +194,8 @@ START_TEST(a_failed_write_among_threads)
 	kv_memory_fail(memory, KV_MEMORY_WRITE, 40, -EIO);
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i] = (struct worker){.number = i};
-		ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work_alone, &workers[i]), 0);
+		ck_assert_int_eq(
+			pthread_create(&workers[i].thread, NULL, work_alone, &workers[i]), 0);
 	}
 	for (unsigned i = 0; i < THREADS; i++) {
 		pthread_join(workers[i].thread, NULL);
@@ -217,7 +218,7 @@ static void random_change(struct kv_txn *txn, uint32_t *seed)
 	snprintf(text, sizeof text, "r%u", dice(seed, 40));
 	switch (dice(seed, 6)) {
 	case 0:
-		ok(delete(txn, KV_META, text));
+		ok(remove_key(txn, KV_META, text));
 		break;
 	case 1: {
 		_cleanup_buf_ struct buf b = {0};
@@ -230,7 +231,7 @@ static void random_change(struct kv_txn *txn, uint32_t *seed)
 		_cleanup_buf_ struct buf b = {0};
 		r = look(txn, NULL, KV_DATA, text, &b);
 		r = r == -ENOENT ? insert(txn, KV_DATA, text, values[2])
-				 : delete(txn, KV_DATA, text);
+				 : remove_key(txn, KV_DATA, text);
 		break;
 	}
 	default:
@@ -328,7 +329,7 @@ START_TEST(nearly_full)
 	lacks("b");
 	holds("a", "1");
 	txn = begin();
-	ok(delete(txn, KV_META, "a"));
+	ok(remove_key(txn, KV_META, "a"));
 	kv_txn_set_shrinking(txn);
 	ok(commit(txn));
 	lacks("a");

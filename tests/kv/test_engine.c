@@ -34,8 +34,10 @@ static void stop_engine(void)
 
 static struct kv_write set(enum kv_family family, const char *key, const char *value)
 {
-	return (struct kv_write){.family = family, .key = (const uint8_t *)key,
-		.key_len = strlen(key), .value = (const uint8_t *)value,
+	return (struct kv_write){.family = family,
+		.key = (const uint8_t *)key,
+		.key_len = strlen(key),
+		.value = (const uint8_t *)value,
 		.value_len = value ? strlen(value) : 0};
 }
 
@@ -46,8 +48,8 @@ static void write_one(enum kv_family family, const char *key, const char *value)
 	ok(ops->write(engine, &w, 1));
 }
 
-static void has(struct kv_engine_view *view, enum kv_family family, const char *key,
-	const char *value)
+static void has(
+	struct kv_engine_view *view, enum kv_family family, const char *key, const char *value)
 {
 	_cleanup_buf_ struct buf b = {0};
 

@@ -103,7 +103,7 @@ START_TEST(a_log_that_ends_before_the_mark_is_damage)
 	fails(commit(txn), -EROFS);
 	holds("a", "2");
 	shut();
-	/* It stays so until something is done about it, and a row that does not open is damage too. */
+	/* It stays so, and a row that does not open is damage too. */
 	ok(kv_memory_poke(memory, KV_SYS, k.bytes, k.len, "garbage", 7));
 	reopen();
 	kv_get_state(kv, &state);
@@ -166,7 +166,7 @@ START_TEST(a_failed_sync_reaches_all_and_is_final)
 	wait_answers(answers, 20);
 	for (unsigned i = 0; i < 20; i++)
 		ck_assert_int_eq(atomic_load(&answers[i].error), -EIO);
-	/* The disk would take the next one; what the failed one covered may be gone all the same. */
+	/* The disk would take the next one; what the failed one covered may be gone. */
 	fails(kv_sync(kv), -EIO);
 	put_now("c", "1");
 	fails(kv_sync(kv), -EIO);

@@ -184,9 +184,9 @@ START_TEST(bad_arguments)
 END_TEST
 
 /*
- * A model: which of the keys 0 … MODEL-1 are there, and in which version. A base is committed, then a
- * transaction puts and deletes at random, and a random walk over the merged iterator is compared with
- * the model at each step, while the transaction goes on changing now and then.
+ * A model: which of the keys 0 … MODEL-1 are there, and in which version. A base is committed, then
+ * a transaction puts and deletes at random, and a random walk over the merged iterator is compared
+ * with the model at each step, while the transaction goes on changing now and then.
  */
 #define MODEL 60
 
@@ -206,7 +206,7 @@ static void change(struct kv_txn *txn, struct model *m, uint32_t *seed)
 		ok(put(txn, text, value));
 		m->there[i] = true;
 	} else {
-		ok(delete(txn, KV_META, text));
+		ok(remove_key(txn, KV_META, text));
 		m->there[i] = false;
 	}
 }

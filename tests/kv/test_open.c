@@ -22,8 +22,8 @@ static struct kv_state state_now(void)
 }
 
 /*
- * A process opens the store, commits @synced records, syncs, commits @unsynced more and is killed. The
- * records are r0, r1 …
+ * A process opens the store, commits @synced records, syncs, commits @unsynced more and is killed.
+ * The records are r0, r1 …
  */
 static void die_after(unsigned synced, unsigned unsynced)
 {

@@ -14,9 +14,9 @@ START_TEST(own_writes_are_visible)
 	holds_in(txn, NULL, KV_META, "old", "3");
 	lacks("new");
 	holds("old", "1");
-	ok(delete(txn, KV_META, "new"));
+	ok(remove_key(txn, KV_META, "new"));
 	lacks_in(txn, NULL, KV_META, "new");
-	ok(delete(txn, KV_META, "old"));
+	ok(remove_key(txn, KV_META, "old"));
 	ok(insert(txn, KV_META, "old", "4"));
 	ok(commit(txn));
 	lacks("new");
@@ -64,7 +64,7 @@ START_TEST(conflicts)
 	ok(put(toucher, "t", "x"));
 	ok(put(writer, "k", "9"));
 	ok(insert(inserter, KV_META, "n", "mine"));
-	ok(delete(deleter, KV_META, "k"));
+	ok(remove_key(deleter, KV_META, "k"));
 	ok(put(other, "o", "x"));
 	put_now("k", "2");
 	put_now("n", "first");
@@ -98,7 +98,7 @@ START_TEST(a_delete_conflicts_and_a_read_of_nothing_too)
 	ok(put(present, "y", "1"));
 	put_now("soon", "1");
 	txn = begin();
-	ok(delete(txn, KV_META, "there"));
+	ok(remove_key(txn, KV_META, "there"));
 	ok(commit(txn));
 	fails(commit(absent), -EAGAIN);
 	fails(commit(present), -EAGAIN);
@@ -233,7 +233,7 @@ START_TEST(insert_of_what_is_known_to_be_there)
 	fails(insert(txn, KV_META, "a", "2"), -EEXIST);
 	ok(insert(txn, KV_META, "b", "1"));
 	fails(insert(txn, KV_META, "b", "2"), -EEXIST);
-	ok(delete(txn, KV_META, "b"));
+	ok(remove_key(txn, KV_META, "b"));
 	ok(insert(txn, KV_META, "b", "3"));
 	ok(commit(txn));
 	holds("b", "3");
@@ -251,14 +251,14 @@ START_TEST(data_is_inserted_and_deleted)
 	ok(insert(txn, KV_DATA, "c1", "chunk"));
 	ok(insert(txn, KV_DATA, "c2", "chunk two"));
 	ok(insert(txn, KV_DATA, "gone", "x"));
-	ok(delete(txn, KV_DATA, "gone"));
+	ok(remove_key(txn, KV_DATA, "gone"));
 	ok(commit(txn));
 	holds_in(NULL, NULL, KV_DATA, "c1", "chunk");
 	lacks_in(NULL, NULL, KV_DATA, "gone");
 	lacks("c1");
 	ok(kv_verify_sum(kv));
 	txn = begin();
-	ok(delete(txn, KV_DATA, "c1"));
+	ok(remove_key(txn, KV_DATA, "c1"));
 	ok(commit(txn));
 	lacks_in(NULL, NULL, KV_DATA, "c1");
 	holds_in(NULL, NULL, KV_DATA, "c2", "chunk two");

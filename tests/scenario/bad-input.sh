@@ -106,7 +106,6 @@ check_not "and no new, empty one is made of it" test -e "$W/copy/db/CURRENT"
 # Mountpoints.
 refuses "a mountpoint that is missing" "$STORE" "$W/missing" --key-file "$KEY"
 refuses "a mountpoint that is a file" "$STORE" "$W/wrong" --key-file "$KEY"
-refuses "an option that does not exist" "$STORE" "$MNT" --key-file "$KEY" -o nonsense
 untouched "bad mountpoints"
 mount_store || die mount
 mkdir "$W/other-mnt"

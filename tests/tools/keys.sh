@@ -50,7 +50,7 @@ same "slots" "0:passphrase 1:recovery 2:key-file 3:passphrase" "$(key_types)"
 refused "the key file that was replaced" "$SCRIBEFS" key add "$STORE" --key-file key --new-key-file key4
 check_not "the new key file is not left" test -e key4
 refused "a wrong passphrase" "$SCRIBEFS" key remove "$STORE" 3 --passphrase-file recovery
-says "that is what it says" "passphrase does not open"
+says "that is what it says" "wrong passphrase"
 sed 's/^./0/; s/^0\(.*\)\(.\)$/0\10/' recovery >typo
 refused "a recovery key with a typing error" "$SCRIBEFS" key remove "$STORE" 3 --recovery-key-file typo
 refused "a slot that is free" "$SCRIBEFS" key remove "$STORE" 9 --key-file key3

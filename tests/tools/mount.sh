@@ -84,7 +84,7 @@ kill $!
 wait $! 2>/dev/null
 
 must "umount" "$SCRIBEFS" umount "$MNT"
-check "the daemon has ended" gone "$pid"
+wait_for "the daemon has ended" gone "$pid"
 same "nobody has the store" False "$(value "$STORE" in_use)"
 must "mount again" mount_it
 same "what was written" '{"step": 1}' "$(cat "$MNT/users/ann/other/SESSION-$day-002/context.json")"
@@ -115,7 +115,7 @@ python3 - "$W/notify" "$SCRIBEFS" mount -f "$STORE" "$MNT" --key-file "$KEY" >no
 	s.settimeout(60)
 	p = subprocess.Popen(sys.argv[2:], env=dict(os.environ, NOTIFY_SOCKET=sys.argv[1]), stdin=subprocess.DEVNULL)
 	told = s.recv(4096).decode()
-	print("READY=1" in told, os.path.isdir(sys.argv[5] + "/users"), p.poll(), flush=True)
+	print("READY=1" in told, os.path.isdir(sys.argv[6] + "/users"), p.poll(), flush=True)
 	p.send_signal(signal.SIGTERM)
 	print(p.wait())
 PY

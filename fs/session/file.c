@@ -1,0 +1,58 @@
+/*
+ * file.c: open files, and attributes that a message's facts depend on.
+ */
+#include "fs/session/session_internal.h"
+
+/* Whether it was written since it was taken in and means something. */
+static bool wants_taking(struct inode *inode)
+{
+	pthread_rwlock_rdlock(&inode->lock);
+	bool wants = inode->untaken && (inode->rec.role == ROLE_MESSAGE ||
+					       inode->rec.role == ROLE_SESSION_JSON);
+	pthread_rwlock_unlock(&inode->lock);
+	return wants;
+}
+
+int session_flush(struct sessions *s, struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	int r = wants_taking(inode) ? take_in(s, inode) : 0;
+	int committed = core_file_flush(s->core, file);
+	return committed < 0 ? committed : r;
+}
+
+int session_release(struct sessions *s, struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	/* a mapping writes after the close */
+	int r = wants_taking(inode) ? take_in(s, inode) : 0;
+	int released = core_file_release(s->core, file);
+	return released < 0 ? released : r;
+}
+
+/* Truncated, or given another time, by name: nobody will close it. */
+static int attributes_changed(struct sessions *s, struct inode *inode, unsigned set)
+{
+	bool open;
+
+	if (!(set & (CORE_SET_SIZE | CORE_SET_MTIME | CORE_SET_MTIME_NOW)))
+		return 0;
+	pthread_rwlock_wrlock(&inode->lock);
+	uint8_t role = inode->rec.role;
+	if (role == ROLE_MESSAGE || (role == ROLE_SESSION_JSON && set & CORE_SET_SIZE))
+		inode->untaken = true;
+	open = inode->data.writers > 0;
+	pthread_rwlock_unlock(&inode->lock);
+	return !open && wants_taking(inode) ? take_in(s, inode) : 0;
+}
+
+int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, const struct stat *st,
+	unsigned set, struct stat *ret_st)
+{
+	_cleanup_inode_ struct inode *inode = NULL;
+
+	int r = core_setattr(s->core, who, ino, st, set, ret_st);
+	if (r == 0)
+		r = inode_get(s->core, ino, NULL, &inode);
+	return r < 0 ? r : attributes_changed(s, inode, set);
+}

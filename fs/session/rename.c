@@ -1,0 +1,220 @@
+/*
+ * rename.c: what the rules add to rename and link: nothing becomes what it was not by being moved, except
+ * files within their session, which become or cease to be a message or session.json.
+ */
+#include "fs/session/session_internal.h"
+
+#include <linux/fs.h>
+
+struct move {
+	struct sessions *s;
+	uint8_t child_role, victim_role; /* at their new names */
+	bool renamed;			 /* a user, workflow or session has another name now */
+	struct inode *taken[2];
+};
+
+static mode_t type_of(const struct inode *inode)
+{
+	return inode->rec.mode & S_IFMT;
+}
+
+/* What @inode would be as @name in @dir. -EPERM, -EXDEV. */
+static int plan_move(struct inode *inode, struct inode *dir, const char *name, size_t len,
+	uint8_t *ret_role)
+{
+	uint8_t parent = dir->rec.role;
+	int r = rules_check_name(parent, name, len, type_of(inode));
+
+	if (r < 0)
+		return r;
+	if (rules_is_next(parent, name))
+		return -EXDEV;
+	*ret_role = rules_role(parent, name, len, type_of(inode));
+	if (*ret_role == inode->rec.role)
+		return 0;
+	/* the role of a file is what its name says; that of a directory is for life */
+	return S_ISREG(type_of(inode)) && inode->container == dir->container ? 0 : -EXDEV;
+}
+
+static int rename_plan(struct op *op, void *arg)
+{
+	struct move *m = arg;
+	m->taken[0] = m->taken[1] = NULL;
+	m->renamed = false;
+	int r = plan_move(op->child, op->dir2, op->name2, op->name2_len, &m->child_role);
+	if (r == 0 && op->rename_flags & RENAME_EXCHANGE && op->victim)
+		r = plan_move(op->victim, op->dir, op->name, op->name_len, &m->victim_role);
+	return r;
+}
+
+/* The file is now @name in @dir. */
+static int arrive(struct op *op, struct move *m, struct inode *dir, const char *name, size_t len,
+	struct inode *file, uint8_t role, struct srec *rec)
+{
+	uint32_t number = name_message_number(name, len);
+	struct irec *irec = op_stage(op, file);
+	int r = 0;
+
+	if (dir->rec.role == ROLE_MESSAGES) {
+		rec->flags &= (uint16_t)~SREC_MESSAGES_AUTO;
+		if (number > rec->number_high)
+			rec->number_high = number;
+	}
+	if (role == ROLE_MESSAGE) {
+		r = take_message(op, file, number, rec);
+	} else if (role == ROLE_SESSION_JSON) {
+		_cleanup_inode_ struct inode *session = inode_ref(dir);
+		irec->role = role;
+		r = save_take(op, m->s, session, file, rec);
+	}
+	if (role != ROLE_PLAIN)
+		m->taken[m->taken[0] ? 1 : 0] = file;
+	return r;
+}
+
+/* Regular files: names go and come within the one session that holds them. */
+static int rename_files(struct op *op, struct move *m)
+{
+	struct container *c = op->dir->container;
+	bool exchange = op->rename_flags & RENAME_EXCHANGE;
+	_cleanup_srec_ struct srec rec = {0};
+
+	int r = srec_load(op, c, &rec);
+	if (r == 0)
+		r = remove_meaning(op, op->dir, op->name, op->name_len, op->child, &rec);
+	if (r == 0 && op->victim)
+		r = remove_meaning(op, op->dir2, op->name2, op->name2_len, op->victim, &rec);
+	if (r == 0)
+		r = arrive(op, m, op->dir2, op->name2, op->name2_len, op->child, m->child_role, &rec);
+	if (r == 0 && exchange)
+		r = arrive(op, m, op->dir, op->name, op->name_len, op->victim, m->victim_role, &rec);
+	return r < 0 ? r : srec_store(op, c, &rec);
+}
+
+/* Whether the session's record has anything to learn: most renames are of plain files. */
+static bool concerns_record(const struct op *op, const struct move *m)
+{
+	return op->dir2->rec.role == ROLE_MESSAGES || m->child_role != ROLE_PLAIN ||
+	       op->child->rec.role == ROLE_MESSAGE || op->child->rec.role == ROLE_SESSION_JSON ||
+	       (op->victim && (op->victim->rec.role == ROLE_MESSAGE ||
+				      op->victim->rec.role == ROLE_SESSION_JSON));
+}
+
+/* A directory that is a container has another name or place. */
+static int rename_container(struct op *op, struct move *m, struct inode *inode, struct inode *dir,
+	const char *name, size_t len)
+{
+	_cleanup_(container_putp) struct container *user = NULL;
+	uint32_t day, number;
+	int r = 0;
+
+	switch (inode->rec.role) {
+	case ROLE_USER:
+	case ROLE_WORKFLOW:
+		r = place_put_name(op, inode->container, name, len);
+		break;
+	case ROLE_SESSION:
+		number = ids_session_number(name, len, &day);
+		if (number)
+			r = place_user_of(op, dir, &user);
+		if (number && r == 0)
+			r = ids_raise_day(op, user, day, number);
+		break;
+	default:
+		return 0;
+	}
+	m->renamed = true;
+	return r;
+}
+
+/* The kernel has the new entries by itself; what is read of them is not what it may have cached. */
+static void rename_published(struct op *op, void *arg)
+{
+	struct move *m = arg;
+	for (int i = 0; i < 2; i++)
+		if (m->taken[i])
+			m->taken[i]->untaken = false;
+	if (m->renamed)
+		atomic_fetch_add(&m->s->names, 1);
+}
+
+static int rename_also(struct op *op, void *arg)
+{
+	struct move *m = arg;
+	bool exchange = op->rename_flags & RENAME_EXCHANGE;
+	int r = rename_container(op, m, op->child, op->dir2, op->name2, op->name2_len);
+
+	if (r == 0 && op->victim && exchange)
+		r = rename_container(op, m, op->victim, op->dir, op->name, op->name_len);
+	if (r == 0 && op->victim && !exchange)
+		r = remove_records(op, op->victim);
+	op->published = rename_published;
+	op->published_arg = m;
+	if (r < 0 || op->dir->container != op->dir2->container)
+		return r;
+	return S_ISREG(type_of(op->child)) && concerns_record(op, m) ? rename_files(op, m) : 0;
+}
+
+/* A name that the maker of a session does not see cannot be in his way. */
+static unsigned visible_flags(struct sessions *s, const struct cred *who, uint64_t parent,
+	const char *name, unsigned flags)
+{
+	_cleanup_inode_ struct inode *dir = NULL;
+	bool pending;
+
+	if (!(flags & RENAME_NOREPLACE) || strcmp(name, JSON_NAME) != 0 ||
+		inode_get(s->core, parent, NULL, &dir) < 0 || dir->rec.role != ROLE_SESSION ||
+		!(maker_hidden(s, who, dir, &pending) & SREC_JSON_AUTO))
+		return flags;
+	return flags & ~(unsigned)RENAME_NOREPLACE;
+}
+
+int session_rename(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
+	uint64_t new_parent, const char *new_name, unsigned flags)
+{
+	struct move m = {.s = s};
+	struct core_rule rule = {.plan = rename_plan, .also = rename_also, .arg = &m};
+
+	flags = visible_flags(s, who, new_parent, new_name, flags);
+	return core_rename(s->core, who, parent, name, new_parent, new_name, flags, &rule);
+}
+
+/* ---- link ------------------------------------------------------------------------------------ */
+
+static int link_plan(struct op *op, void *arg)
+{
+	struct move *m = arg;
+	uint8_t parent = op->dir->rec.role;
+	int r = rules_check_name(parent, op->name, op->name_len, type_of(op->child));
+
+	m->taken[0] = m->taken[1] = NULL;
+	if (r < 0)
+		return r;
+	if (rules_is_next(parent, op->name) || op->child->container != op->dir->container)
+		return -EXDEV;
+	m->child_role = rules_role(parent, op->name, op->name_len, type_of(op->child));
+	return 0;
+}
+
+static int link_also(struct op *op, void *arg)
+{
+	struct move *m = arg;
+	_cleanup_srec_ struct srec rec = {0};
+
+	if (m->child_role == ROLE_PLAIN && op->dir->rec.role != ROLE_MESSAGES)
+		return 0;
+	op->published = rename_published;
+	op->published_arg = m;
+	int r = srec_load(op, op->dir->container, &rec);
+	if (r == 0)
+		r = arrive(op, m, op->dir, op->name, op->name_len, op->child, m->child_role, &rec);
+	return r < 0 ? r : srec_store(op, op->dir->container, &rec);
+}
+
+int session_link(struct sessions *s, const struct cred *who, uint64_t ino, uint64_t parent,
+	const char *name, struct core_entry *ret_entry)
+{
+	struct move m = {.s = s};
+	struct core_rule rule = {.plan = link_plan, .also = link_also, .arg = &m};
+	return core_link(s->core, who, ino, parent, name, &rule, ret_entry);
+}

@@ -1,0 +1,158 @@
+/*
+ * xattr.c: user.scribefs.*: values that are derived (read by name, never listed), and policies (stored as
+ * plain attributes of directories).
+ */
+#include "fs/session/session_internal.h"
+#include "fs/session/timestamp.h"
+#include "fs/session/uuid.h"
+
+#include <inttypes.h>
+
+#define PREFIX "user.scribefs."
+
+static const char *const policies[] = {"autosnapshot", "keep", "keep_hourly", "keep_daily", "trash",
+	"max_sessions", "cleanup_after", "backup", "backup_keep", "max_messages", NULL};
+static const char *const derived[] = {"name", "role", "id", "timestamp", "tokens", "number", "agent",
+	"model", "session_id", "title", "state", "message_count", NULL};
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	for (; *names; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+static const char *own_name(const char *name)
+{
+	size_t len = strlen(PREFIX);
+	return strncmp(name, PREFIX, len) == 0 ? name + len : NULL;
+}
+
+static int get_session_record(struct sessions *s, struct container *c, struct srec *ret_rec)
+{
+	_cleanup_buf_ struct buf value = {0};
+	int r = session_record_get(s->core, c, RECORD_SESSION, &value);
+	return r < 0 ? r : srec_decode(value.data, value.len, ret_rec);
+}
+
+static int put_text(struct buf *out, const char *text)
+{
+	return *text ? buf_append(out, text, strlen(text)) : -ENODATA;
+}
+
+static int message_id(struct sessions *s, struct inode *inode, uint32_t number, struct buf *out)
+{
+	_cleanup_srec_ struct srec rec = {0};
+	char text[UUID_LEN + 1];
+	uint8_t id[16];
+
+	int r = get_session_record(s, inode->container, &rec);
+	if (r < 0)
+		return r;
+	uuid_of_message(rec.id, number, id);
+	uuid_format(id, text);
+	return put_text(out, text);
+}
+
+static int get_of_message(struct sessions *s, struct inode *inode, const char *name, struct buf *out)
+{
+	char text[32];
+	struct message m;
+
+	pthread_rwlock_rdlock(&inode->lock);
+	uint8_t role = inode->rec.role;
+	uint32_t number = inode->rec.number;
+	int r = role == ROLE_MESSAGE ? message_decode(inode->facts, &m) : -ENODATA;
+	pthread_rwlock_unlock(&inode->lock);
+	if (r < 0)
+		return r == -ENOENT ? -ENODATA : r;
+	if (strcmp(name, "name") == 0)
+		return buf_append(out, text, name_of_message(number, text));
+	if (strcmp(name, "number") == 0)
+		return buf_printf(out, "%" PRIu32, number);
+	if (strcmp(name, "role") == 0)
+		return put_text(out, message_role_name(m.role));
+	if (strcmp(name, "tokens") == 0)
+		return buf_printf(out, "%s%" PRIu64, m.flags & MESSAGE_ESTIMATED ? "~" : "", m.tokens);
+	if (strcmp(name, "agent") == 0)
+		return put_text(out, m.agent);
+	if (strcmp(name, "model") == 0)
+		return put_text(out, m.model);
+	if (strcmp(name, "id") == 0)
+		return m.id[0] ? put_text(out, m.id) : message_id(s, inode, number, out);
+	if (strcmp(name, "timestamp") != 0)
+		return -ENODATA;
+	timestamp_format(m.time, text);
+	return put_text(out, text);
+}
+
+static int get_of_session(struct sessions *s, struct inode *inode, const char *name, struct buf *out)
+{
+	_cleanup_srec_ struct srec rec = {0};
+	char text[TITLE_AUTO_MAX + 1];
+
+	int r = json_freshen(s, inode); /* title and counts may wait for a look at all messages */
+	if (r == 0)
+		r = get_session_record(s, inode->container, &rec);
+	if (r < 0)
+		return r;
+	if (strcmp(name, "session_id") == 0) {
+		uuid_format(rec.id, text);
+		return put_text(out, text);
+	}
+	if (strcmp(name, "title") == 0)
+		return put_text(out, srec_title(&rec, text));
+	if (strcmp(name, "state") == 0)
+		return put_text(out, state_name(rec.state));
+	if (strcmp(name, "agent") == 0)
+		return put_text(out, rec.agent ? rec.agent : "");
+	return strcmp(name, "message_count") == 0 ? buf_printf(out, "%" PRIu32, rec.messages) : -ENODATA;
+}
+
+int session_getxattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name,
+	struct buf *ret_value)
+{
+	_cleanup_inode_ struct inode *inode = NULL;
+	const char *own = own_name(name);
+
+	if (!own || !is_one_of(own, derived))
+		return core_getxattr(s->core, ino, name, ret_value);
+	int r = inode_get(s->core, ino, NULL, &inode);
+	if (r < 0)
+		return r;
+	ret_value->len = 0;
+	if (!inode_is_dir(inode))
+		return get_of_message(s, inode, own, ret_value);
+	return inode->rec.role == ROLE_SESSION ? get_of_session(s, inode, own, ret_value) : -ENODATA;
+}
+
+/* Whether @name of ours may be set or removed there: the reason of a rejected save is copied with -X. */
+static int check_own(struct sessions *s, uint64_t ino, const char *own)
+{
+	_cleanup_inode_ struct inode *inode = NULL;
+	int r = inode_get(s->core, ino, NULL, &inode);
+
+	if (r < 0)
+		return r;
+	if (is_one_of(own, derived))
+		return -EPERM;
+	if (inode_is_dir(inode))
+		return is_one_of(own, policies) ? 0 : -EINVAL;
+	return strcmp(own, "reason") == 0 ? 0 : -EINVAL;
+}
+
+int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name,
+	const void *value, size_t size, int flags)
+{
+	const char *own = own_name(name);
+	int r = own ? check_own(s, ino, own) : 0;
+	return r < 0 ? r : core_setxattr(s->core, who, ino, name, value, size, flags);
+}
+
+int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name)
+{
+	const char *own = own_name(name);
+	int r = own ? check_own(s, ino, own) : 0;
+	return r < 0 ? r : core_removexattr(s->core, who, ino, name);
+}

@@ -1,0 +1,536 @@
+/*
+ * test_file.c: open files: what close, fsync and time commit, what is told of errors, unlinked files, damaged
+ * records, very long files.
+ */
+#include "fs/core/chunk.h"
+#include "tests/core/tree.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+
+#define ROOT CORE_ROOT_INO
+#define CHUNK (1u << CHUNK_SHIFT)
+
+static struct store s;
+static char big[3u << 20];
+
+static void setup(void)
+{
+	store_new(&s, &(struct core_options){.commit_ms = 3600000});
+	for (size_t i = 0; i < sizeof big; i++)
+		big[i] = (char)('a' + i % 23 + i / CHUNK % 3);
+}
+
+static void teardown(void)
+{
+	store_close(&s);
+}
+
+static struct file *open_ino(uint64_t ino, int flags)
+{
+	struct file *f;
+	ck_assert_int_eq(core_file_open(s.core, &s.who, ino, flags, &f), 0);
+	return f;
+}
+
+static struct file *open_new(const char *name, int flags)
+{
+	return open_ino(store_make(&s, ROOT, name, S_IFREG | 0644), flags);
+}
+
+static void put(struct file *f, const void *data, size_t size, off_t at)
+{
+	ck_assert_int_eq(core_write(s.core, f, data, size, at, false), (ssize_t)size);
+}
+
+static void done(struct file *f)
+{
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	ck_assert_int_eq(core_file_release(s.core, f), 0);
+}
+
+static void expect_at(struct file *f, const void *data, size_t size, off_t at)
+{
+	_cleanup_free_ char *got = malloc(size + 1);
+	ck_assert_int_eq(core_read(s.core, f, got, size, at), (ssize_t)size);
+	ck_assert_mem_eq(got, data, size);
+}
+
+/* ---- damage ---------------------------------------------------------------------------------- */
+
+static struct key chunk_key(struct file *f, uint64_t index)
+{
+	const struct inode *inode = file_inode(f);
+	struct map_entry e;
+	uint64_t end;
+	ck_assert_int_eq(map_find(inode, &inode->rec.map, index, &e, &end), 0);
+	ck_assert_uint_eq(e.type, MAP_RECORD);
+	return map_chunk_key(inode, index, e.version);
+}
+
+static void peek(const struct key *key, struct buf *ret)
+{
+	ck_assert_int_eq(kv_memory_peek(s.memory, KV_DATA, key->bytes, key->len, ret), 0);
+}
+
+static void poke(const struct key *key, const struct buf *value)
+{
+	ck_assert_int_eq(kv_memory_poke(s.memory, KV_DATA, key->bytes, key->len,
+				 value ? value->data : NULL, value ? value->len : 0), 0);
+}
+
+/* Chunk 1 cannot be read, nor any request that meets it; all others can. */
+static void expect_damage_in_1(struct file *f)
+{
+	char got[CHUNK * 2];
+	ck_assert_int_eq(core_read(s.core, f, got, 1, CHUNK), -EBADMSG);
+	ck_assert_int_eq(core_read(s.core, f, got, sizeof got, 0), -EBADMSG);
+	/* Nor may it be mended by accident with zeros. */
+	ck_assert_int_eq(core_write(s.core, f, "x", 1, CHUNK + 5, false), -EBADMSG);
+	expect_at(f, big, CHUNK, 0);
+	expect_at(f, big + 2 * CHUNK, CHUNK, 2 * CHUNK);
+}
+
+START_TEST(a_missing_chunk_is_no_hole)
+{
+	struct file *f = open_new("f", O_RDWR);
+	put(f, big, 3 * CHUNK, 0);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	struct key key = chunk_key(f, 1);
+	poke(&key, NULL);
+	expect_damage_in_1(f);
+	/* Written as a whole it is good again. */
+	put(f, big, CHUNK, CHUNK);
+	expect_at(f, big, CHUNK, CHUNK);
+	done(f);
+}
+END_TEST
+
+START_TEST(swapped_chunks)
+{
+	struct file *f = open_new("f", O_RDWR), *g = open_new("g", O_RDWR);
+	_cleanup_buf_ struct buf a = {0}, b = {0};
+	put(f, big, 3 * CHUNK, 0);
+	put(g, big, 3 * CHUNK, 0);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	ck_assert_int_eq(core_file_flush(s.core, g), 0);
+	struct key kf = chunk_key(f, 1), kg = chunk_key(g, 1);
+	peek(&kf, &a);
+	peek(&kg, &b);
+	poke(&kf, &b);
+	poke(&kg, &a);
+	expect_damage_in_1(f);
+	expect_damage_in_1(g);
+	done(f);
+	done(g);
+}
+END_TEST
+
+START_TEST(an_old_chunk_replayed)
+{
+	struct file *f = open_new("f", O_RDWR);
+	_cleanup_buf_ struct buf old = {0};
+	put(f, big, 3 * CHUNK, 0);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	struct key key = chunk_key(f, 1);
+	peek(&key, &old);
+	put(f, "new", 3, CHUNK);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	struct key next = chunk_key(f, 1);
+	ck_assert_mem_ne(key.bytes, next.bytes, key.len);
+	poke(&next, &old);
+	expect_damage_in_1(f);
+	done(f);
+}
+END_TEST
+
+START_TEST(a_missing_page)
+{
+	struct file *f = open_new("f", O_RDWR);
+	uint64_t ino = file_ino(f);
+	put(f, big, CHUNK, 0);
+	put(f, big, CHUNK, 1 << 30);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	const struct inode *inode = file_inode(f);
+	struct key key = map_page_key(inode, 0, 0, inode->rec.map.root.version);
+	done(f);
+	store_reopen(&s);
+	poke(&key, NULL);
+	f = open_ino(ino, O_RDWR);
+	char got[10];
+	ck_assert_int_eq(core_read(s.core, f, got, 10, 0), -EBADMSG);
+	ck_assert_int_eq(core_read(s.core, f, got, 10, CHUNK), -EBADMSG);
+	ck_assert_int_eq(core_write(s.core, f, "x", 1, 0, false), -EBADMSG);
+	expect_at(f, big, CHUNK, 1 << 30);
+	done(f);
+}
+END_TEST
+
+/* ---- commits --------------------------------------------------------------------------------- */
+
+START_TEST(close_keeps_it)
+{
+	struct file *f = open_new("f", O_RDWR), *g = open_new("g", O_RDWR);
+	uint64_t f_ino = file_ino(f), g_ino = file_ino(g);
+	struct stat st;
+	put(f, big, 100000, 0);
+	ck_assert(file_wrote(f));
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	ck_assert(!file_wrote(f));
+	put(g, big, 100000, 0);
+	core_file_release(s.core, f);
+	store_crash(&s, false);
+	store_stat(&s, f_ino, &st);
+	ck_assert_int_eq(st.st_size, 100000);
+	store_stat(&s, g_ino, &st);
+	ck_assert_int_eq(st.st_size, 0);
+	f = open_ino(f_ino, O_RDONLY);
+	expect_at(f, big, 100000, 0);
+	done(f);
+	free(g); /* its inode went with the core that died */
+}
+END_TEST
+
+/* As the committer sees it. */
+static bool uncommitted(struct file *f, unsigned *ret_failures)
+{
+	struct inode *inode = file_inode(f);
+	bool content;
+	pthread_rwlock_rdlock(&inode->lock);
+	content = inode->data.content;
+	pthread_rwlock_unlock(&inode->lock);
+	MUTEX_GUARD(&s.core->dirty_lock);
+	*ret_failures = inode->data.failures;
+	return content;
+}
+
+START_TEST(time_commits)
+{
+	struct file *f;
+	store_close(&s);
+	store_new(&s, &(struct core_options){.commit_ms = 40});
+	f = open_new("f", O_RDWR);
+	uint64_t ino = file_ino(f);
+	put(f, "hello", 5, 0);
+	unsigned failures;
+	for (int i = 0; i < 100 && uncommitted(f, &failures); i++)
+		usleep(10000);
+	ck_assert(!uncommitted(f, &failures));
+	core_file_release(s.core, f);
+	store_crash(&s, false);
+	store_expect(&s, ino, "hello");
+}
+END_TEST
+
+START_TEST(deferred_errors_are_told_once)
+{
+	struct file *f, *g;
+	store_close(&s);
+	store_new(&s, &(struct core_options){.commit_ms = 20});
+	f = open_new("f", O_RDWR);
+	g = open_ino(file_ino(f), O_RDWR);
+	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -EIO);
+	put(f, big, 100000, 0);
+	unsigned failures = 0;
+	for (int i = 0; i < 200 && uncommitted(f, &failures) && !failures; i++)
+		usleep(1000);
+	/* Either the error is told, or the second try was faster: nothing is lost then. */
+	int r = core_file_flush(s.core, g);
+	ck_assert(r == 0 || r == -EIO);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	uint64_t ino = file_ino(f);
+	core_file_release(s.core, f);
+	core_file_release(s.core, g);
+	store_crash(&s, false);
+	f = open_ino(ino, O_RDONLY);
+	expect_at(f, big, 100000, 0);
+	done(f);
+}
+END_TEST
+
+START_TEST(a_kept_error_reaches_the_next_write)
+{
+	struct file *f = open_new("f", O_RDWR);
+	put(f, "a", 1, 0);
+	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -ENOSPC);
+	ck_assert_int_eq(core_commit_all(s.core), -ENOSPC);
+	ck_assert_int_eq(core_write(s.core, f, "b", 1, 1, false), -ENOSPC);
+	put(f, "b", 1, 1);
+	uint64_t ino = file_ino(f);
+	done(f);
+	store_reopen(&s);
+	store_expect(&s, ino, "ab");
+}
+END_TEST
+
+/* What is buffered stays bounded, and so it does while nothing can be committed. */
+START_TEST(buffers_are_bounded)
+{
+	struct file *f = open_new("f", O_RDWR);
+	ssize_t n = 0;
+	for (off_t at = 0; at < 16 << 20; at += 1 << 18) {
+		put(f, big, 1 << 18, at);
+		ck_assert_uint_lt(s.core->dirty_bytes, 1 << 20);
+	}
+	for (off_t at = 0; at < 16 << 20; at += 1 << 18) {
+		kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -EIO);
+		n = core_write(s.core, f, big, 1 << 18, at, false);
+		ck_assert(n == 1 << 18 || n == -EIO);
+		ck_assert_uint_le(s.core->dirty_bytes, 3 << 19);
+	}
+	ck_assert_int_eq(n, -EIO);
+	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 0, 0);
+	done(f);
+	ck_assert_uint_eq(s.core->dirty_bytes, 0);
+}
+END_TEST
+
+/* ---- rules ----------------------------------------------------------------------------------- */
+
+START_TEST(open_rules)
+{
+	struct file *f;
+	uint64_t dir = store_make(&s, ROOT, "d", S_IFDIR | 0755);
+	uint64_t ino = store_file(&s, ROOT, "f", "hello");
+	struct stat st;
+	ck_assert_int_eq(core_file_open(s.core, &s.who, dir, O_RDWR, &f), -EISDIR);
+	ck_assert_int_eq(core_file_open(s.core, &s.who, 1 << 20, O_RDWR, &f), -ENOENT);
+	f = open_ino(ino, O_RDONLY);
+	ck_assert_int_eq(core_write(s.core, f, "x", 1, 0, false), -EBADF);
+	ck_assert_int_eq(core_fallocate(s.core, f, 0, 0, 1), -EBADF);
+	done(f);
+	f = open_ino(ino, O_WRONLY | O_TRUNC);
+	store_stat(&s, ino, &st);
+	ck_assert_int_eq(st.st_size, 0);
+	put(f, "new", 3, 0);
+	done(f);
+	store_expect(&s, ino, "new");
+	f = open_ino(ino, O_RDWR);
+	ck_assert_int_eq(core_write(s.core, f, "xy", 2, CORE_FILE_MAX - 1, false), -EFBIG);
+	ck_assert_int_eq(core_write(s.core, f, "xy", 2, INT64_MAX - 1, false), -EFBIG);
+	put(f, "x", 1, CORE_FILE_MAX - 1);
+	store_stat(&s, ino, &st);
+	ck_assert_int_eq(st.st_size, (off_t)CORE_FILE_MAX);
+	st.st_size = CORE_FILE_MAX + 1;
+	ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &st, CORE_SET_SIZE, &st), -EFBIG);
+	done(f);
+}
+END_TEST
+
+START_TEST(appends_go_to_the_end)
+{
+	struct file *f = open_new("f", O_WRONLY | O_APPEND);
+	struct file *g = open_ino(file_ino(f), O_WRONLY | O_APPEND);
+	put(f, "one ", 4, 0);
+	put(g, "two ", 4, 0);
+	put(f, "three", 5, 1000);
+	store_expect(&s, file_ino(f), "one two three");
+	done(f);
+	done(g);
+}
+END_TEST
+
+START_TEST(writes_mark_times_and_bits)
+{
+	struct file *f = open_new("f", O_RDWR);
+	uint64_t ino = file_ino(f);
+	struct stat before, after, set = {.st_mtim = {1000, 1}, .st_mode = 06775};
+	ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &set, CORE_SET_MTIME | CORE_SET_MODE, &before), 0);
+	ck_assert_int_eq(before.st_mtim.tv_sec, 1000);
+	ck_assert_uint_eq(before.st_mode & 07777, 06775);
+	put(f, "x", 1, 0);
+	store_stat(&s, ino, &after);
+	ck_assert_int_gt(after.st_mtim.tv_sec, 1000);
+	ck_assert_uint_eq(after.st_mode & 07777, 06775);
+	ck_assert(file_inode(f)->untaken);
+	ck_assert_int_eq(core_write(s.core, f, "x", 1, 0, true), 1);
+	store_stat(&s, ino, &after);
+	ck_assert_uint_eq(after.st_mode & 07777, 00775);
+	/* relatime: the first read after a write moves it, the next does not. */
+	char c;
+	set.st_atim = (struct timespec){1000, 1};
+	ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &set, CORE_SET_ATIME, &before), 0);
+	ck_assert_int_eq(core_read(s.core, f, &c, 1, 0), 1);
+	store_stat(&s, ino, &before);
+	ck_assert_int_gt(before.st_atim.tv_sec, 1000);
+	ck_assert_int_eq(core_read(s.core, f, &c, 1, 0), 1);
+	store_stat(&s, ino, &after);
+	ck_assert_mem_eq(&before.st_atim, &after.st_atim, sizeof after.st_atim);
+	done(f);
+	store_reopen(&s); /* commits it */
+	store_stat(&s, ino, &before);
+	ck_assert_mem_eq(&before.st_atim, &after.st_atim, sizeof after.st_atim);
+}
+END_TEST
+
+START_TEST(allocation_rules)
+{
+	struct file *f = open_new("f", O_RDWR);
+	struct stat st;
+	ck_assert_int_eq(core_fallocate(s.core, f, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), -EOPNOTSUPP);
+	ck_assert_int_eq(core_fallocate(s.core, f, FALLOC_FL_PUNCH_HOLE, 0, 4096), -EOPNOTSUPP);
+	ck_assert_int_eq(core_fallocate(s.core, f, 0, 0, 0), -EINVAL);
+	ck_assert_int_eq(core_fallocate(s.core, f, 0, -1, 5), -EINVAL);
+	ck_assert_int_eq(core_fallocate(s.core, f, 0, CORE_FILE_MAX, 1), -EFBIG);
+	ck_assert_int_eq(core_fallocate(s.core, f, 0, 0, CORE_FILE_MAX), -ENOSPC);
+	store_stat(&s, file_ino(f), &st);
+	ck_assert_int_eq(st.st_size, 0);
+	ck_assert_int_eq(st.st_blocks, 0);
+	ck_assert_int_eq(core_fallocate(s.core, f, FALLOC_FL_KEEP_SIZE, 0, 1 << 20), 0);
+	store_stat(&s, file_ino(f), &st);
+	ck_assert_int_eq(st.st_size, 0);
+	ck_assert_int_eq(st.st_blocks, (1 << 20) / 512);
+	st.st_size = 0;
+	ck_assert_int_eq(core_setattr(s.core, &s.who, file_ino(f), &st, CORE_SET_SIZE, &st), 0);
+	ck_assert_int_eq(core_fallocate(s.core, f, 0, 100, 1 << 20), 0);
+	put(f, "x", 1, 50000);
+	ck_assert_int_eq(core_lseek(s.core, f, 0, SEEK_DATA), CHUNK);
+	ck_assert_int_eq(core_lseek(s.core, f, CHUNK + 7, SEEK_DATA), CHUNK + 7);
+	ck_assert_int_eq(core_lseek(s.core, f, CHUNK + 7, SEEK_HOLE), 2 * CHUNK);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	ck_assert_int_eq(core_lseek(s.core, f, 0, SEEK_DATA), CHUNK);
+	ck_assert_int_eq(core_lseek(s.core, f, 2 * CHUNK, SEEK_DATA), -ENXIO);
+	ck_assert_int_eq(core_lseek(s.core, f, 2 * CHUNK, SEEK_HOLE), 2 * CHUNK);
+	ck_assert_int_eq(core_lseek(s.core, f, 100 + (1 << 20), SEEK_HOLE), -ENXIO);
+	done(f);
+}
+END_TEST
+
+START_TEST(copies_ranges)
+{
+	struct file *f = open_new("f", O_RDWR), *g = open_new("g", O_RDWR);
+	put(f, big, sizeof big, 0);
+	ck_assert_int_eq(core_copy_range(s.core, f, 1000, g, 5, sizeof big), sizeof big - 1000);
+	expect_at(g, big + 1000, sizeof big - 1000, 5);
+	ck_assert_int_eq(core_copy_range(s.core, f, 0, f, 10, 100), -EINVAL);
+	ck_assert_int_eq(core_copy_range(s.core, f, 0, f, 100, 100), 100);
+	expect_at(f, big, 100, 100);
+	ck_assert_int_eq(core_copy_range(s.core, f, sizeof big, g, 0, 10), 0);
+	done(f);
+	done(g);
+}
+END_TEST
+
+/* ---- unlinked and long ----------------------------------------------------------------------- */
+
+START_TEST(unlinked_files_live_on)
+{
+	struct file *f = open_new("f", O_RDWR);
+	struct stat st = {.st_size = 2 << 20};
+	put(f, "small", 5, 0);
+	ck_assert_int_eq(core_unlink(s.core, &s.who, ROOT, "f", NULL), 0);
+	expect_at(f, "small", 5, 0);
+	put(f, "er", 2, 5);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	ck_assert_uint_eq(tree_records(&s, KEY_INODE), 1); /* nothing of it is stored */
+	put(f, big, 2 << 20, 7); /* too much for memory: an orphan */
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	ck_assert_uint_gt(tree_records(&s, KEY_CHUNK), 0);
+	ck_assert_uint_eq(tree_records(&s, KEY_INODE), 2);
+	expect_at(f, "smaller", 7, 0);
+	expect_at(f, big, 2 << 20, 7);
+	ck_assert_int_eq(core_setattr(s.core, &s.who, file_ino(f), &st, CORE_SET_SIZE, &st), 0);
+	put(f, "x", 1, 0);
+	ck_assert_int_eq(core_file_release(s.core, f), 0);
+	core_settle(s.core);
+	tree_check(&s);
+}
+END_TEST
+
+static void check_tail(uint64_t ino, off_t size, size_t chunks)
+{
+	struct stat st;
+	core_settle(s.core);
+	store_stat(&s, ino, &st);
+	ck_assert_int_eq(st.st_size, size);
+	ck_assert_uint_eq(tree_records(&s, KEY_CHUNK), chunks);
+	ck_assert_int_eq(kv_counter_total(s.kv, KV_COUNT_BYTES), (int64_t)chunks);
+}
+
+/* A long file is cut in one short transaction; the worker does the rest, also after a crash. */
+START_TEST(a_long_file_is_cut)
+{
+	enum { CHUNKS = 3000 };
+	struct file *f = open_new("f", O_RDWR);
+	uint64_t ino = file_ino(f);
+	struct stat st;
+	for (off_t i = 0; i < CHUNKS; i++)
+		put(f, "x", 1, i * CHUNK);
+	done(f);
+	check_tail(ino, (CHUNKS - 1) * (off_t)CHUNK + 1, CHUNKS);
+	for (int i = 0; i < 2; i++) {
+		st.st_size = (2500 - i * 2000) * (off_t)CHUNK - 7;
+		ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &st, CORE_SET_SIZE, &st), 0);
+		if (i == 0)
+			store_crash(&s, false);
+		f = open_ino(ino, O_RDWR);
+		put(f, "y", 1, 2600 * (off_t)CHUNK);
+		ck_assert_int_eq(core_file_flush(s.core, f), 0);
+		char c = 1;
+		ck_assert_int_eq(core_read(s.core, f, &c, 1, 2600 * (off_t)CHUNK - 1), 1);
+		ck_assert_int_eq(c, 0);
+		done(f);
+		check_tail(ino, 2600 * (off_t)CHUNK + 1, 2500 - (size_t)i * 2000 + 1);
+	}
+	f = open_ino(ino, O_RDWR);
+	expect_at(f, "y", 1, 2600 * (off_t)CHUNK);
+	for (off_t i = 0; i < 500; i++)
+		expect_at(f, "x", 1, i * CHUNK);
+	done(f);
+	ck_assert_int_eq(core_unlink(s.core, &s.who, ROOT, "f", NULL), 0);
+	core_settle(s.core);
+	tree_check(&s);
+}
+END_TEST
+
+START_TEST(a_long_range_is_punched)
+{
+	enum { CHUNKS = 3000 };
+	struct file *f = open_new("f", O_RDWR);
+	for (off_t i = 0; i < CHUNKS; i++)
+		put(f, "x", 1, i * CHUNK);
+	ck_assert_int_eq(core_fallocate(s.core, f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 5,
+				 2990 * (off_t)CHUNK - 5), 0);
+	check_tail(file_ino(f), (CHUNKS - 1) * (off_t)CHUNK + 1, 11);
+	expect_at(f, "x", 1, 0);
+	expect_at(f, "\0", 1, CHUNK);
+	expect_at(f, "x", 1, 2990 * (off_t)CHUNK);
+	done(f);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("file");
+	TCase *tc = tcase_create("file");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_missing_chunk_is_no_hole);
+	tcase_add_test(tc, swapped_chunks);
+	tcase_add_test(tc, an_old_chunk_replayed);
+	tcase_add_test(tc, a_missing_page);
+	tcase_add_test(tc, close_keeps_it);
+	tcase_add_test(tc, time_commits);
+	tcase_add_test(tc, deferred_errors_are_told_once);
+	tcase_add_test(tc, a_kept_error_reaches_the_next_write);
+	tcase_add_test(tc, buffers_are_bounded);
+	tcase_add_test(tc, open_rules);
+	tcase_add_test(tc, appends_go_to_the_end);
+	tcase_add_test(tc, writes_mark_times_and_bits);
+	tcase_add_test(tc, allocation_rules);
+	tcase_add_test(tc, copies_ranges);
+	tcase_add_test(tc, unlinked_files_live_on);
+	tcase_add_test(tc, a_long_file_is_cut);
+	tcase_add_test(tc, a_long_range_is_punched);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
