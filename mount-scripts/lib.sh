@@ -75,7 +75,7 @@ quietly() {
 	return "$status"
 }
 
-# build_in DIR TARGET… [-- MESON-SETUP-ARGUMENTS…]
+# build_in DIR NINJA-TARGET… [-- MESON-SETUP-ARGUMENTS…]
 build_in() {
 	local dir=$1 targets=()
 	shift
@@ -88,7 +88,7 @@ build_in() {
 		quietly meson setup --reconfigure "$dir" "$TOP" "$@"
 	else
 		quietly meson setup "$dir" "$TOP" "$@"
-	fi && quietly meson compile -C "$dir" "${targets[@]}"
+	fi && quietly ninja -C "$dir" "${targets[@]}"
 }
 
 # The program, unless SCRIBEFS names one that is built already.
@@ -137,6 +137,6 @@ supervisor_pid() {
 	local file pid
 	file=$STATE/$(instance_name "$1").pid
 	pid=$(cat "$file" 2>/dev/null) || return 1
-	tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qx '.*/supervise' || return 1
+	{ tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qx '.*/supervise' || return 1
 	printf '%s\n' "$pid"
 }

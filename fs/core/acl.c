@@ -36,7 +36,7 @@ static bool tag_is_named(uint16_t tag)
 	return tag == ACL_TAG_USER || tag == ACL_TAG_GROUP;
 }
 
-/* Tags rise (their values are in that order), only named ones repeat, and named ones need a mask. */
+/* Tags rise (that is their order), only named ones repeat, and named ones need a mask. */
 static bool acl_valid(const struct acl *acl)
 {
 	const unsigned required = ACL_TAG_USER_OBJ | ACL_TAG_GROUP_OBJ | ACL_TAG_OTHER;
@@ -112,7 +112,7 @@ static struct acl_entry *acl_entry(struct acl *acl, enum acl_tag tag)
 	return NULL;
 }
 
-/* The entry that the mode's group bits stand for: the mask, or the owning group where there is none. */
+/* What the mode's group bits stand for: the mask, or the owning group where there is none. */
 static struct acl_entry *acl_group_class(struct acl *acl)
 {
 	struct acl_entry *mask = acl_entry(acl, ACL_TAG_MASK);

@@ -83,8 +83,8 @@ static void set_times(struct op *op, struct irec *rec, const struct stat *st, un
 	rec->ctime = set & CORE_SET_CTIME ? st->st_ctim : op->now;
 }
 
-static int setattr_once(struct core *core, const struct cred *who, uint64_t ino, const struct stat *st,
-	unsigned set, struct stat *ret_st)
+static int setattr_once(struct core *core, const struct cred *who, uint64_t ino,
+	const struct stat *st, unsigned set, struct stat *ret_st)
 {
 	_cleanup_inode_ struct inode *inode = NULL;
 	_cleanup_(op_end) struct op op;

@@ -325,7 +325,9 @@ ssize_t data_read(struct inode *inode, void *data, size_t size, uint64_t offset)
 	if (size > inode->rec.size - offset)
 		size = inode->rec.size - offset;
 	if (inode->rec.body != INODE_MAPPED) {
-		memcpy(to, inode->inline_data.data + offset, size);
+		const struct data_edit *e = inode->data.edit;
+		const struct buf *current = e && e->inline_saved ? &e->old_inline : &inode->inline_data;
+		memcpy(to, current->data + offset, size);
 		return (ssize_t)size;
 	}
 	for (size_t at = 0, n; at < size; at += n) {

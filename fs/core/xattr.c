@@ -69,7 +69,8 @@ int core_setxattr(struct core *core, const struct cred *who, uint64_t ino, const
 	return OP_RETRY(setxattr_once(core, who, ino, name, value, size, flags));
 }
 
-static int removexattr_once(struct core *core, const struct cred *who, uint64_t ino, const char *name)
+static int removexattr_once(struct core *core, const struct cred *who, uint64_t ino,
+	const char *name)
 {
 	_cleanup_inode_ struct inode *inode = NULL;
 	_cleanup_(op_end) struct op op;

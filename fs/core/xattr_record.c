@@ -52,8 +52,8 @@ static int xattr_format(const char *name, const void *value, size_t size, struct
 /* The record's element in the multiset hash. */
 static int xattr_element(struct inode *inode, const struct buf *record, uint8_t ret_hash[16])
 {
-	return kv_hash128(inode->core->kv, inode->container->domain, XATTR_SUM_PURPOSE, record->data,
-		record->len, ret_hash);
+	return kv_hash128(inode->core->kv, inode->container->domain, XATTR_SUM_PURPOSE,
+		record->data, record->len, ret_hash);
 }
 
 static int xattr_hash(struct inode *inode, const char *name, uint64_t *ret_hash)
@@ -97,8 +97,9 @@ static inline void slot_release(struct slot *slot)
 	buf_release(&slot->record);
 }
 
-/* 0 and its slot, or -ENODATA and the slot where it would lie; that is none where ordinals ran out. */
-static int slot_find(struct inode *inode, struct kv_txn *txn, const char *name, struct slot *ret_slot)
+/* 0 and its slot, or -ENODATA and the slot where it would lie: none where ordinals ran out. */
+static int slot_find(struct inode *inode, struct kv_txn *txn, const char *name,
+	struct slot *ret_slot)
 {
 	struct xattr a;
 	int r = xattr_hash(inode, name, &ret_slot->hash);
@@ -139,7 +140,8 @@ static int xattr_scan(struct inode *inode, struct kv_txn *txn,
 	return r;
 }
 
-static int value_get(struct inode *inode, struct kv_txn *txn, const char *name, struct buf *ret_value)
+static int value_get(struct inode *inode, struct kv_txn *txn, const char *name,
+	struct buf *ret_value)
 {
 	_cleanup_(slot_release) struct slot slot = {0};
 	struct xattr a;
@@ -288,7 +290,7 @@ int xattr_put(struct op *op, struct inode *inode, const char *name, const void *
 	return 0;
 }
 
-/* Takes the record at @slot away and moves the last one with its hash there, so that no gap is left. */
+/* Takes the record at @slot away and moves the last one with its hash into the gap. */
 static int slot_clear(struct op *op, struct inode *inode, const struct slot *slot)
 {
 	_cleanup_buf_ struct buf last = {0}, next = {0};
@@ -364,7 +366,8 @@ int xattr_drop_all(struct op *op, struct inode *inode)
 	/* Keys alone say what to delete, so a damaged record is no reason to keep a file. */
 	int r = op_txn(op);
 	if (r == 0)
-		r = kv_iter_open(inode->core->kv, NULL, op->txn, KV_META, prefix.bytes, prefix.len, &it);
+		r = kv_iter_open(inode->core->kv, NULL, op->txn, KV_META, prefix.bytes, prefix.len,
+			&it);
 	if (r < 0)
 		return r;
 	_cleanup_buf_ struct buf keys = {0};

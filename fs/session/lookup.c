@@ -26,6 +26,21 @@ static int lookup_part(struct sessions *s, const struct cred *who, struct inode 
 	return r;
 }
 
+/*
+ * A file that is young may be about to be renamed over session.json, and the kernel takes what it knows of a
+ * name along: that must be nothing.
+ */
+#define YOUNG_SECONDS 10
+
+static bool may_become_json(const struct core_entry *entry)
+{
+	struct timespec now;
+	if (!S_ISREG(entry->st.st_mode))
+		return false;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return entry->st.st_ctim.tv_sec > now.tv_sec - YOUNG_SECONDS;
+}
+
 int session_lookup(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
 	struct core_entry *ret_entry)
 {
@@ -41,7 +56,10 @@ int session_lookup(struct sessions *s, const struct cred *who, uint64_t parent, 
 		if (part && dir->rec.role == ROLE_SESSION)
 			return lookup_part(s, who, dir, name, part, ret_entry);
 	}
-	return core_lookup(s->core, parent, name, ret_entry);
+	int r = core_lookup(s->core, parent, name, ret_entry);
+	if (r == 0 && may_become_json(ret_entry))
+		ret_entry->fleeting_name = session_dir_role(s, parent) == ROLE_SESSION;
+	return r;
 }
 
 bool session_negative_cacheable(struct sessions *s, uint64_t parent)
@@ -70,7 +88,8 @@ static int fill_session(void *arg, const struct core_dirent *entry)
 			core_forget(l->s->core, entry->entry.ino, 1);
 		return 0;
 	}
-	if (part == SREC_JSON_AUTO || (part && l->pending))
+	if (part == SREC_JSON_AUTO || (part && l->pending) ||
+		(e.have_attr && may_become_json(&e.entry)))
 		e.entry.fleeting_name = true;
 	return l->fill(l->arg, &e);
 }

@@ -239,8 +239,8 @@ int session_create(struct sessions *s, const struct cred *who, uint64_t parent, 
 		core_forget(s->core, entry.ino, 1);
 		return r;
 	}
-	if (rules_is_next(session_dir_role(s, parent), name) || strcmp(name, JSON_NAME) == 0)
-		entry.fleeting_name = true;
+	uint8_t role = session_dir_role(s, parent);
+	entry.fleeting_name = rules_is_next(role, name) || role == ROLE_SESSION; /* see session_lookup() */
 	*ret_entry = entry;
 	return 0;
 }

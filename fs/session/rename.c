@@ -9,6 +9,7 @@
 struct move {
 	struct sessions *s;
 	uint8_t child_role, victim_role; /* at their new names */
+	bool saved;			 /* session.json is another file now */
 	bool renamed;			 /* a user, workflow or session has another name now */
 	struct inode *taken[2];
 };
@@ -40,7 +41,7 @@ static int rename_plan(struct op *op, void *arg)
 {
 	struct move *m = arg;
 	m->taken[0] = m->taken[1] = NULL;
-	m->renamed = false;
+	m->renamed = m->saved = false;
 	int r = plan_move(op->child, op->dir2, op->name2, op->name2_len, &m->child_role);
 	if (r == 0 && op->rename_flags & RENAME_EXCHANGE && op->victim)
 		r = plan_move(op->victim, op->dir, op->name, op->name_len, &m->victim_role);
@@ -65,6 +66,7 @@ static int arrive(struct op *op, struct move *m, struct inode *dir, const char *
 	} else if (role == ROLE_SESSION_JSON) {
 		_cleanup_inode_ struct inode *session = inode_ref(dir);
 		irec->role = role;
+		m->saved = true;
 		r = save_take(op, m->s, session, file, rec);
 	}
 	if (role != ROLE_PLAIN)
@@ -127,13 +129,15 @@ static int rename_container(struct op *op, struct move *m, struct inode *inode, 
 	return r;
 }
 
-/* The kernel has the new entries by itself; what is read of them is not what it may have cached. */
+/* With the locks held. The kernel keeps the moved name as long as it kept the old one. */
 static void rename_published(struct op *op, void *arg)
 {
 	struct move *m = arg;
 	for (int i = 0; i < 2; i++)
 		if (m->taken[i])
 			m->taken[i]->untaken = false;
+	if (m->saved && m->s->changed)
+		m->s->changed(m->s->changed_arg, container_root(op->dir->container), JSON_NAME);
 	if (m->renamed)
 		atomic_fetch_add(&m->s->names, 1);
 }
@@ -188,6 +192,7 @@ static int link_plan(struct op *op, void *arg)
 	int r = rules_check_name(parent, op->name, op->name_len, type_of(op->child));
 
 	m->taken[0] = m->taken[1] = NULL;
+	m->saved = false;
 	if (r < 0)
 		return r;
 	if (rules_is_next(parent, op->name) || op->child->container != op->dir->container)
@@ -216,5 +221,8 @@ int session_link(struct sessions *s, const struct cred *who, uint64_t ino, uint6
 {
 	struct move m = {.s = s};
 	struct core_rule rule = {.plan = link_plan, .also = link_also, .arg = &m};
-	return core_link(s->core, who, ino, parent, name, &rule, ret_entry);
+	int r = core_link(s->core, who, ino, parent, name, &rule, ret_entry);
+	if (r == 0 && m.saved)
+		ret_entry->fleeting_name = true;
+	return r;
 }

@@ -161,14 +161,6 @@ static int reject(struct op *op, struct inode *session, struct inode *file, stru
 	return aside == file ? json_replace(op, session, file, rec, &place) : 0;
 }
 
-static bool is_blank(const struct buf *text)
-{
-	for (size_t i = 0; i < text->len; i++)
-		if (!memchr(" \t\r\n", text->data[i], 4))
-			return false;
-	return true;
-}
-
 int save_take(struct op *op, struct sessions *s, struct inode *session, struct inode *file,
 	struct srec *rec)
 {
@@ -187,8 +179,6 @@ int save_take(struct op *op, struct sessions *s, struct inode *session, struct i
 	text.len = (size_t)n;
 	rec->flags &= (uint16_t) ~(SREC_JSON_AUTO | SREC_JSON_GONE);
 	rec->flags |= SREC_FILE_STALE;
-	if (is_blank(&text))
-		return 0; /* an empty file says nothing: it is filled */
 	r = merge(op, session, rec, (const char *)text.data, text.len, &reason);
 	if (r == -EINVAL && reason)
 		return reject(op, session, file, rec, &text, reason);

@@ -1,6 +1,6 @@
 /*
- * store.h: a core on the in-memory engine, for tests. Everything that is not under test must succeed:
- * failures are assertions. Include <check.h> too.
+ * store.h: a core on the in-memory engine, for tests. Everything that is not under test must
+ * succeed: failures are assertions. Include <check.h> too.
  */
 #ifndef SCRIBEFS_TESTS_CORE_STORE_H
 #define SCRIBEFS_TESTS_CORE_STORE_H
@@ -17,7 +17,7 @@ struct store {
 	struct cred who;	     /* uid and gid 1000, umask 022 */
 };
 
-/* A new store with an open core; @options may be NULL. The root directory is 0755 and belongs to 1000. */
+/* A new store with an open core; @options may be NULL. The root is 0755 and belongs to 1000. */
 void store_new(struct store *s, const struct core_options *options);
 /* Closes and opens: nothing is left in memory but what was committed. */
 void store_reopen(struct store *s);

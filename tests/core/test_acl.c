@@ -124,8 +124,8 @@ END_TEST
 
 /* ---- in a core ------------------------------------------------------------------------------- */
 
-static void set_acl(struct store *s, uint64_t ino, const char *name, const struct acl_entry *e, size_t n,
-	int expected)
+static void set_acl(struct store *s, uint64_t ino, const char *name, const struct acl_entry *e,
+	size_t n, int expected)
 {
 	uint8_t bytes[256];
 	size_t len = pack(e, n, bytes);
@@ -182,7 +182,7 @@ START_TEST(access_and_mode)
 	SET_ACL(&s, f, ACCESS, 0, U(7), G(7), M(1), O(0));
 	ck_assert_uint_eq(mode_of(&s, f), 04710);
 	ck_assert_int_eq(core_removexattr(s.core, &s.who, f, ACCESS), 0);
-	ck_assert_int_eq(core_removexattr(s.core, &s.who, f, ACCESS), 0); /* as Linux: nothing to do */
+	ck_assert_int_eq(core_removexattr(s.core, &s.who, f, ACCESS), 0); /* as Linux */
 	ck_assert_uint_eq(mode_of(&s, f), 04710);
 	expect_none(&s, f, ACCESS);
 	store_close(&s);

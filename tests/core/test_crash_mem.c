@@ -1,6 +1,6 @@
 /*
- * test_crash_mem.c: random operations, and the process or the machine dies, or the engine fails, between and
- * within them: each is there whole or not at all, and nothing is left over.
+ * test_crash_mem.c: random operations, and the process or the machine dies, or the engine fails,
+ * between and within them: each is there whole or not at all, and nothing is left over.
  */
 #include "tests/core/tree.h"
 
@@ -17,7 +17,7 @@ static unsigned seed;
 
 static void setup(void)
 {
-	/* Nothing is committed by time, so that every write to the engine is the operation's own. */
+	/* Nothing is committed by time: every write to the engine is the operation's own. */
 	store_new(&s, &(struct core_options){.commit_ms = 3600000});
 }
 
@@ -143,8 +143,8 @@ static int perform(const struct draw *d)
 	case 6:
 		return core_rmdir(s.core, &s.who, d->dir, d->name, NULL);
 	case 7:
-		return core_rename(s.core, &s.who, d->dir, d->name, d->dir2, d->name2, d->flags,
-			NULL);
+		return core_rename(
+			s.core, &s.who, d->dir, d->name, d->dir2, d->name2, d->flags, NULL);
 	case 8:
 		return core_setxattr(s.core, &s.who, d->ino, "user.a", d->name2, 2, 0);
 	case 9:
@@ -192,8 +192,8 @@ static bool tree_is(const struct buf *text)
 }
 
 /*
- * A write to the engine fails: the operation is undone in memory, and absent after a crash. What was written to
- * a file stays to be read instead, and release tries once more to commit it.
+ * A write to the engine fails: the operation is undone in memory, and absent after a crash. What
+ * was written to a file stays to be read instead, and release tries once more to commit it.
  */
 START_TEST(killed_within)
 {
@@ -245,7 +245,8 @@ START_TEST(power_loss)
 		store_crash(&s, true);
 		tree_dump(&s, &now);
 		for (unsigned i = 0; i < n; i++) {
-			found += states[i].len == now.len && !memcmp(states[i].data, now.data, now.len);
+			found += states[i].len == now.len &&
+				 !memcmp(states[i].data, now.data, now.len);
 			buf_release(&states[i]);
 		}
 		ck_assert_uint_ge(found, 1);
@@ -254,7 +255,7 @@ START_TEST(power_loss)
 }
 END_TEST
 
-/* A record that cannot be read: the operation fails whole, and all is well when it can be read again. */
+/* A record that cannot be read: the operation fails whole, and all is well when it can be. */
 START_TEST(failing_reads)
 {
 	_cleanup_buf_ struct buf before = {0}, after = {0};

@@ -198,9 +198,25 @@ static void step_fail(void)
 	check_content();
 }
 
+/* An operation that fails has not happened, whatever of it was already prepared. */
+static void step_fail_op(void)
+{
+	struct stat st = {.st_size = (off_t)some_offset()};
+	uint64_t at = some_offset(), len = some_length();
+	int mode = roll(2) ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : FALLOC_FL_ZERO_RANGE, r;
+
+	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -EIO);
+	if (roll(2))
+		r = core_setattr(s.core, &s.who, ino, &st, CORE_SET_SIZE, &st);
+	else
+		r = core_fallocate(s.core, file, mode, (off_t)at, (off_t)len);
+	ck_assert_int_eq(r, -EIO);
+	check_content();
+}
+
 static void step(void)
 {
-	switch (roll(12)) {
+	switch (roll(13)) {
 	case 0:
 		step_truncate();
 		break;
@@ -221,6 +237,9 @@ static void step(void)
 		break;
 	case 5:
 		step_fail();
+		break;
+	case 6:
+		step_fail_op();
 		break;
 	default:
 		step_write();

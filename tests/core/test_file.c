@@ -265,6 +265,30 @@ START_TEST(a_kept_error_reaches_the_next_write)
 }
 END_TEST
 
+START_TEST(a_failed_operation_has_not_happened)
+{
+	uint64_t ino = store_file(&s, ROOT, "f", "abcdef");
+	struct file *f = open_ino(ino, O_RDWR);
+	const off_t sizes[] = {2, 0, 100, 100000};
+	put(f, "AB", 2, 0); /* buffered, and stays so */
+	for (int i = 0; i < 5; i++) {
+		struct stat st = {.st_size = i < 4 ? sizes[i] : 0};
+		kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -EIO);
+		if (i < 4)
+			ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &st, CORE_SET_SIZE, &st), -EIO);
+		else
+			ck_assert_int_eq(core_fallocate(s.core, f, FALLOC_FL_ZERO_RANGE, 1, 9), -EIO);
+		store_expect(&s, ino, "ABcdef");
+		store_chmod(&s, ino, 0600); /* takes the buffered bytes along */
+		done(f);
+		store_reopen(&s);
+		store_expect(&s, ino, "ABcdef");
+		f = open_ino(ino, O_RDWR);
+	}
+	done(f);
+}
+END_TEST
+
 /* What is buffered stays bounded, and so it does while nothing can be committed. */
 START_TEST(buffers_are_bounded)
 {
@@ -518,6 +542,7 @@ int main(void)
 	tcase_add_test(tc, time_commits);
 	tcase_add_test(tc, deferred_errors_are_told_once);
 	tcase_add_test(tc, a_kept_error_reaches_the_next_write);
+	tcase_add_test(tc, a_failed_operation_has_not_happened);
 	tcase_add_test(tc, buffers_are_bounded);
 	tcase_add_test(tc, open_rules);
 	tcase_add_test(tc, appends_go_to_the_end);

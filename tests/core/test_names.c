@@ -1,5 +1,6 @@
 /*
- * test_names.c: making, finding, linking and removing: results, errors, link counts, times, and rules.
+ * test_names.c: making, finding, linking and removing: results, errors, link counts, times, and
+ * rules.
  */
 #include "fs/core/op.h"
 #include "tests/core/tree.h"
@@ -24,7 +25,8 @@ static void teardown(void)
 	store_close(&s);
 }
 
-static int make_with(uint64_t parent, const char *name, struct core_make m, const struct core_rule *rule)
+static int make_with(uint64_t parent, const char *name, struct core_make m,
+	const struct core_rule *rule)
 {
 	struct core_entry e;
 	int r = core_make(s.core, &s.who, parent, name, &m, rule, &e);
@@ -116,7 +118,8 @@ START_TEST(every_kind)
 		ck_assert_int_eq(core_readlink(s.core, l, &target), 0);
 		ck_assert_uint_eq(target.len, 14);
 		ck_assert_mem_eq(target.data, "somewhere/else", 14);
-		ck_assert_int_eq(core_readlink(s.core, store_find(&s, ROOT, "a"), &target), -EINVAL);
+		ck_assert_int_eq(core_readlink(s.core, store_find(&s, ROOT, "a"), &target),
+			-EINVAL);
 		store_reopen(&s);
 	}
 }
@@ -160,7 +163,8 @@ START_TEST(make_refused)
 		ck_assert_int_eq(make(ROOT, "..", mode), -EEXIST);
 		ck_assert_int_eq(make(ROOT, "", mode), -EINVAL);
 		ck_assert_int_eq(make(ROOT, "a/b", mode), -EINVAL);
-		ck_assert_int_eq(make(ROOT, long_name(name, CORE_NAME_MAX + 1), mode), -ENAMETOOLONG);
+		ck_assert_int_eq(make(ROOT, long_name(name, CORE_NAME_MAX + 1), mode),
+			-ENAMETOOLONG);
 		ck_assert_int_eq(make(f, "x", mode), -ENOTDIR);
 		ck_assert_int_eq(make(987654321, "x", mode), -ENOENT);
 	}
@@ -393,7 +397,8 @@ static int refuse(struct op *op, void *arg)
 
 START_TEST(a_rule_adds)
 {
-	struct core_rule rule = {.plan = plan_rename, .also = also_touch, .arg = "planned"};
+	char name[] = "planned";
+	struct core_rule rule = {.plan = plan_rename, .also = also_touch, .arg = name};
 	struct core_make m = {.mode = S_IFREG | 0600};
 	struct stat st;
 	ck_assert_int_eq(make_with(ROOT, "asked", m, &rule), 0);

@@ -1,5 +1,6 @@
 /*
- * test_rename.c: rename: the matrix of kinds and flags, links, times, loops, containers, open files.
+ * test_rename.c: rename: the matrix of kinds and flags, links, times, loops, containers, open
+ * files.
  */
 #include "fs/core/op.h"
 #include "tests/core/tree.h"
@@ -211,7 +212,8 @@ START_TEST(times)
 	store_stat(&s, a, &a_after);
 	store_stat(&s, b, &b_after);
 	store_stat(&s, victim, &v);
-	ck_assert(same(f_after.st_mtim, f_before.st_mtim) && !same(f_after.st_ctim, f_before.st_ctim));
+	ck_assert(same(f_after.st_mtim, f_before.st_mtim) &&
+		  !same(f_after.st_ctim, f_before.st_ctim));
 	ck_assert(same(a_after.st_mtim, f_after.st_ctim) && same(a_after.st_ctim, f_after.st_ctim));
 	ck_assert(same(b_after.st_mtim, f_after.st_ctim) && same(b_after.st_ctim, f_after.st_ctim));
 	ck_assert(same(v.st_ctim, f_after.st_ctim) && v.st_nlink == 1);
@@ -261,13 +263,13 @@ END_TEST
 static int with_container(struct op *op, void *arg)
 {
 	op->container_kind = 7;
-	op->new_domain = arg != NULL;
+	op->new_domain = *(bool *)arg;
 	return 0;
 }
 
 static uint64_t make_container(uint64_t parent, const char *name, bool domain)
 {
-	struct core_rule rule = {.plan = with_container, .arg = domain ? "domain" : NULL};
+	struct core_rule rule = {.plan = with_container, .arg = &domain};
 	struct core_make m = {.mode = S_IFDIR | 0700};
 	struct core_entry e;
 	ck_assert_int_eq(core_make(s.core, &s.who, parent, name, &m, &rule, &e), 0);
@@ -331,7 +333,8 @@ static void *mover(void *arg)
 			if ((up = store_find(&s, target, names[rand_r(&seed) % 3])))
 				target = up;
 		int r = move(parent, from, target, to, rand_r(&seed) % 2 ? RENAME_NOREPLACE : 0);
-		ck_assert_msg(r == 0 || r == -ENOENT || r == -EINVAL || r == -ENOTEMPTY || r == -EEXIST,
+		ck_assert_msg(
+			r == 0 || r == -ENOENT || r == -EINVAL || r == -ENOTEMPTY || r == -EEXIST,
 			"%d", r);
 	}
 	return NULL;

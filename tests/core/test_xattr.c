@@ -1,5 +1,6 @@
 /*
- * test_xattr.c: extended attributes: flags, namespaces, limits, collisions, damage, and what is left behind.
+ * test_xattr.c: extended attributes: flags, namespaces, limits, collisions, damage, and what is
+ * left behind.
  */
 #include "fs/core/core_internal.h"
 #include "fs/core/xattr.h"
@@ -153,7 +154,8 @@ START_TEST(sizes)
 	memset(name + 5, 'n', XATTR_NAME_MAX - 5);
 	memset(big, 'v', XATTR_SIZE_MAX + 1);
 	ck_assert_int_eq(core_setxattr(s.core, &s.who, f, name, big, XATTR_SIZE_MAX, 0), 0);
-	ck_assert_int_eq(core_setxattr(s.core, &s.who, f, name, big, XATTR_SIZE_MAX + 1, 0), -E2BIG);
+	ck_assert_int_eq(core_setxattr(s.core, &s.who, f, name, big, XATTR_SIZE_MAX + 1, 0),
+		-E2BIG);
 	ck_assert_int_eq(core_getxattr(s.core, f, name, &value), 0);
 	ck_assert_uint_eq(value.len, XATTR_SIZE_MAX);
 	name[XATTR_NAME_MAX] = 'n';

@@ -7,10 +7,12 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <linux/magic.h>
+#include <mntent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -33,13 +35,40 @@ bool served_possible(void)
 	return fd >= 0 && geteuid() == 0;
 }
 
+static char folder[64]; /* set before the first test */
+
+void served_begin(void)
+{
+	strcpy(folder, "/tmp/scribefs-fuse-XXXXXX");
+	if (!mkdtemp(folder) || chmod(folder, 0755) < 0) {
+		perror(folder);
+		exit(1);
+	}
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+void served_end(void)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "r");
+	for (struct mntent *m; mounts && (m = getmntent(mounts));)
+		if (strncmp(m->mnt_dir, folder, strlen(folder)) == 0)
+			umount2(m->mnt_dir, MNT_DETACH);
+	if (mounts)
+		endmntent(mounts);
+	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
 void served_new(struct served *s)
 {
 	uint8_t copy[KEYRING_KEY_FILE_BYTES];
 	const struct keyring_init init = {.cipher = KV_CIPHER_XCHACHA20_POLY1305,
 		.first = unlock_key(copy)};
 	*s = (struct served){.options = {.foreground = true, .allow_other = true}};
-	strcpy(s->dir, "/tmp/scribefs-fuse-XXXXXX");
+	snprintf(s->dir, sizeof s->dir, "%s/XXXXXX", folder);
 	ck_assert_ptr_nonnull(mkdtemp(s->dir));
 	ck_assert_int_eq(chmod(s->dir, 0755), 0);
 	snprintf(s->store, sizeof s->store, "%s/store", s->dir);
@@ -67,6 +96,7 @@ void served_start(struct served *s)
 	s->daemon = fork();
 	ck_assert_int_ge(s->daemon, 0);
 	if (s->daemon == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		uint8_t copy[KEYRING_KEY_FILE_BYTES];
 		struct kv_unlock unlock = unlock_key(copy);
 		_exit(mount_run(&s->options, &unlock));
@@ -96,11 +126,6 @@ int served_umount(struct served *s)
 {
 	ck_assert_int_eq(umount2(s->mountpoint, 0), 0);
 	return wait_for(s);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
 }
 
 void served_remove(struct served *s)

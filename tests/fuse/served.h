@@ -10,13 +10,19 @@
 #include <sys/types.h>
 
 struct served {
-	char dir[64], store[80], mountpoint[80];
+	char dir[72], store[80], mountpoint[80];
 	struct mount_options options; /* of the next start */
 	pid_t daemon;		      /* in the foreground; 0: none */
 };
 
 /* Whether this machine lets us mount; a test program that cannot is to be skipped. */
 bool served_possible(void);
+/*
+ * Before and after all tests of a program: the folder that everything is made in. Its removal also
+ * unmounts what a test left behind that failed; its daemon dies with it.
+ */
+void served_begin(void);
+void served_end(void);
 
 /* All of them fail the test where they fail. */
 void served_new(struct served *s);

@@ -217,6 +217,7 @@ int main(void)
 {
 	if (!served_possible())
 		return 77;
+	served_begin();
 	Suite *suite = suite_create("mount");
 	TCase *tc = tcase_create("life");
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -234,5 +235,6 @@ int main(void)
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
+	served_end();
 	return failed != 0;
 }

@@ -331,6 +331,7 @@ int main(void)
 {
 	if (!served_possible())
 		return 77;
+	served_begin();
 	Suite *suite = suite_create("requests");
 	TCase *tc = tcase_create("answers");
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -349,5 +350,6 @@ int main(void)
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
+	served_end();
 	return failed != 0;
 }

@@ -1,6 +1,6 @@
 /*
- * fuzz_acl.c: any bytes as a POSIX ACL. What is accepted survives a round trip and every chmod, and says the
- * mode that it was given.
+ * fuzz_acl.c: any bytes as a POSIX ACL. What is accepted survives a round trip and every chmod, and
+ * says the mode that it was given.
  */
 #include "fs/core/acl.h"
 

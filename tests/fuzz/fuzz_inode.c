@@ -1,6 +1,6 @@
 /*
- * fuzz_inode.c: any bytes as an inode record and as a directory entry. What is accepted encodes to a record
- * that decodes to the same bytes again.
+ * fuzz_inode.c: any bytes as an inode record and as a directory entry. What is accepted encodes to
+ * a record that decodes to the same bytes again.
  */
 #include "fs/core/name.h"
 

@@ -231,7 +231,7 @@ wait_for() {
 session() {
 	local dir=$U/ann/${2:-chat}/$1
 	mkdir -p "$dir"
-	[ -d "$dir/messages" ] || mkdir "$dir/messages"
+	! plain || mkdir -p "$dir/messages"
 	echo "$dir"
 }
 
