@@ -24,7 +24,8 @@ struct dirty_chunk *dirty_find(const struct dirty_set *set, uint64_t index)
 	return i < set->count && set->chunks[i].index == index ? &set->chunks[i] : NULL;
 }
 
-int dirty_add(struct dirty_set *set, const struct dirty_chunk *chunk, struct dirty_chunk **ret_chunk)
+int dirty_add(struct dirty_set *set, const struct dirty_chunk *chunk,
+	struct dirty_chunk **ret_chunk)
 {
 	size_t i = dirty_lower(set, chunk->index);
 
@@ -66,14 +67,6 @@ void dirty_release(struct dirty_set *set)
 	*set = (struct dirty_set){0};
 }
 
-int chunk_accept(const struct map_entry *entry, const struct buf *value, uint8_t *bytes)
-{
-	if (value->len != entry->length)
-		return -EBADMSG;
-	memcpy(bytes, value->data, value->len);
-	return 0;
-}
-
 static uint32_t allocated(const struct map_root *map, const struct map_entry *entry)
 {
 	if (entry->type == MAP_UNWRITTEN)
@@ -97,10 +90,11 @@ int chunk_new(const struct inode *inode, const struct map_root *map, uint64_t in
 		_cleanup_buf_ struct buf value = {0};
 		int r = kv_get(inode->core->kv, NULL, KV_DATA, key.bytes, key.len, &value);
 
-		if (r == 0)
-			r = chunk_accept(entry, &value, bytes);
+		if (r == -ENOENT || (r == 0 && value.len != entry->length))
+			return -EBADMSG;
 		if (r < 0)
-			return r == -ENOENT ? -EBADMSG : r;
+			return r;
+		memcpy(bytes, value.data, value.len);
 		length = entry->length;
 	}
 	*ret_chunk = (struct dirty_chunk){.index = index, .bytes = steal_ptr(bytes),

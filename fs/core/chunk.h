@@ -1,10 +1,10 @@
 /*
- * chunk.h: buffered chunks of one file, and what an op does to its data until it is published.
- * Used by fs/core's data files only; everything is guarded by the inode's lock.
+ * chunk.h: buffered chunks of one file, and what an op does to its data until it is published. Used
+ * by fs/core's data files only; everything is guarded by the inode's lock.
  *
- * An edit is built beside the inode's own state: its set borrows the bytes of the inode's dirty chunks and
- * copies those that it changes. After the commit the inode's set is empty, for all of it was stored with
- * the op; if the op fails the edit is thrown away and the inode's set is as it was.
+ * An edit is built beside the inode's own state: its set borrows the bytes of the inode's dirty
+ * chunks and copies those that it changes. After the commit the inode's set is empty, for all of it
+ * was stored with the op; if the op fails the edit is thrown away and the inode's set is as it was.
  */
 #ifndef SCRIBEFS_FS_CORE_CHUNK_H
 #define SCRIBEFS_FS_CORE_CHUNK_H
@@ -31,13 +31,12 @@ struct dirty_chunk *dirty_find(const struct dirty_set *set, uint64_t index);
 /* The first chunk at or after @index, or set->count. */
 size_t dirty_lower(const struct dirty_set *set, uint64_t index);
 /* Takes over chunk->bytes (unless borrowed). -ENOMEM: it stays the caller's. */
-int dirty_add(struct dirty_set *set, const struct dirty_chunk *chunk, struct dirty_chunk **ret_chunk);
+int dirty_add(struct dirty_set *set, const struct dirty_chunk *chunk,
+	struct dirty_chunk **ret_chunk);
 /* Removes the chunks from @from up to @to (not included). */
 void dirty_remove(struct dirty_set *set, uint64_t from, uint64_t to);
 void dirty_release(struct dirty_set *set);
 
-/* Checks and unpacks a stored chunk's value into @bytes (@entry->length bytes). -EBADMSG. */
-int chunk_accept(const struct map_entry *entry, const struct buf *value, uint8_t *bytes);
 /*
  * A new chunk in memory: zeros, or with @load the stored bytes that @entry names. The caller frees
  * ret_chunk->bytes.
@@ -55,8 +54,8 @@ int edit_save_inline(struct data_edit *e);
 /* Starts to change the map. */
 int edit_map(struct data_edit *e);
 /*
- * The chunk as the op has it by now, to be changed; NULL where there is nothing (a hole, unwritten).
- * With @make a hole becomes a chunk of zeros.
+ * The chunk as the op has it by now, to be changed; NULL where there is nothing (a hole,
+ * unwritten). With @make a hole becomes a chunk of zeros.
  */
 int edit_chunk(struct data_edit *e, uint64_t index, bool make, struct dirty_chunk **ret_chunk);
 /* A file that is not mapped becomes so: its bytes are the first chunk. */
@@ -66,7 +65,10 @@ int edit_become_mapped(struct data_edit *e);
 void data_forget(struct inode *inode);
 /* commit.c: takes it off core's list; true: its reference is the caller's to put. */
 bool data_unlist(struct inode *inode);
-/* commit.c: commits what is buffered, or else returns the error of an earlier commit, once. No locks. */
+/*
+ * commit.c: commits what is buffered, or else returns the error of an earlier commit, once. No
+ * locks.
+ */
 int commit_or_tell(struct core *core, struct inode *inode);
 
 #endif

@@ -1,17 +1,18 @@
 /*
- * commit.c: when buffered data is committed: by the thread here after a while, by its owner on close, fsync
- * or when there is too much of it, by whoever wants all of it.
+ * commit.c: when buffered data is committed: by the thread here after a while, by its owner on
+ * close, fsync or when there is too much of it, by whoever wants all of it.
  *
- * An inode with uncommitted changes is on core's list, which holds a reference, from the change to the
- * commit that stores it (data_publish()). A commit that fails leaves it there, and the thread tries again
- * after a while; who asked is told, or else the error waits in data.error for the next who can be.
+ * An inode with uncommitted changes is on core's list, which holds a reference, from the change to
+ * the commit that stores it (data_publish()). A commit that fails leaves it there, and the thread
+ * tries again after a while; who asked is told, or else the error waits in data.error for the next
+ * who can be.
  */
 #include "fs/core/chunk.h"
 
-#define BATCH 64	       /* inodes that the thread takes off the list at a time */
-#define ATTR_MS 60000	       /* a changed atime can wait */
+#define BATCH 64 /* inodes that the thread takes off the list at a time */
+#define ATTR_MS 60000 /* a changed atime can wait */
 #define RETRY_MS_MAX 30000
-#define LISTED_MAX 4096	       /* with more inodes waiting, nobody waits: they cannot leave memory */
+#define LISTED_MAX 4096 /* with more inodes listed nothing waits: they cannot leave memory */
 
 struct committer {
 	struct core *core;
@@ -40,8 +41,8 @@ void data_mark_dirty(struct inode *inode)
 	struct core *core = inode->core;
 	struct data *d = &inode->data;
 	struct committer *c = core->committer;
-	uint64_t wait = d->content ? core->options.commit_ms - core->options.commit_ms / 4 : ATTR_MS;
-	uint64_t due = now_ms() + wait;
+	uint64_t commit_ms = core->options.commit_ms;
+	uint64_t due = now_ms() + (d->content ? commit_ms - commit_ms / 4 : ATTR_MS);
 
 	if (inode->ghost && inode->rec.body != INODE_MAPPED)
 		return; /* lives and dies in memory */
@@ -94,6 +95,7 @@ static int commit_once(struct core *core, struct inode *inode)
 int commit_inode(struct core *core, struct inode *inode, bool keep_error)
 {
 	int r = OP_RETRY(commit_once(core, inode));
+	unsigned failures;
 	uint64_t wait;
 
 	if (r == 0)
@@ -104,8 +106,8 @@ int commit_inode(struct core *core, struct inode *inode, bool keep_error)
 		pthread_rwlock_unlock(&inode->lock);
 	}
 	MUTEX_GUARD(&core->dirty_lock);
-	wait = (uint64_t)core->options.commit_ms << (inode->data.failures < 8 ? inode->data.failures : 8);
-	inode->data.failures++;
+	failures = inode->data.failures++;
+	wait = (uint64_t)core->options.commit_ms << (failures < 8 ? failures : 8);
 	inode->data.due_ms = now_ms() + (wait < RETRY_MS_MAX ? wait : RETRY_MS_MAX);
 	return r;
 }

@@ -94,6 +94,7 @@ int op_entry(struct op *op, struct inode *inode, struct core_entry *ret_entry);
 
 /* make.c: 0, -EINVAL (empty), -ENAMETOOLONG. */
 int name_check(const char *name, size_t *ret_len);
+bool name_is_dots(const char *name); /* "." or ".." */
 /* lookup.c: what the kernel gets; counts a look-up. */
 int entry_fill(struct inode *inode, struct core_entry *ret_entry);
 /* A directory that can be worked in: -ENOENT when it is a ghost, -ENOTDIR. */

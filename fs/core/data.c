@@ -1,6 +1,6 @@
 /*
- * data.c: a file's bytes within operations: what is buffered goes into a transaction, is published or
- * stays; truncation; reading; deletion of records in the background.
+ * data.c: a file's bytes within operations: what is buffered goes into a transaction, is published
+ * or stays; truncation; reading; deletion of records in the background.
  */
 #include "fs/core/chunk.h"
 
@@ -188,6 +188,8 @@ int data_resize(struct op *op, struct inode *inode, struct irec *rec, uint64_t s
 	if (r < 0)
 		return r;
 	e->changed = true;
+	if (size < rec->size) /* works on a full disk too */
+		kv_txn_set_shrinking(op->txn);
 	if (rec->body != INODE_MAPPED && size > INODE_INLINE_MAX)
 		r = edit_become_mapped(e);
 	else if (rec->body != INODE_MAPPED)
@@ -199,7 +201,8 @@ int data_resize(struct op *op, struct inode *inode, struct irec *rec, uint64_t s
 	return r;
 }
 
-int data_replace(struct op *op, struct inode *inode, struct irec *rec, const void *bytes, size_t len)
+int data_replace(struct op *op, struct inode *inode, struct irec *rec, const void *bytes,
+	size_t len)
 {
 	struct data_edit *e;
 	int r = data_resize(op, inode, rec, 0);
@@ -250,7 +253,8 @@ static void read_batch_release(struct read_batch *b)
 }
 
 /* The part of a chunk of @length bytes; zeros follow it. */
-static void copy_part(uint8_t *to, const uint8_t *bytes, uint32_t length, uint32_t from, uint32_t size)
+static void copy_part(uint8_t *to, const uint8_t *bytes, uint32_t length, uint32_t from,
+	uint32_t size)
 {
 	uint32_t n = from >= length ? 0 : length - from < size ? length - from : size;
 
@@ -312,6 +316,14 @@ static int read_part(struct inode *inode, struct read_batch *b, uint64_t index, 
 	return 0;
 }
 
+/* Not what an op that has not committed yet made of it. */
+static const struct buf *published_inline(const struct inode *inode)
+{
+	const struct data_edit *e = inode->data.edit;
+
+	return e && e->inline_saved ? &e->old_inline : &inode->inline_data;
+}
+
 ssize_t data_read(struct inode *inode, void *data, size_t size, uint64_t offset)
 {
 	_cleanup_(read_batch_release) struct read_batch batch;
@@ -325,9 +337,7 @@ ssize_t data_read(struct inode *inode, void *data, size_t size, uint64_t offset)
 	if (size > inode->rec.size - offset)
 		size = inode->rec.size - offset;
 	if (inode->rec.body != INODE_MAPPED) {
-		const struct data_edit *e = inode->data.edit;
-		const struct buf *current = e && e->inline_saved ? &e->old_inline : &inode->inline_data;
-		memcpy(to, current->data + offset, size);
+		memcpy(to, published_inline(inode)->data + offset, size);
 		return (ssize_t)size;
 	}
 	for (size_t at = 0, n; at < size; at += n) {

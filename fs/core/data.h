@@ -2,17 +2,19 @@
  * data.h: a file's bytes: buffered in memory, stored inside the inode record while small, in chunks
  * under a tree of map pages beyond.
  *
- * Chunks of 2^chunk_shift bytes (CHUNK_SHIFT for new files) are written whole under a new version and
- * never in place, so the only copy is never overwritten. A map page has MAP_FANOUT entries; leaves
- * (level 0) point to chunks, inner pages to pages. The root entry lies in the inode record. An entry is
+ * Chunks of 2^chunk_shift bytes (CHUNK_SHIFT for new files) are written whole under a new version
+ * and never in place, so the only copy is never overwritten. A map page has MAP_FANOUT entries;
+ * leaves (level 0) point to chunks, inner pages to pages. The root entry lies in the inode record.
+ * An entry is
  *
  *   u8 type (map_type) | u24 length | u64 version        12 bytes
  *
- * length: of a chunk's plain bytes (trailing bytes up to the chunk's size are zeros), 0 for pages. The
- * version is in the key of the record that the entry points to, and so in its associated data: a chunk or
- * page is vouched for by the page above it and at last by the inode. A missing record is -EBADMSG, never
- * zeros; a hole is MAP_HOLE. MAP_UNWRITTEN is allocated by fallocate and reads as zeros; both may
- * stand at any level and then cover the whole range below. depth 0: the root entry is the only chunk.
+ * length: of a chunk's plain bytes (trailing bytes up to the chunk's size are zeros), 0 for pages.
+ * The version is in the key of the record that the entry points to, and so in its associated data:
+ * a chunk or page is vouched for by the page above it and at last by the inode. A missing record is
+ * -EBADMSG, never zeros; a hole is MAP_HOLE. MAP_UNWRITTEN is allocated by fallocate and reads as
+ * zeros; both may stand at any level and then cover the whole range below. depth 0: the root entry
+ * is the only chunk.
  *
  * Versions are irec.map.next_version, raised at each commit of data, so that no key is used twice.
  */
@@ -72,8 +74,8 @@ struct data {
 	size_t dirty_bytes; /* memory; what this inode adds to core's sum */
 	struct data_edit *edit;
 	bool content; /* the bytes, or their number, are not as stored */
-	int error;	      /* of a deferred commit, to be told once to the next write, fsync or close */
-	int opens, writers;   /* struct files, and those that may write */
+	int error; /* of a deferred commit, to be told once to the next write, fsync or close */
+	int opens, writers; /* struct files, and those that may write */
 	/* core's list of inodes with uncommitted changes, each a reference: core->dirty_lock */
 	struct inode *dirty_prev, *dirty_next;
 	bool on_dirty_list;
@@ -82,10 +84,10 @@ struct data {
 };
 
 /*
- * For op.c. With the inode staged: puts all buffered data into the op's transaction and brings @rec (the
- * staged record) up to date (body, map, size). Nothing in memory changes until data_publish() (the commit
- * succeeded) or data_abandon() (it did not: the buffers are as before). A file that does not fit inline
- * any more becomes mapped here, and a truncated one may become inline again.
+ * For op.c. With the inode staged: puts all buffered data into the op's transaction and brings @rec
+ * (the staged record) up to date (body, map, size). Nothing in memory changes until data_publish()
+ * (the commit succeeded) or data_abandon() (it did not: the buffers are as before). A file
+ * whose map is cut to nothing is empty, and may be inline again.
  */
 int data_stage(struct op *op, struct inode *inode, struct irec *rec);
 void data_publish(struct inode *inode);
@@ -103,18 +105,21 @@ void data_mark_dirty(struct inode *inode);
 /* Changes the length within an op (the inode is staged; rec is the staged record). -EFBIG. */
 int data_resize(struct op *op, struct inode *inode, struct irec *rec, uint64_t size);
 /*
- * Replaces the whole content within an op; times are the caller's. For what the daemon itself writes.
+ * Replaces the whole content within an op; times are the caller's. For what the daemon itself
+ * writes.
  */
-int data_replace(struct op *op, struct inode *inode, struct irec *rec, const void *bytes, size_t len);
+int data_replace(struct op *op, struct inode *inode, struct irec *rec, const void *bytes,
+	size_t len);
 /* As core_read(), with inode->lock held: what a reader outside of the op sees. */
 ssize_t data_read(struct inode *inode, void *data, size_t size, uint64_t offset);
 /* Frees the buffers of an inode that is leaving memory. */
 void data_drop(struct inode *inode);
 
 /*
- * For the worker: deletes up to @budget records of a removed file's data or of a truncated tail (all chunks
- * with index >= @from_chunk and version <= @max_version, and the map pages that covered only these).
- * Returns 1 when more remains, 0 when done, or -errno. Restartable: it deletes what it finds by scanning keys.
+ * For the worker: deletes records of a removed file's data or of a truncated tail, at most @budget
+ * in one transaction (all chunks with index >= @from_chunk and version <= @max_version, and the map
+ * pages that covered only these). Returns 1 when more remains, 0 when done, or -errno. Restartable:
+ * it deletes what it finds by scanning keys.
  */
 int data_delete_records(struct core *core, uint32_t domain, uint32_t container, uint64_t ino,
 	uint64_t from_chunk, uint64_t max_version, unsigned budget);

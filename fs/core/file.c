@@ -1,9 +1,9 @@
 /*
  * file.c: open files: reading and writing through the buffers.
  *
- * A write changes memory only, under the inode's lock; commit.c stores it later, or the write itself does
- * when too much is buffered. A chunk that is overwritten in part is read first, so that a buffered chunk
- * is always whole.
+ * A write changes memory only, under the inode's lock; commit.c stores it later, or the write
+ * itself does when too much is buffered. A chunk that is overwritten in part is read first, so that
+ * a buffered chunk is always whole.
  */
 #include "fs/core/chunk.h"
 #include "fs/core/xattr.h"
@@ -243,7 +243,10 @@ static int prepare_chunk(struct inode *inode, uint64_t index, uint32_t from, uin
 	return r;
 }
 
-/* A write failed before it copied anything: chunks that were not loaded must not hide the stored ones. */
+/*
+ * A write failed before it copied anything: chunks that were not loaded must not hide the stored
+ * ones.
+ */
 static void drop_empty(struct inode *inode, uint64_t first, uint64_t end)
 {
 	size_t bytes = CHUNK_BYTES(&inode->rec.map);
@@ -266,7 +269,7 @@ static int write_mapped(struct inode *inode, const void *data, size_t size, uint
 
 	for (uint64_t i = first; i <= last; i++) {
 		uint32_t from = i == first ? (uint32_t)(offset & (bytes - 1)) : 0;
-		uint32_t end = i == last ? (uint32_t)((offset + size - 1) & (bytes - 1)) + 1 : bytes;
+		uint32_t end = i < last ? bytes : (uint32_t)((offset + size - 1) & (bytes - 1)) + 1;
 		int r = prepare_chunk(inode, i, from, end);
 		if (r < 0) {
 			drop_empty(inode, first, i);
@@ -321,13 +324,11 @@ static int write_locked(struct inode *inode, const void *data, size_t size, uint
 /* The bytes change, so file capabilities go; they are records of their own. */
 static int kill_capability(struct core *core, struct inode *inode)
 {
-	_cleanup_buf_ struct buf value = {0};
 	const struct cred daemon = {0};
 	bool any;
 
 	pthread_rwlock_rdlock(&inode->lock);
-	any = inode->rec.xattrs > 0 &&
-	      xattr_get(inode, XATTR_NAME_CAPABILITY, &value) != -ENODATA;
+	any = inode->rec.flags & INODE_CAPABILITY;
 	pthread_rwlock_unlock(&inode->lock);
 	if (!any)
 		return 0;
@@ -348,8 +349,8 @@ static int relieve(struct core *core, struct inode *inode)
 	return full ? commit_inode(core, inode, false) : 0;
 }
 
-ssize_t core_write(struct core *core, struct file *file, const void *data, size_t size, off_t offset,
-	bool kill_priv)
+ssize_t core_write(struct core *core, struct file *file, const void *data, size_t size,
+	off_t offset, bool kill_priv)
 {
 	struct inode *inode = file->inode;
 	int r;

@@ -18,7 +18,7 @@ int name_check(const char *name, size_t *ret_len)
 	return 0;
 }
 
-static bool is_dots(const char *name)
+bool name_is_dots(const char *name)
 {
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
@@ -38,7 +38,7 @@ static int open_parent(struct op *op, uint64_t ino, const char *name, struct ino
 	size_t len;
 	int r = name_check(name, &len);
 
-	if (r == 0 && is_dots(name))
+	if (r == 0 && name_is_dots(name))
 		r = -EEXIST;
 	return r < 0 ? r : dir_get(op->core, ino, ret_dir);
 }

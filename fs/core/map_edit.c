@@ -1,10 +1,11 @@
 /*
  * map_edit.c: changes to a map within a transaction.
  *
- * A node is a page that is being changed; its children hang on it as they are loaded. A place in the tree
- * is an entry and the node below it (NULL: not loaded, or the entry is no page); its height is the number
- * of levels below: a chunk has 0, the root the map's depth. Every change of what is allocated goes to the
- * root's sum first, and each node on the way back up adds the difference to its own.
+ * A node is a page that is being changed; its children hang on it as they are loaded. A place in
+ * the tree is an entry and the node below it (NULL: not loaded, or the entry is no page); its
+ * height is the number of levels below: a chunk has 0, the root the map's depth. Every change of
+ * what is allocated goes to the root's sum first, and each node on the way back up adds the
+ * difference to its own.
  */
 #include "fs/core/map.h"
 
@@ -91,7 +92,9 @@ static uint64_t unwritten_bytes(const struct map_edit *e, unsigned height)
 	return span(height) << e->root.chunk_shift;
 }
 
-/* A node for a place that has none: the stored page, or one whose entries are all like the place's. */
+/*
+ * A node for a place that has none: the stored page, or one whose entries are all like the place's.
+ */
 static int open_node(struct map_edit *e, struct map_entry *entry, unsigned height, uint64_t first,
 	struct map_node **slot)
 {
@@ -181,8 +184,8 @@ static int drop_chunk(struct map_edit *e, const struct map_entry *entry, uint64_
 	return 0;
 }
 
-static int set_at(struct map_edit *e, struct map_entry *entry, struct map_node **slot, unsigned height,
-	uint64_t index, uint32_t length)
+static int set_at(struct map_edit *e, struct map_entry *entry, struct map_node **slot,
+	unsigned height, uint64_t index, uint32_t length)
 {
 	uint64_t stored = e->root.stored, first = index & ~(span(height) - 1);
 	unsigned i;
@@ -280,12 +283,18 @@ static int leave_page(struct map_edit *e, struct map_entry *entry, unsigned heig
 	return 0;
 }
 
+/* Whether the fill changes an entry that is no page. */
+static bool fills(const struct map_edit *e, const struct map_entry *entry)
+{
+	return e->flags & MAP_FILL_HOLES ? entry->type == MAP_HOLE : entry->type != e->type;
+}
+
 /* An entry that is no page, wholly inside the range. */
 static int fill_entry(struct map_edit *e, struct map_entry *entry, unsigned height, uint64_t first)
 {
 	int r = 0;
 
-	if (entry->type == e->type || ((e->flags & MAP_FILL_HOLES) && entry->type != MAP_HOLE))
+	if (!fills(e, entry))
 		return 0;
 	if (height == 0) {
 		if (entry->type == MAP_RECORD && !e->budget && !(e->flags & MAP_FILL_LAZY)) {
@@ -303,8 +312,8 @@ static int fill_entry(struct map_edit *e, struct map_entry *entry, unsigned heig
 	return r;
 }
 
-static int fill_at(struct map_edit *e, struct map_entry *entry, struct map_node **slot, unsigned height,
-	uint64_t first)
+static int fill_at(struct map_edit *e, struct map_entry *entry, struct map_node **slot,
+	unsigned height, uint64_t first)
 {
 	bool whole = e->from <= first && first + span(height) <= e->to;
 	bool page = height > 0 && entry->type == MAP_RECORD;
@@ -314,7 +323,7 @@ static int fill_at(struct map_edit *e, struct map_entry *entry, struct map_node 
 
 	if (whole && !page)
 		return fill_entry(e, entry, height, first);
-	if (!page && (entry->type == e->type || (e->flags & MAP_FILL_HOLES && entry->type != MAP_HOLE)))
+	if (!page && !fills(e, entry))
 		return 0;
 	if (whole && !*slot && !e->budget && (e->flags & MAP_FILL_LAZY))
 		return leave_page(e, entry, height, first);
@@ -341,8 +350,8 @@ static int fill_at(struct map_edit *e, struct map_entry *entry, struct map_node 
 	return r;
 }
 
-int map_edit_fill(struct map_edit *e, uint64_t from, uint64_t to, enum map_type type, unsigned flags,
-	unsigned budget, uint64_t *ret_done)
+int map_edit_fill(struct map_edit *e, uint64_t from, uint64_t to, enum map_type type,
+	unsigned flags, unsigned budget, uint64_t *ret_done)
 {
 	int r = 0;
 

@@ -148,7 +148,8 @@ int dentry_find(struct core *core, struct kv_txn *txn, struct inode *dir, const 
 			return -ENOENT;
 		}
 	}
-	return -ENOSPC;
+	ret_dentry->key = 0; /* no room for another name of this hash */
+	return -ENOENT;
 }
 
 int dentry_hash(struct core *core, struct inode *dir, const struct dentry *d, uint8_t ret_hash[16])
@@ -228,6 +229,8 @@ int op_add_entry(struct op *op, struct inode *dir, const char *name, size_t len,
 		return -EEXIST;
 	if (r != -ENOENT)
 		return r;
+	if (!d.key)
+		return -ENOSPC;
 	if (d.key & (ORDINALS - 1)) {
 		struct dentry first;
 		r = dentry_get(op->core, op->txn, dir, d.key & ~(uint64_t)(ORDINALS - 1), &first);

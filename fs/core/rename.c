@@ -27,6 +27,8 @@ static int open_all(struct op *op, const struct rename *rn)
 	r = name_check(rn->name, &op->name_len);
 	if (r == 0)
 		r = name_check(rn->new_name, &op->name2_len);
+	if (r == 0 && (name_is_dots(rn->name) || name_is_dots(rn->new_name)))
+		r = -EBUSY;
 	if (r == 0)
 		r = dir_get(op->core, rn->parent, &op->dir);
 	if (r == 0)

@@ -1,9 +1,10 @@
 /*
- * space.c: which ranges of a file are allocated: fallocate, SEEK_DATA and SEEK_HOLE; and copies of ranges.
+ * space.c: which ranges of a file are allocated: fallocate, SEEK_DATA and SEEK_HOLE; and copies of
+ * ranges.
  *
- * Allocation is by whole chunks. Punching or zeroing a range changes the map for the chunks that it covers
- * and buffers the two at its ends, in one op; only where very many records go is it several, one after the
- * other, each of which leaves a file that a crash may show.
+ * Allocation is by whole chunks. Punching or zeroing a range changes the map for the chunks that it
+ * covers and buffers the two at its ends, in one op; only where very many records go is it several,
+ * one after the other, each of which leaves a file that a crash may show.
  */
 #include "fs/core/chunk.h"
 
@@ -179,7 +180,10 @@ int core_fallocate(struct core *core, struct file *file, int mode, off_t offset,
 	return r;
 }
 
-/* Whether chunk @index holds data; *@ret_end: the first chunk after it for which the answer may differ. */
+/*
+ * Whether chunk @index holds data; *@ret_end: the first chunk after it for which the answer may
+ * differ.
+ */
 static int chunk_kind(const struct inode *inode, uint64_t index, bool *ret_data, uint64_t *ret_end)
 {
 	const struct dirty_set *dirty = &inode->data.dirty;
@@ -260,7 +264,8 @@ ssize_t core_copy_range(struct core *core, struct file *in, off_t in_offset, str
 		ssize_t n = core_read(core, in, bytes, piece, in_offset + (off_t)done);
 
 		if (n > 0)
-			n = core_write(core, out, bytes, (size_t)n, out_offset + (off_t)done, false);
+			n = core_write(core, out, bytes, (size_t)n, out_offset + (off_t)done,
+				false);
 		if (n < 0 && done == 0)
 			return n;
 		if (n <= 0)

@@ -116,7 +116,8 @@ static int orphan_done(struct core *core, struct inode *inode)
 	kv_txn_set_shrinking(op.txn);
 	if (!op_stage(&op, inode))
 		return -ENOMEM;
-	if (!inode->orphan)
+	/* At the start others open and unlink already: theirs are no leftovers. */
+	if (!inode->orphan || inode_reachable(inode))
 		return 0;
 	op.staged[0].gone = true;
 	r = xattr_drop_all(&op, inode);
@@ -294,9 +295,10 @@ static void *work_thread(void *arg)
 		w->busy = true;
 		pthread_mutex_unlock(&w->lock);
 		r = pass(w, starting);
-		starting = false;
 		if (r < 0)
 			log_error("background deletion: %s", strerror(-r));
+		else
+			starting = false;
 		pthread_mutex_lock(&w->lock);
 		w->kicked = w->kicked || r > 0;
 	}

@@ -1,6 +1,7 @@
 /*
  * The life of a mount: checks, fork, the layers from the bottom up, the loop, and down again.
  */
+#include "fs/fuse/attach.h"
 #include "fs/fuse/check.h"
 #include "fs/fuse/daemon.h"
 #include "fs/fuse/explain.h"
@@ -8,19 +9,7 @@
 #include "fs/fuse/protocol.h"
 #include "fs/fuse/reply.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-
-/* What libfuse has said last in this thread, for the line about a mount that failed. */
-static _Thread_local char fuse_said[256];
-
-static void fuse_says(enum fuse_log_level level, const char *fmt, va_list ap)
-{
-	vsnprintf(fuse_said, sizeof fuse_said, fmt, ap);
-	fuse_said[strcspn(fuse_said, "\n")] = '\0';
-	log_line(level <= FUSE_LOG_ERR ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "%s", fuse_said);
-}
 
 static void entry_changed(void *arg, uint64_t parent, const char *name)
 {
@@ -83,26 +72,6 @@ static int open_layers(struct server *s)
 	return r < 0 ? -1 : 0;
 }
 
-/*
- * A mountpoint may refuse writes, so that nothing lands in it while nothing is mounted; fusermount3
- * asks for the right to write there of anybody but root. So its owner's bit is lent for the moment.
- */
-static int attach(struct server *s)
-{
-	_cleanup_close_ int fd = open(s->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-	bool lent = geteuid() != 0 && fd >= 0 && access(s->mountpoint, W_OK) < 0 &&
-		    fstat(fd, &st) == 0 && fchmod(fd, (st.st_mode & 07777) | S_IWUSR) == 0;
-	fuse_said[0] = '\0';
-	int r = fuse_session_mount(s->se, s->mountpoint);
-	if (lent && fchmod(fd, st.st_mode & 07777) < 0)
-		log_warning("cannot take back the right to write in the mountpoint: %m");
-	if (r != 0)
-		check_complain("cannot mount on %s%s%s; look at its owner and at who may use "
-			       "fusermount3", s->mountpoint, fuse_said[0] ? ": " : "", fuse_said);
-	return r;
-}
-
 /* Serves until it is unmounted or told to end. 0, or -1 after one line. */
 static int run_loop(struct server *s)
 {
@@ -149,9 +118,9 @@ static int close_layers(struct server *s)
 	notify_free(s->notify);
 	if (s->se)
 		fuse_session_destroy(s->se);
-	if (r < 0 && r != -EROFS)
+	if (r < 0)
 		log_error("the last changes could not be committed: %s", strerror(-r));
-	return r < 0 && r != -EROFS ? -1 : 0;
+	return r < 0 ? -1 : 0;
 }
 
 static int serve(struct server *s, const struct kv_unlock *unlock)
@@ -160,7 +129,7 @@ static int serve(struct server *s, const struct kv_unlock *unlock)
 	if (r == 0)
 		r = open_layers(s);
 	if (r == 0)
-		r = attach(s);
+		r = attach(s->se, s->mountpoint);
 	if (r == 0) {
 		r = protocol_install(s);
 		if (r == 0)
@@ -186,7 +155,7 @@ int mount_run(const struct mount_options *options, const struct kv_unlock *unloc
 		bool to_syslog = options->log_target ? strcmp(options->log_target, "syslog") == 0
 						     : !options->foreground;
 		log_setup((enum log_level)options->log_level, to_syslog);
-		fuse_set_log_func(fuse_says);
+		attach_log();
 		daemon_harden();
 		signals_block();
 		pthread_mutex_init(&s.lock, NULL);

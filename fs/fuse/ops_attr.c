@@ -50,13 +50,12 @@ void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 	struct stat now;
 	bool fleeting = false;
 	unsigned set = core_set(to_set);
-	int r;
-	if (views_owns(ino))
-		r = -EPERM;
-	else if (set == 0)
-		r = core_getattr(s->core, ino, &now, &fleeting);
-	else
+	int r = views_owns(ino) ? -EPERM : 0;
+	if (r == 0 && set != 0)
 		r = session_setattr(s->sessions, &who, ino, st, set, &now);
+	/* Also for what session made of it, and whether a writer is at work. */
+	if (r == 0)
+		r = core_getattr(s->core, ino, &now, &fleeting);
 	if (r == 0)
 		reply_attr(req, &now, fleeting);
 	else

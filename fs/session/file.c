@@ -7,8 +7,9 @@
 static bool wants_taking(struct inode *inode)
 {
 	pthread_rwlock_rdlock(&inode->lock);
-	bool wants = inode->untaken && (inode->rec.role == ROLE_MESSAGE ||
-					       inode->rec.role == ROLE_SESSION_JSON);
+	uint8_t role = inode->rec.role;
+	bool wants = inode->untaken &&
+		     (role == ROLE_MESSAGE || role == ROLE_SESSION_JSON || role == ROLE_AGENT);
 	pthread_rwlock_unlock(&inode->lock);
 	return wants;
 }
@@ -39,8 +40,8 @@ static int attributes_changed(struct sessions *s, struct inode *inode, unsigned 
 		return 0;
 	pthread_rwlock_wrlock(&inode->lock);
 	uint8_t role = inode->rec.role;
-	if (role == ROLE_MESSAGE || (role == ROLE_SESSION_JSON && set & CORE_SET_SIZE))
-		inode->untaken = true;
+	if (role == ROLE_MESSAGE)
+		inode->untaken = true; /* a truncation has set it already */
 	open = inode->data.writers > 0;
 	pthread_rwlock_unlock(&inode->lock);
 	return !open && wants_taking(inode) ? take_in(s, inode) : 0;
@@ -54,5 +55,8 @@ int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, co
 	int r = core_setattr(s->core, who, ino, st, set, ret_st);
 	if (r == 0)
 		r = inode_get(s->core, ino, NULL, &inode);
-	return r < 0 ? r : attributes_changed(s, inode, set);
+	if (r == 0)
+		r = attributes_changed(s, inode, set);
+	/* a truncated message's time may be its front matter's again */
+	return r == 0 && set & CORE_SET_SIZE ? core_getattr(s->core, ino, ret_st, NULL) : r;
 }

@@ -226,10 +226,13 @@ int session_create(struct sessions *s, const struct cred *who, uint64_t parent, 
 	struct core_entry entry;
 
 	int r = maker_adopt(s, who, parent, name, what.mode);
-	if (r > 0)
+	if (r > 0) {
 		r = core_lookup(s->core, parent, name, &entry);
-	else if (r == 0)
+	} else if (r == 0) {
 		r = make(&m, who, parent, name, &what, &entry);
+		if (r == 0)
+			flags &= ~O_TRUNC; /* it is empty, and needs no transaction to become so */
+	}
 	if (r == -EEXIST && !(flags & O_EXCL))
 		r = session_lookup(s, who, parent, name, &entry);
 	if (r < 0)

@@ -137,31 +137,6 @@ static int merge_state(struct srec *rec, const struct json_object *doc, const st
 	return 0;
 }
 
-/* One more member of the array text *history. */
-static int add_switch(char **history, const char *from, const char *to, const char *reason, int64_t now)
-{
-	_cleanup_buf_ struct buf text = {0};
-	char when[TIMESTAMP_LEN + 1];
-	const char *before = *history ? *history : "[]";
-	size_t len = strlen(before) - 1;
-
-	timestamp_format(now, when);
-	int r = buf_append(&text, before, len);
-	if (r == 0)
-		r = buf_printf(&text, "%s{\"from\":", len > 1 ? "," : "");
-	if (r == 0)
-		r = from ? json_quote(&text, from, strlen(from)) : buf_append(&text, "null", 4);
-	if (r == 0)
-		r = buf_append(&text, ",\"to\":", 6);
-	if (r == 0)
-		r = to ? json_quote(&text, to, strlen(to)) : buf_append(&text, "null", 4);
-	if (r == 0)
-		r = buf_printf(&text, ",\"reason\":\"%s\",\"timestamp\":\"%s\"}]", reason, when);
-	if (r == 0)
-		r = buf_append(&text, "", 1);
-	return r < 0 ? r : srec_set(history, (const char *)text.data);
-}
-
 static int merge_history(struct srec *rec, const struct json_object *doc)
 {
 	const char *history = json_get(doc, "history");
@@ -186,11 +161,13 @@ static int merge_agent(struct srec *rec, const struct json_object *doc, const st
 	if (r < 0 || (current && !*current) || same(current, rec->agent))
 		return r == -EINVAL ? 0 : r;
 	/* who writes the history as well has written the switch himself */
-	if (base && !history) {
-		r = add_switch(&rec->history, rec->agent, current, "session.json", now);
-		rec->switches += !count;
-	}
-	return r < 0 ? r : srec_set(&rec->agent, current);
+	if (!base || history)
+		return srec_set(&rec->agent, current);
+	uint64_t switches = rec->switches;
+	r = agent_switch(rec, current, "session.json", now);
+	if (count)
+		rec->switches = switches;
+	return r;
 }
 
 static int merge_all(struct srec *rec, const struct json_object *doc, const struct json_object *base,

@@ -169,6 +169,26 @@ static int take_in_json(struct sessions *s, struct inode *session, const struct 
 	return r < 0 ? r : take_in(s, file);
 }
 
+/* Its name is compared with the one that is known, so it can be taken in once more. */
+static int take_in_agent(struct sessions *s, struct inode *session)
+{
+	_cleanup_inode_ struct inode *file = NULL;
+	struct container *c = session->container;
+	struct dentry d;
+
+	pthread_rwlock_rdlock(&c->lock);
+	int r = dentry_find(s->core, NULL, session, "agent", 5, &d);
+	pthread_rwlock_unlock(&c->lock);
+	if (r == 0 && d.type == S_IFREG >> 12)
+		r = inode_get(s->core, d.ino, c, &file);
+	if (r < 0 || !file)
+		return r == -ENOENT ? 0 : r;
+	pthread_rwlock_wrlock(&file->lock);
+	file->untaken = true;
+	pthread_rwlock_unlock(&file->lock);
+	return take_in(s, file);
+}
+
 static int store_epoch(struct sessions *s, struct inode *session)
 {
 	_cleanup_srec_ struct srec rec = {0};
@@ -220,6 +240,8 @@ int recount_after_crash(struct sessions *s, struct inode *session)
 			r = take_in_messages(s, messages);
 		if (r == 0)
 			r = take_in_json(s, session, &rec);
+		if (r == 0)
+			r = take_in_agent(s, session);
 		if (r == 0)
 			r = OP_RETRY(store_epoch(s, session));
 	}

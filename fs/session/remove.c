@@ -20,6 +20,8 @@ int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t le
 		rec->flags |= SREC_JSON_GONE;
 		irec->role = ROLE_PLAIN;
 	}
+	if (irec->role == ROLE_AGENT && dir->rec.role == ROLE_SESSION && strcmp(name, "agent") == 0)
+		irec->role = ROLE_PLAIN; /* who it was, it still is */
 	return 0;
 }
 

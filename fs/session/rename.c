@@ -68,6 +68,9 @@ static int arrive(struct op *op, struct move *m, struct inode *dir, const char *
 		irec->role = role;
 		m->saved = true;
 		r = save_take(op, m->s, session, file, rec);
+	} else if (role == ROLE_AGENT) {
+		irec->role = role;
+		r = agent_take(op, file, rec);
 	}
 	if (role != ROLE_PLAIN)
 		m->taken[m->taken[0] ? 1 : 0] = file;
@@ -97,9 +100,8 @@ static int rename_files(struct op *op, struct move *m)
 static bool concerns_record(const struct op *op, const struct move *m)
 {
 	return op->dir2->rec.role == ROLE_MESSAGES || m->child_role != ROLE_PLAIN ||
-	       op->child->rec.role == ROLE_MESSAGE || op->child->rec.role == ROLE_SESSION_JSON ||
-	       (op->victim && (op->victim->rec.role == ROLE_MESSAGE ||
-				      op->victim->rec.role == ROLE_SESSION_JSON));
+	       op->child->rec.role != ROLE_PLAIN ||
+	       (op->victim && op->victim->rec.role != ROLE_PLAIN);
 }
 
 /* A directory that is a container has another name or place. */

@@ -12,7 +12,11 @@ static uint8_t role_in_session(const char *name, size_t len, mode_t type)
 {
 	if (type == S_IFDIR && is(name, len, "messages"))
 		return ROLE_MESSAGES;
-	return type == S_IFREG && is(name, len, JSON_NAME) ? ROLE_SESSION_JSON : ROLE_PLAIN;
+	if (type != S_IFREG)
+		return ROLE_PLAIN;
+	if (is(name, len, JSON_NAME))
+		return ROLE_SESSION_JSON;
+	return is(name, len, "agent") ? ROLE_AGENT : ROLE_PLAIN;
 }
 
 uint8_t rules_role(uint8_t parent_role, const char *name, size_t len, mode_t type)

@@ -23,6 +23,7 @@ enum role {
 	ROLE_MESSAGES = 6,     /* …/messages */
 	ROLE_SESSION_JSON = 7, /* …/session.json */
 	ROLE_MESSAGE = 8,      /* …/messages/NNN.md */
+	ROLE_AGENT = 9,	       /* …/agent, a regular file */
 };
 
 /*

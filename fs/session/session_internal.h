@@ -140,6 +140,11 @@ int json_replace(struct op *op, struct inode *session, struct inode *old, struct
 int save_take(struct op *op, struct sessions *s, struct inode *session, struct inode *file,
 	struct srec *rec);
 
+/* agent.c: the agent is @to (NULL: none) from now on; the history says so where there was one before. */
+int agent_switch(struct srec *rec, const char *to, const char *reason, int64_t now);
+/* The file `agent`, staged, was written. */
+int agent_take(struct op *op, struct inode *file, struct srec *rec);
+
 /* merge.c: pure. */
 enum merge_kind { MERGE_NOTHING, MERGE_EDIT, MERGE_RESTORE };
 struct merge {

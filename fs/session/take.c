@@ -107,6 +107,10 @@ static int take_in_once(struct sessions *s, struct inode *file)
 			r = srec_load(&op, file->container, &rec);
 		if (r == 0)
 			r = save_take(&op, s, session, file, &rec);
+	} else if (irec->role == ROLE_AGENT && irec->nlink > 0) {
+		r = srec_load(&op, file->container, &rec);
+		if (r == 0)
+			r = agent_take(&op, file, &rec);
 	} else {
 		return 0;
 	}

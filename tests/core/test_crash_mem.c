@@ -143,8 +143,8 @@ static int perform(const struct draw *d)
 	case 6:
 		return core_rmdir(s.core, &s.who, d->dir, d->name, NULL);
 	case 7:
-		return core_rename(
-			s.core, &s.who, d->dir, d->name, d->dir2, d->name2, d->flags, NULL);
+		return core_rename(s.core, &s.who, d->dir, d->name, d->dir2, d->name2, d->flags,
+			NULL);
 	case 8:
 		return core_setxattr(s.core, &s.who, d->ino, "user.a", d->name2, 2, 0);
 	case 9:

@@ -1,6 +1,7 @@
 /*
- * test_data.c: one file against a plain image of it in memory: random writes, truncations, punched, zeroed and
- * allocated ranges, commits, failing commits and reopens, near 0, far out and at the end of what a file may be.
+ * test_data.c: one file against a plain image of it in memory: random writes, truncations, punched,
+ * zeroed and allocated ranges, commits, failing commits and reopens, near 0, far out and at the end
+ * of what a file may be.
  */
 #include "fs/core/chunk.h"
 #include "tests/core/tree.h"

@@ -1,6 +1,6 @@
 /*
- * test_file_threads.c: several threads on the same files, with commits by time and by amount in between. What
- * it finds it finds best under the thread sanitizer.
+ * test_file_threads.c: several threads on the same files, with commits by time and by amount in
+ * between. What it finds it finds best under the thread sanitizer.
  */
 #include "fs/core/core_internal.h"
 #include "tests/core/tree.h"
@@ -74,7 +74,10 @@ START_TEST(appends_lose_nothing)
 }
 END_TEST
 
-/* Each thread has its own stretch; all of them truncate behind it, punch in it, read it back and sync all. */
+/*
+ * Each thread has its own stretch; all of them truncate behind it, punch in it, read it back and
+ * sync all.
+ */
 static void *work_apart(void *arg)
 {
 	enum { STRETCH = 300000 };
@@ -88,7 +91,8 @@ static void *work_apart(void *arg)
 		memset(bytes, 'a' + i % 26, STRETCH);
 		ck_assert_int_eq(core_write(s.core, f, bytes, STRETCH, base, false), STRETCH);
 		if (i % 4 == 1)
-			ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &st, CORE_SET_SIZE, &st), 0);
+			ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &st, CORE_SET_SIZE,
+						 &st), 0);
 		if (i % 4 == 2)
 			ck_assert_int_eq(core_commit_all(s.core), 0);
 		if (i % 4 == 3) {

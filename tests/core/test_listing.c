@@ -188,8 +188,8 @@ START_TEST(many_entries)
 	while (read_page(d, &p, 64) > 0)
 		for (unsigned i = 0; i < p.n; i++)
 			if (number(p.names[i]) >= 0) {
-				ck_assert_int_eq(
-					core_unlink(s.core, &s.who, d, p.names[i], NULL), 0);
+				ck_assert_int_eq(core_unlink(s.core, &s.who, d, p.names[i], NULL),
+					0);
 				found++;
 			}
 	ck_assert_int_eq(found, MANY);
@@ -284,8 +284,8 @@ START_TEST(message_numbers)
 		{"-01.md", 0}, {"+01.md", 0}, {" 01.md", 0}, {"001md", 0}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		char name[16];
-		ck_assert_uint_eq(
-			name_message_number(cases[i].name, strlen(cases[i].name)), cases[i].number);
+		ck_assert_uint_eq(name_message_number(cases[i].name, strlen(cases[i].name)),
+			cases[i].number);
 		if (!cases[i].number)
 			continue;
 		ck_assert_uint_eq(name_of_message(cases[i].number, name), strlen(cases[i].name));

@@ -1,5 +1,6 @@
 /*
- * test_map.c: the tree of map pages: its codec, and random changes against a plain table of what each chunk is.
+ * test_map.c: the tree of map pages: its codec, and random changes against a plain table of what
+ * each chunk is.
  */
 #include "fs/core/chunk.h"
 #include "tests/core/tree.h"
@@ -166,8 +167,8 @@ static uint64_t fill_some(struct map_edit *edit)
 		return map_edit_leftover(edit) ? from : UINT64_MAX;
 	}
 	if (how == 1) {
-		ck_assert_int_eq(map_edit_fill(edit, from, to, MAP_UNWRITTEN, MAP_FILL_HOLES, 0, NULL),
-			0);
+		ck_assert_int_eq(map_edit_fill(edit, from, to, MAP_UNWRITTEN, MAP_FILL_HOLES, 0,
+					 NULL), 0);
 		model_fill(from, to, MAP_UNWRITTEN, true);
 		return UINT64_MAX;
 	}

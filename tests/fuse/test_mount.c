@@ -213,6 +213,18 @@ START_TEST(read_only_refuses_changes)
 }
 END_TEST
 
+START_TEST(sync_makes_close_durable)
+{
+	s.options.sync = true;
+	served_start(&s);
+	ck_assert_int_eq(mkdir(at("users/u"), 0700), 0);
+	write_file("users/u/a", "one", 0);
+	struct scribefs_status status = status_of();
+	ck_assert_uint_eq(status.synced, status.sequence);
+	ck_assert_int_eq(served_umount(&s), 0);
+}
+END_TEST
+
 int main(void)
 {
 	if (!served_possible())
@@ -230,6 +242,7 @@ int main(void)
 	tcase_add_test(tc, refuses_what_is_mounted);
 	tcase_add_test(tc, refuses_a_damaged_keyring);
 	tcase_add_test(tc, read_only_refuses_changes);
+	tcase_add_test(tc, sync_makes_close_durable);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import random
+import subprocess
 import sys
 import time
 
@@ -156,8 +157,12 @@ def sessions(dice, ledger, round_):
         path = os.path.join(users, "ann", "made", name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         os.mkdir(path)
-        with open(os.path.join(path, "session.json"), encoding="utf-8") as f:
-            identity = json.load(f)["session_id"]
+        # Another process asks: the one that made a session does not see what was made for it.
+        told = subprocess.run(["cat", os.path.join(path, "session.json")], capture_output=True)
+        if told.returncode != 0:
+            os.stat(path)
+            raise RuntimeError(told.stderr.decode())
+        identity = json.loads(told.stdout)["session_id"]
         ledger.put("made", name, identity)
         os.chmod(path, 0o750)
         ledger.put("mode", name, 0o750)

@@ -36,7 +36,7 @@ fill() {
 		echo claude >"$U/bob/code/one/agent"
 		echo codex >"$U/bob/code/one/agent"
 		printf 'tell me' >"$U/bob/code/one/messages/next.md"
-		setfattr -n user.scribefs.retention -v 90d "$U/ann/chat" || failed "a policy on a folder can be set"
+		setfattr -n user.scribefs.keep -v 7 "$U/ann/chat" || failed "a policy on a folder can be set"
 	}
 	[ ! -x "$SHARED/samples/split-aider.py" ] || "$SHARED/samples/split-aider.py" "$W/aider" 2>/dev/null
 	[ ! -d "$W/aider" ] || find "$W/aider/paul/aider" -mindepth 1 -maxdepth 1 | sort | tail -40 | {
@@ -101,6 +101,6 @@ for tool in tar cp rsync rsync-a; do
 			echo 'another first question' >"$U/bob/code/one/messages/001.md"
 			field "$U/bob/code/one/session.json" title)"
 		same "the history of agents comes back with $tool" codex "$(field "$U/bob/code/one/session.json" agent history -1 to)"
-		[ "$tool" = rsync-a ] || same "a policy comes back with $tool" 90d "$(xattr "$U/ann/chat" retention)"
+		[ "$tool" = rsync-a ] || same "a policy comes back with $tool" 7 "$(xattr "$U/ann/chat" keep)"
 	}
 done

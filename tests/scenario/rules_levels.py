@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from checks import EXCHANGE, case, equal, exists, fails, read, rename2, run, write
-from rules import attribute, following, info, is_session, make, say, sh
+from rules import attribute, following, info, is_session, make, say, sh, told
 
 
 @case
@@ -85,7 +85,7 @@ def the_maker_sees_an_empty_folder(w):
     equal(os.listdir(s + "/messages"), [])
     say(s, "001.md", "hello\n")
     assert "messages" in os.listdir(s)
-    equal(info(s)["message_count"], 1)
+    equal(told(s)["message_count"], 1)
     os.mkdir(w + "/s2")
     write(w + "/s2/session.json", sh("cat", s + "/session.json").encode())
     assert exists(w + "/s2/session.json")
@@ -107,7 +107,7 @@ def copytree_and_cp_and_rsync_bring_sessions_in(w):
         for place in (w + "/copytree", w + "/cp", w + "/rsync", w + "/../copied-workflow-2/s"):
             equal(sorted(sh("ls", place).split()), ["files", "messages", "session.json"], place)
             equal(read(place + "/messages/002.md"), b"message 2\n")
-            got = info(place)
+            got = told(place)
             equal((got["message_count"], got["title"]), (2, "message 1"), place)
             equal(attribute(place + "/messages/001.md", "role"), "user")
         shutil.copytree(w + "/cp", source + "/back")

@@ -1,0 +1,187 @@
+/*
+ * test_damage.c: chunks and map pages that are missing, swapped or replayed are errors, never other
+ * bytes; what they do not concern stays readable.
+ */
+#include "fs/core/chunk.h"
+#include "tests/core/tree.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#define ROOT CORE_ROOT_INO
+#define CHUNK (1u << CHUNK_SHIFT)
+
+static struct store s;
+static char big[3 * CHUNK];
+
+static void setup(void)
+{
+	store_new(&s, &(struct core_options){.commit_ms = 3600000});
+	for (size_t i = 0; i < sizeof big; i++)
+		big[i] = (char)('a' + i % 23 + i / CHUNK % 3);
+}
+
+static void teardown(void)
+{
+	store_close(&s);
+}
+
+static struct file *open_ino(uint64_t ino, int flags)
+{
+	struct file *f;
+	ck_assert_int_eq(core_file_open(s.core, &s.who, ino, flags, &f), 0);
+	return f;
+}
+
+static struct file *open_new(const char *name, int flags)
+{
+	return open_ino(store_make(&s, ROOT, name, S_IFREG | 0644), flags);
+}
+
+static void put(struct file *f, const void *data, size_t size, off_t at)
+{
+	ck_assert_int_eq(core_write(s.core, f, data, size, at, false), (ssize_t)size);
+}
+
+static void done(struct file *f)
+{
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	ck_assert_int_eq(core_file_release(s.core, f), 0);
+}
+
+static void expect_at(struct file *f, const void *data, size_t size, off_t at)
+{
+	_cleanup_free_ char *got = malloc(size + 1);
+	ck_assert_int_eq(core_read(s.core, f, got, size, at), (ssize_t)size);
+	ck_assert_mem_eq(got, data, size);
+}
+
+static struct key chunk_key(struct file *f, uint64_t index)
+{
+	const struct inode *inode = file_inode(f);
+	struct map_entry e;
+	uint64_t end;
+	ck_assert_int_eq(map_find(inode, &inode->rec.map, index, &e, &end), 0);
+	ck_assert_uint_eq(e.type, MAP_RECORD);
+	return map_chunk_key(inode, index, e.version);
+}
+
+static void peek(const struct key *key, struct buf *ret)
+{
+	ck_assert_int_eq(kv_memory_peek(s.memory, KV_DATA, key->bytes, key->len, ret), 0);
+}
+
+static void poke(const struct key *key, const struct buf *value)
+{
+	ck_assert_int_eq(kv_memory_poke(s.memory, KV_DATA, key->bytes, key->len,
+				 value ? value->data : NULL, value ? value->len : 0), 0);
+}
+
+/* Chunk 1 cannot be read, nor any request that meets it; all others can. */
+static void expect_damage_in_1(struct file *f)
+{
+	char got[CHUNK * 2];
+	ck_assert_int_eq(core_read(s.core, f, got, 1, CHUNK), -EBADMSG);
+	ck_assert_int_eq(core_read(s.core, f, got, sizeof got, 0), -EBADMSG);
+	/* Nor may it be mended by accident with zeros. */
+	ck_assert_int_eq(core_write(s.core, f, "x", 1, CHUNK + 5, false), -EBADMSG);
+	expect_at(f, big, CHUNK, 0);
+	expect_at(f, big + 2 * CHUNK, CHUNK, 2 * CHUNK);
+}
+
+START_TEST(a_missing_chunk_is_no_hole)
+{
+	struct file *f = open_new("f", O_RDWR);
+	put(f, big, 3 * CHUNK, 0);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	struct key key = chunk_key(f, 1);
+	poke(&key, NULL);
+	expect_damage_in_1(f);
+	/* Written as a whole it is good again. */
+	put(f, big, CHUNK, CHUNK);
+	expect_at(f, big, CHUNK, CHUNK);
+	done(f);
+}
+END_TEST
+
+START_TEST(swapped_chunks)
+{
+	struct file *f = open_new("f", O_RDWR), *g = open_new("g", O_RDWR);
+	_cleanup_buf_ struct buf a = {0}, b = {0};
+	put(f, big, 3 * CHUNK, 0);
+	put(g, big, 3 * CHUNK, 0);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	ck_assert_int_eq(core_file_flush(s.core, g), 0);
+	struct key kf = chunk_key(f, 1), kg = chunk_key(g, 1);
+	peek(&kf, &a);
+	peek(&kg, &b);
+	poke(&kf, &b);
+	poke(&kg, &a);
+	expect_damage_in_1(f);
+	expect_damage_in_1(g);
+	done(f);
+	done(g);
+}
+END_TEST
+
+START_TEST(an_old_chunk_replayed)
+{
+	struct file *f = open_new("f", O_RDWR);
+	_cleanup_buf_ struct buf old = {0};
+	put(f, big, 3 * CHUNK, 0);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	struct key key = chunk_key(f, 1);
+	peek(&key, &old);
+	put(f, "new", 3, CHUNK);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	struct key next = chunk_key(f, 1);
+	ck_assert_mem_ne(key.bytes, next.bytes, key.len);
+	poke(&next, &old);
+	expect_damage_in_1(f);
+	done(f);
+}
+END_TEST
+
+START_TEST(a_missing_page)
+{
+	struct file *f = open_new("f", O_RDWR);
+	uint64_t ino = file_ino(f);
+	put(f, big, CHUNK, 0);
+	put(f, big, CHUNK, 1 << 30);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	const struct inode *inode = file_inode(f);
+	struct key key = map_page_key(inode, 0, 0, inode->rec.map.root.version);
+	done(f);
+	store_reopen(&s);
+	poke(&key, NULL);
+	f = open_ino(ino, O_RDWR);
+	char got[10];
+	ck_assert_int_eq(core_read(s.core, f, got, 10, 0), -EBADMSG);
+	ck_assert_int_eq(core_read(s.core, f, got, 10, CHUNK), -EBADMSG);
+	ck_assert_int_eq(core_write(s.core, f, "x", 1, 0, false), -EBADMSG);
+	expect_at(f, big, CHUNK, 1 << 30);
+	done(f);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("damage");
+	TCase *tc = tcase_create("damage");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_missing_chunk_is_no_hole);
+	tcase_add_test(tc, swapped_chunks);
+	tcase_add_test(tc, an_old_chunk_replayed);
+	tcase_add_test(tc, a_missing_page);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
