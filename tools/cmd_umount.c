@@ -22,15 +22,21 @@ static int open_process(int pid)
 	return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 }
 
-/* A descriptor for the daemon's process, or -1. The descriptor of the mount is closed: it keeps it busy. */
+/*
+ * A descriptor for the daemon's process, or -1. The store's lock tells without a request that a stuck
+ * daemon would not answer; the mount itself is asked where its source is no path (-o fsname).
+ */
 static int daemon_of(const struct mountinfo *mount)
 {
+	int holder = mount->source[0] == '/' ? kv_holder(mount->source) : 0;
+	if (holder > 0)
+		return open_process(holder);
 	struct scribefs_status status = {0};
+	/* Closed before the unmount, which it would keep busy. */
 	_cleanup_close_ int fd = open(mount->point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0 && ioctl(fd, SCRIBEFS_IOC_STATUS, &status) == 0)
-		return open_process((int)status.pid);
-	/* A mount that we may not enter; who mounted it may still take it away. */
-	return open_process(kv_holder(mount->source));
+	if (fd < 0 || ioctl(fd, SCRIBEFS_IOC_STATUS, &status) < 0)
+		return -1;
+	return open_process((int)status.pid);
 }
 
 /* The kernel has let go; the daemon now commits and syncs what is left. */

@@ -18,6 +18,8 @@ static int make_root(struct core *core)
 	struct container store = {.core = core, .refs = 1};
 	int r;
 
+	/* The counter may be on disk already: whoever made it died before the root was. */
+	core->next_block = CORE_ROOT_INO / CORE_ROOT_INO;
 	op_begin(&op, core, &who);
 	parent.container = &store;
 	r = op_new_container(&op, &parent, CONTAINER_ROOT_KIND, false,
@@ -33,13 +35,15 @@ static int make_root(struct core *core)
 static int open_root(struct core *core)
 {
 	_cleanup_inode_ struct inode *root = NULL;
+	uint32_t domain, container;
 	int r = inode_get(core, CORE_ROOT_INO, NULL, &root);
 
-	if (r == -ENOENT && !core->options.read_only)
-		r = OP_RETRY(make_root(core));
-	if (r < 0)
+	if (r != -ENOENT || core->options.read_only)
 		return r;
-	return 0;
+	/* A store that has its lease and not the root was not made like that. */
+	if (lease_find(core, CORE_ROOT_INO, &domain, &container) != -ENOENT)
+		return -EBADMSG;
+	return OP_RETRY(make_root(core));
 }
 
 static void core_free(struct core *core)

@@ -89,7 +89,8 @@ int dentry_inode(struct core *core, struct kv_txn *txn, struct inode *dir, const
 /* make.c, remove.c: steps that the namespace operations share. */
 int op_plan(struct op *op, const struct core_rule *rule);
 int op_also(struct op *op, const struct core_rule *rule);
-int op_drop_dir(struct op *op, struct inode *dir); /* -ENOTEMPTY; its container too */
+/* -ENOTEMPTY; its container too, and the domain that it has apart from @parent. */
+int op_drop_dir(struct op *op, struct inode *parent, struct inode *dir);
 int op_entry(struct op *op, struct inode *inode, struct core_entry *ret_entry);
 
 /* make.c: 0, -EINVAL (empty), -ENAMETOOLONG. */
@@ -99,7 +100,7 @@ bool name_is_dots(const char *name); /* "." or ".." */
 int entry_fill(struct inode *inode, struct core_entry *ret_entry);
 /* A directory that can be worked in: -ENOENT when it is a ghost, -ENOTDIR. */
 int dir_get(struct core *core, uint64_t ino, struct inode **ret_dir);
-/* Finds a child under the container's read lock. */
+/* Finds a child under the container's read lock; -ENOENT in a ghost. */
 int dir_find(struct core *core, struct inode *dir, const char *name, size_t len,
 	struct inode **ret_child);
 

@@ -293,7 +293,9 @@ void inode_forgotten(struct core *core, uint64_t ino)
 	last = in->pinned;
 	in->pinned = false;
 	if (last) {
-		hash_remove(core, in);
+		/* An orphan stays to be found until its record is deleted: nobody loads it anew. */
+		if (!orphan)
+			hash_remove(core, in);
 		in->refs--; /* the pin; ours keeps it alive */
 	}
 	pthread_mutex_unlock(&core->cache_lock);

@@ -121,7 +121,7 @@ struct inode {
 	struct buf inline_data; /* INODE_INLINE: current bytes, also uncommitted ones; INODE_TARGET */
 	struct blob *facts;
 	struct data data; /* buffered chunks, open counts */
-	bool ghost;	  /* no record in the store: unlinked and small (invariant 5) */
+	_Atomic bool ghost; /* no record in the store: unlinked and small (invariant 5); a directory's is final */
 	bool orphan;	  /* record and KEY_WORK row, no links */
 	bool pinned;	  /* ghost or orphan: holds a reference of its own until forgotten; core->cache_lock */
 	bool hashed;	  /* in the cache; core->cache_lock */

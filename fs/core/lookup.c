@@ -12,6 +12,8 @@ int dir_get(struct core *core, uint64_t ino, struct inode **ret_dir)
 		return r;
 	if (!inode_is_dir(dir))
 		return -ENOTDIR;
+	if (dir->ghost)
+		return -ENOENT;
 	*ret_dir = steal_ptr(dir);
 	return 0;
 }
@@ -22,7 +24,8 @@ int dir_find(struct core *core, struct inode *dir, const char *name, size_t len,
 	int r;
 
 	pthread_rwlock_rdlock(&dir->container->lock);
-	r = dentry_inode(core, NULL, dir, name, len, ret_child);
+	/* The key that hashes names may be gone with a removed directory. */
+	r = dir->ghost ? -ENOENT : dentry_inode(core, NULL, dir, name, len, ret_child);
 	pthread_rwlock_unlock(&dir->container->lock);
 	return r;
 }
@@ -146,12 +149,18 @@ static int list_entries(struct inode *dir, uint64_t cookie, bool with_attr, core
 static void mark_listed(struct inode *dir)
 {
 	struct timespec now;
+	bool stale;
 
 	if (dir->core->options.read_only)
 		return;
-	pthread_rwlock_wrlock(&dir->lock);
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (!dir->ghost && irec_atime_stale(&dir->rec, &now)) {
+	pthread_rwlock_rdlock(&dir->lock);
+	stale = irec_atime_stale(&dir->rec, &now);
+	pthread_rwlock_unlock(&dir->lock);
+	if (!stale)
+		return;
+	pthread_rwlock_wrlock(&dir->lock);
+	if (!dir->ghost) {
 		dir->rec.atime = now;
 		dir->attr_dirty = true;
 		data_mark_dirty(dir);
@@ -163,10 +172,12 @@ int core_readdir(struct core *core, uint64_t ino, uint64_t cookie, bool with_att
 	void *arg)
 {
 	_cleanup_inode_ struct inode *dir = NULL;
-	int r = dir_get(core, ino, &dir);
+	int r = inode_get(core, ino, NULL, &dir); /* not dir_get(): a removed one is empty */
 
 	if (r < 0)
 		return r;
+	if (!inode_is_dir(dir))
+		return -ENOTDIR;
 	if (cookie < NAME_COOKIE_DOT) {
 		mark_listed(dir);
 		r = list_dot(dir, ".", NAME_COOKIE_DOT, fill, arg);

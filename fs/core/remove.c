@@ -62,7 +62,7 @@ int core_unlink(struct core *core, const struct cred *who, uint64_t parent, cons
 	return OP_RETRY(unlink_once(core, who, parent, name, rule));
 }
 
-int op_drop_dir(struct op *op, struct inode *dir)
+int op_drop_dir(struct op *op, struct inode *parent, struct inode *dir)
 {
 	struct irec *rec = op_stage(op, dir);
 	int r;
@@ -74,9 +74,11 @@ int op_drop_dir(struct op *op, struct inode *dir)
 	rec->nlink = 0;
 	rec->ctime = op->now;
 	r = op_drop_inode(op, dir);
-	if (r < 0 || !(rec->flags & INODE_CONTAINER_ROOT))
-		return r;
-	return op_drop_container(op, dir->container);
+	if (r == 0 && rec->flags & INODE_CONTAINER_ROOT)
+		r = op_drop_container(op, dir->container);
+	if (r == 0 && dir->container->domain != parent->container->domain)
+		r = work_add_domain(op, dir->container->domain);
+	return r;
 }
 
 static int rmdir_once(struct core *core, const struct cred *who, uint64_t parent, const char *name,
@@ -102,9 +104,7 @@ static int rmdir_once(struct core *core, const struct cred *who, uint64_t parent
 		return -ENOTEMPTY;
 	r = op_remove_entry(&op, op.dir, name, op.name_len, op.child);
 	if (r == 0)
-		r = op_drop_dir(&op, op.child);
-	if (r == 0 && op.child->container->domain != op.dir->container->domain)
-		r = work_add_domain(&op, op.child->container->domain);
+		r = op_drop_dir(&op, op.dir, op.child);
 	if (r < 0)
 		return r;
 	op_touch_dir(&op, dir);

@@ -98,6 +98,8 @@ static int check_kinds(const struct op *op)
 		return 0;
 	if (op->rename_flags & RENAME_NOREPLACE)
 		return -EEXIST;
+	if (op->victim == op->dir)
+		return -ENOTEMPTY; /* the child is in it */
 	victim_dir = inode_is_dir(op->victim);
 	if (child_dir && !victim_dir)
 		return -ENOTDIR;
@@ -115,7 +117,9 @@ static int check_all(struct op *op)
 		r = check_device(op->child, op->dir2);
 	if (r == 0 && exchange)
 		r = check_device(op->victim, op->dir);
-	if (r == 0 && inode_is_dir(op->child))
+	if (r < 0 || op->dir == op->dir2)
+		return r;
+	if (inode_is_dir(op->child))
 		r = check_not_below(op->core, op->child, op->dir2);
 	if (r == 0 && exchange && inode_is_dir(op->victim))
 		r = check_not_below(op->core, op->victim, op->dir);
@@ -150,7 +154,7 @@ static int stage_move(struct op *op)
 		return r;
 	victim->ctime = op->now;
 	if (S_ISDIR(victim->mode))
-		return op_drop_dir(op, op->victim);
+		return op_drop_dir(op, op->dir2, op->victim);
 	return victim->nlink == 0 ? op_drop_inode(op, op->victim) : 0;
 }
 

@@ -70,7 +70,8 @@ static int resolve_mountpoint(const char *path, char **ret_mountpoint)
 	if (r == 0 && stat(at, &st) < 0)
 		r = -errno;
 	if (r == -ENOENT)
-		return refuse("the mountpoint %s does not exist; make it with `mkdir -p %s`", path, path);
+		return refuse("the mountpoint %s does not exist; make it with `mkdir -p %s`", path,
+			path);
 	if (r < 0)
 		return refuse("the mountpoint %s: %s", path, strerror(-r));
 	if (!S_ISDIR(st.st_mode))
@@ -97,8 +98,8 @@ static int check_fuse(const struct mount_options *o)
 	if (o->allow_other && o->allow_root)
 		return refuse("allow_other and allow_root exclude each other; give one of them");
 	if ((o->allow_other || o->allow_root) && geteuid() != 0 && !conf_allows_other())
-		return refuse("%s is not allowed here; put user_allow_other into /etc/fuse.conf, or mount "
-			      "without it", o->allow_other ? "allow_other" : "allow_root");
+		return refuse("%s is not allowed here; put user_allow_other into /etc/fuse.conf, or "
+			      "mount without it", o->allow_other ? "allow_other" : "allow_root");
 	_cleanup_close_ int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (fd >= 0)
 		return 0;

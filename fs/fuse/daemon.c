@@ -72,7 +72,7 @@ void daemon_harden(void)
 	signal(SIGPIPE, SIG_IGN);
 	if (chdir("/") < 0)
 		log_warning("cannot leave the current directory: %m");
-	/* Buffers of a whole READ come from the heap, not from a mapping that is made and torn for each. */
+	/* Buffers of a whole READ come from the heap, not from a mapping made anew for each. */
 	mallopt(M_MMAP_THRESHOLD, 4 * SERVER_MAX_IO);
 	mallopt(M_TRIM_THRESHOLD, 8 * SERVER_MAX_IO);
 }
@@ -161,7 +161,7 @@ static void *signals_run(void *arg)
 	/* While requests are answered: a message may wait for a lock that one of them holds. */
 	notify_stop(g->server->notify);
 	fuse_session_exit(g->server->se);
-	/* That only sets a flag. The loop may be just about to wait, so one wake-up may come too early. */
+	/* That only sets a flag. The loop may be about to wait: one wake-up may come too early. */
 	while (!atomic_load(&g->over)) {
 		pthread_kill(g->loop, WAKE);
 		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);

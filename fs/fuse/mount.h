@@ -15,7 +15,7 @@ struct mount_options {
 	bool read_only, allow_other, allow_root, sync, foreground;
 	bool nosuid, nodev, noexec, noatime; /* handed to the kernel */
 	int log_level;			     /* enum log_level */
-	const char *log_target;		     /* "syslog", "stderr"; NULL: stderr in the foreground, else syslog */
+	const char *log_target; /* "syslog", "stderr"; NULL: stderr in the foreground, else syslog */
 	size_t cache_bytes;		     /* 0: kv's default */
 	const char *fsname;		     /* what mount(8) shows; NULL: the store's path */
 };
@@ -23,9 +23,9 @@ struct mount_options {
 /*
  * Checks the mountpoint, opens the store with @unlock (after the fork in daemon mode: the store's lock
  * is the daemon's), mounts and serves. In daemon mode the parent returns 0 when the mount serves, or 1
- * after the daemon's one line on standard error; in the foreground it returns at unmount or SIGTERM/SIGINT.
- * NOTIFY_SOCKET is told READY=1 (systemd). The exit status: 0, or 1 after one line on standard error. The
- * daemon's own process ends in here.
+ * after the daemon's one line on standard error; in the foreground it returns at unmount or
+ * SIGTERM/SIGINT. NOTIFY_SOCKET is told READY=1 (systemd). The exit status: 0, or 1 after one line on
+ * standard error. The daemon's own process ends in here.
  *
  * A mount of ours at the mountpoint whose daemon has died is detached first. The secret's bytes, which
  * must be writable, are wiped in the process that serves as soon as the store is open.

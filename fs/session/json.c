@@ -163,7 +163,8 @@ int json_object_parse(const char *text, size_t len, struct json_object *ret_obje
 	_cleanup_free_ char *copy = malloc(len + 1);
 	if (!copy)
 		return -ENOMEM;
-	memcpy(copy, text, len);
+	if (len)
+		memcpy(copy, text, len);
 	copy[len] = '\0';
 
 	const char *reason = check_text(copy, len);

@@ -22,12 +22,10 @@ static int settle(struct op *op, struct container *c, struct srec *rec, const st
 	uint64_t version = rec->version;
 	int r = 0;
 
-	title_of_id(rec->id, automatic);
-	if (rec->title && strcmp(rec->title, rec->auto_title ? rec->auto_title : automatic) == 0)
-		r = srec_set(&rec->title, NULL);
+	srec_settle_title(rec);
 	/* The pointer is into rec, or automatic, which render_hash() and the caller read next. */
 	shown.title = srec_title(rec, automatic);
-	if (r == 0 && rec->flags & SREC_CLAIM) {
+	if (rec->flags & SREC_CLAIM) {
 		r = render_hash(op, c, rec, place, &shown, hash);
 		if (r == 0 && memcmp(hash, rec->claim_hash, 16) == 0)
 			rec->flags |= SREC_CLAIM_MATCHED;

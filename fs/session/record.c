@@ -219,6 +219,17 @@ int srec_change_message(struct srec *rec, uint32_t number, const struct message 
 	return change_title(rec, number, m, title);
 }
 
+void srec_settle_title(struct srec *rec)
+{
+	char buffer[TITLE_AUTO_MAX + 1];
+
+	title_of_id(rec->id, buffer);
+	if (rec->title && strcmp(rec->title, rec->auto_title ? rec->auto_title : buffer) == 0) {
+		free(rec->title);
+		rec->title = NULL;
+	}
+}
+
 const char *srec_title(const struct srec *rec, char buffer[TITLE_AUTO_MAX + 1])
 {
 	if (rec->title)

@@ -182,7 +182,9 @@ int save_take(struct op *op, struct sessions *s, struct inode *session, struct i
 	r = merge(op, session, rec, (const char *)text.data, text.len, &reason);
 	if (r == -EINVAL && reason)
 		return reject(op, session, file, rec, &text, reason);
-	if (r == 0)
-		srec_changed(rec, &op->now);
-	return r;
+	if (r < 0)
+		return r;
+	srec_settle_title(rec);
+	srec_changed(rec, &op->now);
+	return 0;
 }

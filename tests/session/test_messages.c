@@ -241,7 +241,7 @@ static void *writer(void *arg)
 		int r = session_create(sessions, &who, dir, "next.md", 0644, O_WRONLY | O_CREAT, &e, &file);
 		if (r < 0 || core_write(store.core, file, "1234", 4, 0, false) != 4 ||
 			session_flush(sessions, file) < 0 || session_release(sessions, file) < 0)
-			return "failed";
+			return arg;
 		core_forget(store.core, e.ino, 1);
 	}
 	return NULL;

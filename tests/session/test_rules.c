@@ -151,7 +151,7 @@ START_TEST(named_sessions)
 	core_forget(store.core, e.ino, 1);
 	ck_assert_int_eq(strncmp(name, "SESSION-", 8), 0);
 	ck_assert_str_eq(name + 14, "-001");
-	ck_assert_str_eq(tree_attribute((char[64]){"u/w/"}, "title"), "-");
+	ck_assert_str_eq(tree_attribute("u/w", "title"), "-");
 	char path[64] = "u/w/";
 	strcat(path, name);
 	ck_assert_str_eq(tree_attribute(path, "title"), "Hello");

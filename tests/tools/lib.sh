@@ -40,6 +40,13 @@ key_types() { "$SCRIBEFS" key list "$STORE" --json | python3 -c '
 import json, sys
 print(*("%d:%s" % (s["slot"], s["type"]) for s in json.load(sys.stdin)["slots"]))'; }
 
+# Whether this machine lets us have a terminal.
+have_terminals() {
+	python3 -c 'import os; os.openpty()' 2>/dev/null && return
+	echo "no terminals here: what is typed was not tried"
+	return 1
+}
+
 # on_terminal COMMAND… -- LINE…: runs it on a terminal of its own, types the lines, one for each prompt
 # (what it prints that ends in ": "), and prints what the terminal showed. The exit status is the command's.
 on_terminal() { python3 "$ROOT/tests/tools/terminal.py" "$@"; }
