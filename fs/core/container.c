@@ -179,6 +179,18 @@ int container_get(struct core *core, uint32_t domain, uint32_t id, struct contai
 	return 0;
 }
 
+int container_removed(struct core *core, uint32_t domain, uint32_t id,
+	struct container **ret_container)
+{
+	struct container *c = container_alloc(core, domain, id);
+
+	if (!c)
+		return -ENOMEM;
+	c->dead = true;
+	*ret_container = c;
+	return 0;
+}
+
 struct container *container_ref(struct container *c)
 {
 	if (c) {

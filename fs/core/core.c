@@ -19,7 +19,7 @@ static int make_root(struct core *core)
 	int r;
 
 	/* The counter may be on disk already: whoever made it died before the root was. */
-	core->next_block = CORE_ROOT_INO / CORE_ROOT_INO;
+	core->next_block = CORE_ROOT_INO >> 8;
 	op_begin(&op, core, &who);
 	parent.container = &store;
 	r = op_new_container(&op, &parent, CONTAINER_ROOT_KIND, false,

@@ -71,6 +71,9 @@ bool inode_reachable(const struct inode *inode);
 int container_init(struct core *core);
 void container_release(struct core *core);
 void container_publish(struct container *c); /* a new one, after the commit */
+/* One that stands in for a removed container, whose orphans are to be deleted. Not in the cache. */
+int container_removed(struct core *core, uint32_t domain, uint32_t id,
+	struct container **ret_container);
 /* Numbers: the next of @c, leasing a block or raising the grant in the op's transaction when needed. */
 int container_next_ino(struct op *op, struct container *c, uint64_t *ret_ino);
 int container_new(struct op *op, uint32_t domain, uint8_t kind, struct container **ret_container);

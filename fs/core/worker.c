@@ -17,6 +17,7 @@
 #include "kv/log.h"
 
 #define WORK_FORMAT 1
+#define ROWS_MAX 4096	/* of one pass */
 #define WORK_BUDGET 256 /* records deleted in one transaction */
 
 struct worker {
@@ -116,8 +117,11 @@ static int orphan_done(struct core *core, struct inode *inode)
 	kv_txn_set_shrinking(op.txn);
 	if (!op_stage(&op, inode))
 		return -ENOMEM;
-	/* At the start others open and unlink already: theirs are no leftovers. */
-	if (!inode->orphan || inode_reachable(inode))
+	/*
+	 * At the start others open and unlink already: theirs are no leftovers. (A look-up that the
+	 * kernel remembers is no reason: without links it cannot be opened again.)
+	 */
+	if (!inode->orphan || inode->data.opens > 0)
 		return 0;
 	op.staged[0].gone = true;
 	r = xattr_drop_all(&op, inode);
@@ -134,17 +138,37 @@ int work_orphan_done(struct core *core, struct inode *inode)
 	return OP_RETRY(orphan_done(core, inode));
 }
 
+/* Unless it has become a row of another kind in the meantime. */
 static int work_delete(struct core *core, const struct work *w)
 {
 	_cleanup_(kv_txn_freep) struct kv_txn *txn = NULL;
+	_cleanup_buf_ struct buf value = {0};
 	struct key key = work_key(w->ino, w->sequence);
 	int r = kv_txn_begin(core->kv, &txn);
 
+	if (r == 0)
+		r = kv_txn_get(txn, KV_META, key.bytes, key.len, &value);
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? 0 : r;
+	if (value.len < 2 || value.data[1] != w->kind)
+		return 0;
 	kv_txn_set_shrinking(txn);
 	r = kv_txn_delete(txn, KV_META, key.bytes, key.len);
 	return r < 0 ? r : kv_txn_commit(txn, NULL);
+}
+
+/* An orphan that a start found. -ENOENT: it has no record. */
+static int finish_orphan(struct core *core, const struct work *w)
+{
+	_cleanup_(container_putp) struct container *c = NULL;
+	_cleanup_inode_ struct inode *inode = NULL;
+	int r = container_get(core, w->domain, w->container, &c);
+
+	if (r == -ENOENT) /* removed while the file was open */
+		r = container_removed(core, w->domain, w->container, &c);
+	if (r == 0)
+		r = inode_get(core, w->ino, c, &inode);
+	return r < 0 ? r : work_orphan_done(core, inode);
 }
 
 /* Up to WORK_BUDGET records of a domain. 1: there may be more. */
@@ -194,16 +218,13 @@ static int remove_domain(struct core *core, uint32_t domain)
 static int work_do(struct worker *worker, const struct work *w, bool starting)
 {
 	struct core *core = worker->core;
-	_cleanup_inode_ struct inode *inode = NULL;
 	int r;
 
 	switch (w->kind) {
 	case WORK_ORPHAN:
 		if (!starting)
 			return 0;
-		r = inode_get(core, w->ino, NULL, &inode);
-		if (r == 0)
-			r = work_orphan_done(core, inode);
+		r = finish_orphan(core, w);
 		return r == -ENOENT ? 1 : r;
 	case WORK_REMOVE:
 	case WORK_TAIL:
@@ -227,25 +248,26 @@ static int collect(struct core *core, struct work **ret_rows, size_t *ret_n)
 	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
 	_cleanup_free_ struct work *rows = NULL;
 	size_t n = 0, cap = 0;
-	int r = kv_iter_open(core->kv, NULL, NULL, KV_META, prefix.bytes, 9, &it);
+	int error, bad = 0, r = kv_iter_open(core->kv, NULL, NULL, KV_META, prefix.bytes, 9, &it);
 
 	if (r < 0)
 		return r;
-	for (r = kv_iter_seek(it, NULL, 0); r > 0 && n < 4096; r = kv_iter_next(it)) {
+	for (r = kv_iter_seek(it, NULL, 0); r > 0 && n < ROWS_MAX; r = kv_iter_next(it)) {
 		if (n == cap) {
 			struct work *more = realloc(rows, (cap = cap ? cap * 2 : 64) * sizeof *rows);
 			if (!more)
 				return -ENOMEM;
 			rows = more;
 		}
-		r = work_read(it, &rows[n]);
-		if (r < 0)
-			return r;
-		n++;
+		error = work_read(it, &rows[n]);
+		if (error == 0)
+			n++;
+		else
+			bad = error; /* the others are done all the same */
 	}
 	*ret_rows = steal_ptr(rows);
 	*ret_n = n;
-	return r < 0 ? r : 0;
+	return r < 0 ? r : bad;
 }
 
 static bool domain_has_orphan(const struct work *rows, size_t n, uint32_t domain)
@@ -256,24 +278,31 @@ static bool domain_has_orphan(const struct work *rows, size_t n, uint32_t domain
 	return false;
 }
 
-/* One pass over all rows. 1: something was done, so look again. */
-static int pass(struct worker *worker, bool starting)
+/*
+ * One pass over the rows. 1: something was done, so look again. *@starting: orphans are leftovers, to be
+ * finished; it ends when all of them had their turn.
+ */
+static int pass(struct worker *worker, bool *starting)
 {
 	_cleanup_free_ struct work *rows = NULL;
 	size_t n = 0;
-	int did = 0, r = collect(worker->core, &rows, &n);
+	int did = 0, error = collect(worker->core, &rows, &n);
 
-	for (size_t i = 0; r >= 0 && i < n && !__atomic_load_n(&worker->stop, __ATOMIC_RELAXED); i++) {
+	for (size_t i = 0; i < n && !__atomic_load_n(&worker->stop, __ATOMIC_RELAXED); i++) {
+		int r;
+
 		if (rows[i].kind == WORK_DOMAIN && domain_has_orphan(rows, n, rows[i].domain))
 			continue;
-		r = work_do(worker, &rows[i], starting);
-		if (r == -EAGAIN)
-			r = 0;
+		r = work_do(worker, &rows[i], *starting);
 		if (r == 1)
 			r = work_delete(worker->core, &rows[i]);
-		did |= rows[i].kind != WORK_ORPHAN || starting;
+		if (r < 0 && r != -EAGAIN)
+			error = r; /* a damaged one does not keep the others from their turn */
+		did |= rows[i].kind != WORK_ORPHAN || *starting;
 	}
-	return r < 0 ? r : did;
+	if (error == 0 && n < ROWS_MAX)
+		*starting = false;
+	return error < 0 ? error : did;
 }
 
 static void *work_thread(void *arg)
@@ -294,11 +323,9 @@ static void *work_thread(void *arg)
 		w->kicked = false;
 		w->busy = true;
 		pthread_mutex_unlock(&w->lock);
-		r = pass(w, starting);
+		r = pass(w, &starting);
 		if (r < 0)
 			log_error("background deletion: %s", strerror(-r));
-		else
-			starting = false;
 		pthread_mutex_lock(&w->lock);
 		w->kicked = w->kicked || r > 0;
 	}

@@ -93,7 +93,7 @@ static bool too_deep(const char *p)
 	return false;
 }
 
-/* cJSON lets control characters in strings and a few odd numbers pass. */
+/* cJSON lets control characters, in strings and as blanks, and a few odd numbers pass. */
 static bool strict(const char *p)
 {
 	while (*p) {
@@ -110,6 +110,8 @@ static bool strict(const char *p)
 				strstr(digits, ".e") == digits + strspn(digits, "0123456789"))
 				return false;
 			p = end;
+		} else if ((unsigned char)*p < 0x20 && !strchr("\t\r\n", *p)) {
+			return false;
 		} else {
 			p++;
 		}

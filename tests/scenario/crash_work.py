@@ -160,14 +160,14 @@ def sessions(dice, ledger, round_):
         # Another process asks: the one that made a session does not see what was made for it.
         told = subprocess.run(["cat", os.path.join(path, "session.json")], capture_output=True)
         if told.returncode != 0:
-            os.stat(path)
-            raise RuntimeError(told.stderr.decode())
+            raise OSError(errno.ENOTCONN if b"onnect" in told.stderr else errno.EINVAL, told.stderr.decode())
         identity = json.loads(told.stdout)["session_id"]
         ledger.put("made", name, identity)
         os.chmod(path, 0o750)
         ledger.put("mode", name, 0o750)
         os.setxattr(path, "user.note", name.encode())
         ledger.put("note", name, name)
+        os.mkdir(os.path.join(path, "messages"))
         with open(os.path.join(path, "messages", "001.md"), "w", encoding="utf-8") as f:
             f.write(f"first of {name}\n")
         ledger.put("title", name, f"first of {name}")
@@ -191,7 +191,7 @@ def load(round_):
             except OSError as error:
                 status = 0 if error.errno in DEAD else 1
                 if status:
-                    print(f"{name}: {error!r}", flush=True)
+                    print(f"{name}: {error!r} {error.filename}", flush=True)
             except BaseException as error:
                 print(f"{name}: {error!r}", flush=True)
             os._exit(status)

@@ -9,7 +9,8 @@ mkdir "$W/disk"
 mount -t tmpfs -o size=200m,mode=755 none "$W/disk" 2>/dev/null || skip "cannot mount a tmpfs"
 EXTRA_MOUNTS+=("$W/disk")
 STORE=$W/disk/store
-init_store "$STORE" "$KEY" && mount_store || die "a store on a small disk"
+init_store "$STORE" "$KEY" || die "init on a small disk"
+mount_store || die "mount from a small disk"
 S=$(session full)
 echo precious >"$S/messages/001.md"
 head -c 3000000 /dev/urandom >"$S/kept"

@@ -40,7 +40,7 @@ START_TEST(what_is_not_valid_is_refused)
 {
 	static const char *const bad[] = {"", " ", "{", "}", "[]", "1", "\"a\"", "null", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
 		"{\"a\":1}x", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}", "{\"a\":1.e5}", "{\"a\":NaN}",
-		"{'a':1}", "{\"a\":\"\n\"}", "{\"a\":\"\xff\"}", "{\"a\":\"\\x\"}", "{a:1}", "{\"a\":tru}", "{\"a\":\"b}"};
+		"{'a':1}", "{\"a\":\"\n\"}", "{\"a\":\"\xff\"}", "{\"a\":\"\\x\"}", "{a:1}", "{\"a\":\x1b{}}", "{\"a\":tru}", "{\"a\":\"b}"};
 	struct json_object o = {0};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		ck_assert_msg(parse(bad[i], &o) == -EINVAL, "%s", bad[i]);
