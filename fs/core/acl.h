@@ -56,4 +56,10 @@ int acl_store(struct op *op, struct inode *inode, bool is_default, const void *v
 /* After a chmod of a staged inode: its access ACL follows the mode. */
 int acl_follow_mode(struct op *op, struct inode *inode);
 
+/*
+ * What a new child takes from its directory, both staged: the default ACL, or where there is none the umask.
+ * @mode: as asked for.
+ */
+int acl_inherit(struct op *op, struct inode *dir, struct inode *child, mode_t mode);
+
 #endif

@@ -59,6 +59,8 @@ bool node_known(struct node_table *t, uint64_t ino);
 /* icache.c */
 int icache_init(struct core *core);
 void icache_release(struct core *core);
+/* Sets what is constant, from the record. */
+void inode_settle(struct inode *inode);
 /* A new object for a number that was just handed out; not in the cache until icache_publish(). */
 struct inode *inode_alloc(struct core *core, uint64_t ino, struct container *container);
 void icache_publish(struct inode *inode);
@@ -126,8 +128,6 @@ void committer_stop(struct core *core);
 int commit_inode(struct core *core, struct inode *inode, bool keep_error);
 /* The same inside an op of the session layer: stages the inode with its data. */
 
-/* acl.c: called by make.c with both inodes staged. Applies the parent's default ACL, or the umask. */
-int acl_inherit(struct op *op, struct inode *dir, struct inode *child, mode_t mode);
 /* xattr.c: deletes all xattr records of an inode that is being dropped. */
 int xattr_drop_all(struct op *op, struct inode *inode);
 

@@ -25,8 +25,7 @@ static int open_check(const struct inode *inode, int flags)
 		return S_ISLNK(inode->rec.mode) ? -ELOOP : -ENXIO;
 	if (inode->core->options.read_only && (may_write(flags) || flags & O_TRUNC))
 		return -EROFS;
-	/* Unlinked between the kernel's look-up and the open: its data may be on the way out. */
-	return inode->rec.nlink == 0 && inode->data.opens == 0 ? -ENOENT : 0;
+	return 0; /* unlinked since the kernel's look-up: it is there as long as the kernel knows it */
 }
 
 int core_file_open(struct core *core, const struct cred *who, uint64_t ino, int flags,
@@ -81,8 +80,6 @@ int core_file_release(struct core *core, struct file *file)
 	last = inode->data.opens == 0;
 	unlinked = inode->rec.nlink == 0;
 	commit = inode->data.content && may_write(file->flags) && !(last && unlinked);
-	if (last && unlinked)
-		data_forget(inode);
 	pthread_rwlock_unlock(&inode->lock);
 	if (commit)
 		r = commit_inode(core, inode, !last);

@@ -124,10 +124,17 @@ struct inode *inode_alloc(struct core *core, uint64_t ino, struct container *con
 	return in;
 }
 
+void inode_settle(struct inode *inode)
+{
+	inode->type = inode->rec.mode & S_IFMT;
+	inode->generation = inode->rec.generation;
+	inode->numbered = inode->rec.flags & INODE_NUMBERED;
+}
+
 void icache_publish(struct inode *inode)
 {
+	inode_settle(inode);
 	MUTEX_GUARD(&inode->core->cache_lock);
-
 	hash_add(inode->core, inode);
 }
 
@@ -185,6 +192,7 @@ static int load(struct inode *in)
 	r = irec_decode(record.data, record.len, &in->rec, &in->inline_data, &in->facts);
 	if (r < 0)
 		return r;
+	inode_settle(in);
 	in->counted = in->rec.body == INODE_INLINE ? in->inline_data.len : 0;
 	if (in->rec.nlink == 0)
 		in->orphan = true;
@@ -268,7 +276,7 @@ int inode_get(struct core *core, uint64_t ino, struct container *container, stru
 
 bool inode_is_dir(const struct inode *inode)
 {
-	return S_ISDIR(inode->rec.mode);
+	return S_ISDIR(inode->type);
 }
 
 bool inode_reachable(const struct inode *inode)
@@ -299,7 +307,12 @@ void inode_forgotten(struct core *core, uint64_t ino)
 		in->refs--; /* the pin; ours keeps it alive */
 	}
 	pthread_mutex_unlock(&core->cache_lock);
-	if (last && orphan)
+	if (!last)
+		return;
+	pthread_rwlock_wrlock(&in->lock);
+	data_drop(in);
+	pthread_rwlock_unlock(&in->lock);
+	if (orphan)
 		work_orphan_done(core, in);
 }
 

@@ -101,7 +101,8 @@ struct container {
 	/* the record, under lock: */
 	uint8_t kind;	      /* the layer above's; part of the record */
 	uint64_t ino_next;    /* the next number to hand out */
-	uint64_t ino_granted; /* numbers below are covered by the committed record; after a crash this is where it goes on */
+	/* numbers below are covered by the committed record: after a crash it goes on here */
+	uint64_t ino_granted;
 	uint64_t lease_end;   /* end of the run of blocks that ino_next lies in */
 	bool dead;	      /* removed; whoever finds it looks up again */
 	void *session;	      /* the session layer's state, freed by core_set_session_free() */
@@ -111,6 +112,10 @@ struct inode {
 	uint64_t ino;
 	struct core *core;
 	struct container *container; /* a reference */
+	/* of the record, set before others find it and never changed: read without a lock */
+	mode_t type; /* S_IFMT bits */
+	uint32_t generation;
+	bool numbered; /* INODE_NUMBERED */
 	/* core->cache_lock (icache.c): */
 	int refs;
 	struct inode *hash_next, *lru_prev, *lru_next;

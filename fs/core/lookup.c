@@ -46,10 +46,21 @@ int entry_fill(struct inode *inode, struct core_entry *ret_entry)
 	return 0;
 }
 
+/* "..", of the root itself. */
+static uint64_t parent_of(struct inode *dir)
+{
+	uint64_t parent;
+
+	pthread_rwlock_rdlock(&dir->lock);
+	parent = dir->rec.parent;
+	pthread_rwlock_unlock(&dir->lock);
+	return parent ? parent : dir->ino;
+}
+
 static int lookup_parent(struct inode *dir, struct core_entry *ret_entry)
 {
 	_cleanup_inode_ struct inode *parent = NULL;
-	int r = inode_get(dir->core, dir->rec.parent ? dir->rec.parent : dir->ino, NULL, &parent);
+	int r = inode_get(dir->core, parent_of(dir), NULL, &parent);
 
 	return r < 0 ? r : entry_fill(parent, ret_entry);
 }
@@ -79,7 +90,7 @@ int core_readlink(struct core *core, uint64_t ino, struct buf *ret_target)
 
 	if (r < 0)
 		return r;
-	if (inode->rec.body != INODE_TARGET)
+	if (!S_ISLNK(inode->type))
 		return -EINVAL;
 	ret_target->len = 0;
 	return buf_append(ret_target, inode->inline_data.data, inode->inline_data.len);
@@ -89,8 +100,8 @@ static int list_dot(struct inode *dir, const char *name, uint64_t cookie, core_f
 {
 	struct core_dirent e = {.name = name, .cookie = cookie, .type = S_IFDIR, .ino = dir->ino};
 
-	if (cookie == NAME_COOKIE_DOTDOT && dir->rec.parent)
-		e.ino = dir->rec.parent;
+	if (cookie == NAME_COOKIE_DOTDOT)
+		e.ino = parent_of(dir);
 	return fill(arg, &e);
 }
 

@@ -1,6 +1,7 @@
 /*
  * make.c: everything that gives a name to an inode, new (mkdir, mknod, symlink, create) or old (link).
  */
+#include "fs/core/acl.h"
 #include "fs/core/core_internal.h"
 
 #include <limits.h>

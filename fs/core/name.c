@@ -92,7 +92,7 @@ int dentry_decode(const void *data, size_t len, struct dentry *ret_dentry)
 static int name_key(struct core *core, struct inode *dir, const char *name, size_t len,
 	uint64_t *ret_key)
 {
-	uint32_t number = dir->rec.flags & INODE_NUMBERED ? name_message_number(name, len) : 0;
+	uint32_t number = dir->numbered ? name_message_number(name, len) : 0;
 	uint64_t hash;
 	int r;
 
@@ -363,7 +363,7 @@ int dentry_child(struct core *core, struct inode *dir, const struct dentry *d,
 	r = inode_get(core, d->ino, own ? own : dir->container, &child);
 	if (r < 0)
 		return r == -ENOENT ? -EBADMSG : r; /* an entry's inode is there, or was taken away */
-	if (child->rec.generation != d->generation || child->rec.mode >> 12 != d->type)
+	if (child->generation != d->generation || child->type >> 12 != d->type)
 		return -EBADMSG;
 	*ret_child = steal_ptr(child);
 	return 0;

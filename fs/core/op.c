@@ -196,14 +196,15 @@ int op_drop_inode(struct op *op, struct inode *inode)
 {
 	struct irec *rec = op_stage(op, inode);
 	struct staged *s = find_staged(op, inode);
-	bool mapped, open = inode->data.opens > 0;
+	bool mapped;
 
 	if (!rec)
 		return -ENOMEM;
 	mapped = rec->body == INODE_MAPPED;
 	if (inode->ghost || inode->orphan)
 		return 0;
-	if (open && (mapped || rec->xattrs))
+	/* Whom the kernel knows it may still open: an open() is a look-up and a request of its own. */
+	if (inode_reachable(inode) && (mapped || rec->xattrs))
 		return work_add(op, WORK_ORPHAN, inode, 0, 0);
 	s->gone = true;
 	kv_txn_count(op->txn, inode->container->domain, KV_COUNT_INODES, -1);

@@ -131,7 +131,7 @@ int op_commit(struct op *op);
 		do                                                                                 \
 			r_ = (expr);                                                               \
 		while ((r_ == -EAGAIN || r_ == -ESTALE) && ++tries_ < 100);                        \
-		r_ == -EAGAIN ? -EIO : r_ == -ESTALE ? -ENOENT : r_;                                                         \
+		r_ == -EAGAIN ? -EIO : r_ == -ESTALE ? -ENOENT : r_;                               \
 	})
 
 /* As op_get_session() outside of an op, under the container's lock. */

@@ -55,20 +55,36 @@ static int check_still(struct op *op)
 	return child == op->child && victim == op->victim && !op->dir2->ghost ? 0 : -ESTALE;
 }
 
+/* "..", 0 of the root. It stays what it is: rename_lock is held. */
+static uint64_t parent_of(struct op *op, struct inode *dir)
+{
+	uint64_t parent;
+
+	for (unsigned i = 0; i < op->n_staged; i++)
+		if (op->staged[i].inode == dir)
+			return dir->rec.parent; /* locked by this op */
+	pthread_rwlock_rdlock(&dir->lock);
+	parent = dir->rec.parent;
+	pthread_rwlock_unlock(&dir->lock);
+	return parent;
+}
+
 /* -EINVAL if @below lies under @dir. */
-static int check_not_below(struct core *core, struct inode *dir, struct inode *below)
+static int check_not_below(struct op *op, struct inode *dir, struct inode *below)
 {
 	_cleanup_inode_ struct inode *at = inode_ref(below);
 
 	while (at->ino != CORE_ROOT_INO) {
 		struct inode *up;
+		uint64_t parent;
 		int r;
 
 		if (at == dir)
 			return -EINVAL;
-		if (!at->rec.parent)
+		parent = parent_of(op, at);
+		if (!parent)
 			return 0;
-		r = inode_get(core, at->rec.parent, NULL, &up);
+		r = inode_get(op->core, parent, NULL, &up);
 		if (r < 0)
 			return r;
 		inode_put(at);
@@ -78,11 +94,14 @@ static int check_not_below(struct core *core, struct inode *dir, struct inode *b
 }
 
 /* A container keeps its place in the key space; what has none cannot change it. */
-static int check_device(const struct inode *child, const struct inode *to)
+static int check_device(struct op *op, struct inode *child, const struct inode *to)
 {
-	if (child->rec.flags & INODE_CONTAINER_ROOT)
-		return to->container->domain == child->container->domain ||
-				       child->rec.parent == to->ino
+	const struct irec *rec = op_stage(op, child);
+
+	if (!rec)
+		return -ENOMEM;
+	if (rec->flags & INODE_CONTAINER_ROOT)
+		return to->container->domain == child->container->domain || rec->parent == to->ino
 			       ? 0
 			       : -EXDEV;
 	return child->container == to->container ? 0 : -EXDEV;
@@ -114,15 +133,15 @@ static int check_all(struct op *op)
 	int r = check_kinds(op);
 
 	if (r == 0)
-		r = check_device(op->child, op->dir2);
+		r = check_device(op, op->child, op->dir2);
 	if (r == 0 && exchange)
-		r = check_device(op->victim, op->dir);
+		r = check_device(op, op->victim, op->dir);
 	if (r < 0 || op->dir == op->dir2)
 		return r;
 	if (inode_is_dir(op->child))
-		r = check_not_below(op->core, op->child, op->dir2);
+		r = check_not_below(op, op->child, op->dir2);
 	if (r == 0 && exchange && inode_is_dir(op->victim))
-		r = check_not_below(op->core, op->victim, op->dir);
+		r = check_not_below(op, op->victim, op->dir);
 	return r;
 }
 

@@ -26,6 +26,7 @@ struct worker {
 	pthread_mutex_t lock;
 	pthread_cond_t wake, idle;
 	bool kicked, busy, stop;
+	_Atomic bool leftover; /* an orphan could not be finished: the next pass does it */
 };
 
 struct work {
@@ -135,7 +136,11 @@ static int orphan_done(struct core *core, struct inode *inode)
 
 int work_orphan_done(struct core *core, struct inode *inode)
 {
-	return OP_RETRY(orphan_done(core, inode));
+	int r = OP_RETRY(orphan_done(core, inode));
+
+	if (r < 0 && core->worker)
+		core->worker->leftover = true;
+	return r;
 }
 
 /* Unless it has become a row of another kind in the meantime. */
@@ -323,6 +328,8 @@ static void *work_thread(void *arg)
 		w->kicked = false;
 		w->busy = true;
 		pthread_mutex_unlock(&w->lock);
+		if (atomic_exchange(&w->leftover, false))
+			starting = true;
 		r = pass(w, &starting);
 		if (r < 0)
 			log_error("background deletion: %s", strerror(-r));

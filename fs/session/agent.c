@@ -4,8 +4,8 @@
  *   coder                      coder # took over the tests
  *   agent: coder # reason      {"agent": "coder", "reason": "took over the tests"}
  *
- * The first line that is not blank counts. The first name that a session gets is no switch, and neither is
- * the name that it has, so a restored file adds nothing to the history.
+ * The first line that is not blank counts. The first name that a session gets is no switch, and
+ * neither is the name that it has, so a restored file adds nothing to the history.
  */
 #include "fs/session/json.h"
 #include "fs/session/session_internal.h"

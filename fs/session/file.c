@@ -9,7 +9,7 @@ static bool wants_taking(struct inode *inode)
 	pthread_rwlock_rdlock(&inode->lock);
 	uint8_t role = inode->rec.role;
 	bool wants = inode->untaken &&
-		     (role == ROLE_MESSAGE || role == ROLE_SESSION_JSON || role == ROLE_AGENT);
+	             (role == ROLE_MESSAGE || role == ROLE_SESSION_JSON || role == ROLE_AGENT);
 	pthread_rwlock_unlock(&inode->lock);
 	return wants;
 }
@@ -48,7 +48,7 @@ static int attributes_changed(struct sessions *s, struct inode *inode, unsigned 
 }
 
 int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, const struct stat *st,
-	unsigned set, struct stat *ret_st)
+        unsigned set, struct stat *ret_st)
 {
 	_cleanup_inode_ struct inode *inode = NULL;
 

@@ -94,8 +94,8 @@ static void take_value(struct frontmatter *h, const char *key, const char *value
 struct walk {
 	struct frontmatter *header;
 	unsigned depth;
-	bool done;	/* the document has ended */
-	bool have_key;	/* at depth 1 the next node is a value */
+	bool done;     /* the document has ended */
+	bool have_key; /* at depth 1 the next node is a value */
 	char key[FRONTMATTER_TEXT + 1];
 };
 

@@ -1,11 +1,12 @@
 /*
- * frontmatter.h: the YAML header of a message: what stands between a first line "---" and the next line
+ * frontmatter.h: the YAML header of a message: what stands between a first line "---" and the next
+ * line
  * "---". The only place that knows libyaml. Pure functions, any thread.
  *
- * The header is optional and nobody's input can be wrong: one that is longer than FRONTMATTER_MAX, is no
- * YAML mapping, nests deeper than FRONTMATTER_DEPTH or names nothing but anchors is simply content. Aliases
- * are never expanded (a known key that has one for a value counts as absent), so memory and time are
- * bounded by the header's length.
+ * The header is optional and nobody's input can be wrong: one that is longer than FRONTMATTER_MAX,
+ * is no YAML mapping, nests deeper than FRONTMATTER_DEPTH or names nothing but anchors is simply
+ * content. Aliases are never expanded (a known key that has one for a value counts as absent), so
+ * memory and time are bounded by the header's length.
  */
 #ifndef SCRIBEFS_FS_SESSION_FRONTMATTER_H
 #define SCRIBEFS_FS_SESSION_FRONTMATTER_H
@@ -23,7 +24,7 @@
 enum message_role { MESSAGE_USER = 0, MESSAGE_ASSISTANT = 1, MESSAGE_SYSTEM = 2, MESSAGE_TOOL = 3 };
 
 struct frontmatter {
-	size_t length;		/* bytes of the header with both lines; the content follows. 0: none */
+	size_t length; /* bytes of the header with both lines; the content follows. 0: none */
 	enum message_role role; /* MESSAGE_USER where none of the four is given */
 	bool has_time, has_tokens;
 	struct timespec time;

@@ -52,7 +52,7 @@ int ids_delete(struct op *op, struct container *user, const uint8_t id[16])
 }
 
 int ids_taken(struct op *op, struct container *user, const uint8_t id[16], uint32_t container,
-	bool *ret_taken)
+        bool *ret_taken)
 {
 	struct key key = id_key(user, id);
 	uint32_t holder;

@@ -106,8 +106,8 @@ static bool strict(const char *p)
 			const char *digits = p + (*p == '-');
 			const char *end = p + strcspn(p, " \t\r\n,:]}");
 			if (*digits < '0' || *digits > '9' || end[-1] == '.' ||
-				(digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9') ||
-				strstr(digits, ".e") == digits + strspn(digits, "0123456789"))
+			        (digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9') ||
+			        strstr(digits, ".e") == digits + strspn(digits, "0123456789"))
 				return false;
 			p = end;
 		} else if ((unsigned char)*p < 0x20 && !strchr("\t\r\n", *p)) {
@@ -151,8 +151,8 @@ static int split_members(const char *text, struct json_object *o)
 	return 0;
 }
 
-int json_object_parse(const char *text, size_t len, struct json_object *ret_object,
-	const char **ret_reason)
+int json_object_parse(
+        const char *text, size_t len, struct json_object *ret_object, const char **ret_reason)
 {
 	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
 		text += 3;
@@ -272,8 +272,8 @@ int json_object_text(const struct json_object *o, struct buf *out)
 {
 	int r = buf_append(out, "{", 1);
 	for (size_t i = 0; r == 0 && i < o->n; i++)
-		r = buf_printf(out, "%s%s:%s", i ? "," : "", o->members[i].key,
-			o->members[i].value);
+		r = buf_printf(
+		        out, "%s%s:%s", i ? "," : "", o->members[i].key, o->members[i].value);
 	return r < 0 ? r : buf_append(out, "}", 1);
 }
 
@@ -284,7 +284,7 @@ int json_string(const char *value, char **ret_string)
 	_cleanup_json_ cJSON *v = cJSON_ParseWithOpts(value, NULL, 1);
 	/* cJSON ends a string at an escaped NUL */
 	if (!cJSON_IsString(v) || strstr(value, "\\u0000") ||
-		!utf8_valid(v->valuestring, strlen(v->valuestring)))
+	        !utf8_valid(v->valuestring, strlen(v->valuestring)))
 		return -EINVAL;
 	char *s = strdup(v->valuestring);
 	if (!s)
@@ -299,7 +299,8 @@ int json_integer(const char *value, uint64_t *ret_number)
 	if (!cJSON_IsNumber(v))
 		return -EINVAL;
 	double d = v->valuedouble;
-	if (!(d >= 0 && d <= 9007199254740992.0) || (double)(uint64_t)d < d || (double)(uint64_t)d > d)
+	if (!(d >= 0 && d <= 9007199254740992.0) || (double)(uint64_t)d < d ||
+	        (double)(uint64_t)d > d)
 		return -EINVAL;
 	*ret_number = (uint64_t)d;
 	return 0;

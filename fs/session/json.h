@@ -1,7 +1,8 @@
 /*
- * json.h: JSON as session.json needs it. The only place that knows cJSON, which decides what is valid
- * and decodes scalars. Values are kept as compact text with their strings and numbers verbatim, so that
- * no number of the user's loses a digit and what came in canonical goes out the same. Pure, any thread.
+ * json.h: JSON as session.json needs it. The only place that knows cJSON, which decides what is
+ * valid and decodes scalars. Values are kept as compact text with their strings and numbers
+ * verbatim, so that no number of the user's loses a digit and what came in canonical goes out the
+ * same. Pure, any thread.
  */
 #ifndef SCRIBEFS_FS_SESSION_JSON_H
 #define SCRIBEFS_FS_SESSION_JSON_H
@@ -28,11 +29,11 @@ struct json_object {
 void json_object_release(struct json_object *o);
 
 /*
- * -EINVAL: no valid JSON object (@ret_reason, a constant, says why). Where a key comes twice the last one
- * counts. -ENOMEM.
+ * -EINVAL: no valid JSON object (@ret_reason, a constant, says why). Where a key comes twice the
+ * last one counts. -ENOMEM.
  */
-int json_object_parse(const char *text, size_t len, struct json_object *ret_object,
-	const char **ret_reason);
+int json_object_parse(
+        const char *text, size_t len, struct json_object *ret_object, const char **ret_reason);
 /* The value of the key @name (plain ASCII), or NULL. Valid until the object changes. */
 const char *json_get(const struct json_object *o, const char *name);
 /* As json_get() by a key's own text, quotes included. */
@@ -44,7 +45,8 @@ int json_copy(const struct json_object *o, struct json_object *ret_copy);
 int json_object_text(const struct json_object *o, struct buf *out);
 
 /* Decode a value: -EINVAL where it is of another type (or, a number, no integer from 0 to 2^53). */
-int json_string(const char *value, char **ret_string); /* valid UTF-8 without NUL; the caller frees */
+int json_string(
+        const char *value, char **ret_string); /* valid UTF-8 without NUL; the caller frees */
 int json_integer(const char *value, uint64_t *ret_number);
 bool json_is_array(const char *value);
 

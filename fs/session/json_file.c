@@ -1,20 +1,21 @@
 /*
  * json_file.c: the file session.json, rendered when somebody looks for it and it is stale.
  *
- * Each rendering that differs is a new inode in the place of the old one, so that whoever has the old one
- * open reads what it was, and no page of it that the kernel keeps is ever wrong. While somebody's save
- * is under way (inode->untaken) the file is left alone.
+ * Each rendering that differs is a new inode in the place of the old one, so that whoever has the
+ * old one open reads what it was, and no page of it that the kernel keeps is ever wrong. While
+ * somebody's save is under way (inode->untaken) the file is left alone.
  */
 #include "fs/core/xattr.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
 
 /*
- * Decides what is shown as version, updated_at and activity. A rendering that says the same as the last
- * one keeps all of it. One that says what a restored file had said (the claim) is that file again.
+ * Decides what is shown as version, updated_at and activity. A rendering that says the same as the
+ * last one keeps all of it. One that says what a restored file had said (the claim) is that file
+ * again.
  */
 static int settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
-	struct shown *ret_shown, bool *ret_changed)
+        struct shown *ret_shown, bool *ret_changed)
 {
 	struct shown shown = {.messages = rec->messages, .tokens = rec->tokens};
 	char automatic[TITLE_AUTO_MAX + 1];
@@ -42,11 +43,13 @@ static int settle(struct op *op, struct container *c, struct srec *rec, const st
 		rec->version = rec->claim_version;
 		rec->updated = rec->claim_updated;
 	} else if (memcmp(hash, rec->rendered_hash, 16) != 0 || !rec->version) {
+		if (!(rec->flags & SREC_CHANGED))
+			rec->changed = timestamp_ms(&op->now);
 		rec->version = ++rec->version_high;
-		rec->updated = rec->flags & SREC_CHANGED ? rec->changed : timestamp_ms(&op->now);
+		rec->updated = rec->changed;
 	}
 	*ret_changed = version != rec->version || rec->flags & SREC_FILE_STALE ||
-		       memcmp(hash, rec->rendered_hash, 16) != 0;
+	               memcmp(hash, rec->rendered_hash, 16) != 0;
 	memcpy(rec->rendered_hash, hash, 16);
 	rec->flags &= (uint16_t) ~(SREC_CHANGED | SREC_FILE_STALE);
 	shown.title = NULL; /* automatic is ours */
@@ -87,9 +90,18 @@ static int put_ring(struct op *op, struct container *c, struct srec *rec, const 
 	return r;
 }
 
-/* A new inode with the bytes @text, owner, mode and attributes as @old has them. */
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
+/*
+ * A new inode with the bytes @text, owner, mode and attributes as @old has them. Its ctime is that
+ * of the change and not of the look that found it, or an incremental backup would see its own looks
+ * as changes.
+ */
 static int new_file(struct op *op, struct inode *session, struct inode *old, const struct srec *rec,
-	const struct buf *text, struct inode **ret_file)
+        const struct buf *text, struct inode **ret_file)
 {
 	const struct irec *like = op_stage(op, old ? old : session);
 	struct inode *file;
@@ -105,15 +117,19 @@ static int new_file(struct op *op, struct inode *session, struct inode *old, con
 	r = data_replace(op, file, irec, text->data, text->len);
 	if (r == 0 && old && like->xattrs)
 		r = copy_xattrs(op, old, file);
-	if (old)
-		irec->btime = like->btime;
 	irec->mtime = timestamp_from_ms(rec->updated);
+	irec->ctime = timestamp_from_ms(rec->changed);
+	if (old) {
+		irec->btime = like->btime;
+		if (is_later(&like->ctime, &irec->ctime))
+			irec->ctime = like->ctime;
+	}
 	*ret_file = file;
 	return r;
 }
 
 static int put_file(struct op *op, struct inode *session, struct inode *old, struct srec *rec,
-	const struct place *place, struct shown *shown)
+        const struct place *place, struct shown *shown)
 {
 	_cleanup_buf_ struct buf text = {0};
 	char automatic[TITLE_AUTO_MAX + 1];
@@ -140,7 +156,7 @@ static int put_file(struct op *op, struct inode *session, struct inode *old, str
 }
 
 int json_replace(struct op *op, struct inode *session, struct inode *old, struct srec *rec,
-	const struct place *place)
+        const struct place *place)
 {
 	struct shown shown;
 	bool changed;

@@ -1,6 +1,6 @@
 /*
- * lookup.c: names looked up and listed: session.json is brought up to date first, and what does not exist for
- * the maker of a session is left out.
+ * lookup.c: names looked up and listed: session.json is brought up to date first, and what does not
+ * exist for the maker of a session is left out.
  */
 #include "fs/session/session_internal.h"
 
@@ -12,8 +12,8 @@ static unsigned part_of(const char *name)
 	return strcmp(name, "messages") == 0 ? SREC_MESSAGES_AUTO : 0;
 }
 
-static int lookup_part(struct sessions *s, const struct cred *who, struct inode *dir, const char *name,
-	unsigned part, struct core_entry *ret_entry)
+static int lookup_part(struct sessions *s, const struct cred *who, struct inode *dir,
+        const char *name, unsigned part, struct core_entry *ret_entry)
 {
 	bool pending;
 	if (maker_hidden(s, who, dir, &pending) & part)
@@ -27,8 +27,8 @@ static int lookup_part(struct sessions *s, const struct cred *who, struct inode 
 }
 
 /*
- * A file that is young may be about to be renamed over session.json, and the kernel takes what it knows of a
- * name along: that must be nothing.
+ * A file that is young may be about to be renamed over session.json, and the kernel takes what it
+ * knows of a name along: that must be nothing.
  */
 #define YOUNG_SECONDS 10
 
@@ -42,7 +42,7 @@ static bool may_become_json(const struct core_entry *entry)
 }
 
 int session_lookup(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
-	struct core_entry *ret_entry)
+        struct core_entry *ret_entry)
 {
 	_cleanup_inode_ struct inode *dir = NULL;
 	unsigned part = part_of(name);
@@ -89,13 +89,13 @@ static int fill_session(void *arg, const struct core_dirent *entry)
 		return 0;
 	}
 	if (part == SREC_JSON_AUTO || (part && l->pending) ||
-		(e.have_attr && may_become_json(&e.entry)))
+	        (e.have_attr && may_become_json(&e.entry)))
 		e.entry.fleeting_name = true;
 	return l->fill(l->arg, &e);
 }
 
 int session_readdir(struct sessions *s, const struct cred *who, uint64_t ino, uint64_t cookie,
-	bool with_attr, core_fill fill, void *arg)
+        bool with_attr, core_fill fill, void *arg)
 {
 	struct listing l = {.s = s, .fill = fill, .arg = arg};
 	_cleanup_inode_ struct inode *dir = NULL;
@@ -106,6 +106,6 @@ int session_readdir(struct sessions *s, const struct cred *who, uint64_t ino, ui
 	if (!inode_is_dir(dir) || dir->rec.role != ROLE_SESSION)
 		return core_readdir(s->core, ino, cookie, with_attr, fill, arg);
 	l.hidden = maker_hidden(s, who, dir, &l.pending);
-	r = json_freshen(s, dir);
-	return r < 0 ? r : core_readdir(s->core, ino, cookie, with_attr, fill_session, &l);
+	json_freshen(s, dir); /* a damaged record must not hide what else is there */
+	return core_readdir(s->core, ino, cookie, with_attr, fill_session, &l);
 }

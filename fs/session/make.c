@@ -1,6 +1,8 @@
 /*
- * make.c: what the rules add to making: roles, containers, a session's pair and record, numbers of messages.
+ * make.c: what the rules add to making: roles, containers, a session's pair and record, numbers of
+ * messages.
  */
+#include "fs/core/acl.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
 #include "fs/session/uuid.h"
@@ -87,12 +89,12 @@ int make_plan(struct op *op, void *arg)
 }
 
 /* A part of the pair: owner, group and rights as the session has them. */
-static int make_part(struct op *op, struct inode *session, const char *name, mode_t mode, uint8_t role,
-	uint8_t flags)
+static int make_part(struct op *op, struct inode *session, const char *name, mode_t mode,
+        uint8_t role, uint8_t flags)
 {
 	const struct irec *like = op_stage(op, session);
 	struct inode *part;
-	mode_t kept = S_ISDIR(mode) ? 0777 | S_ISGID : 0666;
+	mode_t kept = S_ISDIR(mode) ? 0777 | S_ISGID : 0666, umask = op->who.umask;
 
 	int r = op_new_inode(op, session->container, mode | (like->mode & kept), role, &part);
 	if (r < 0)
@@ -101,7 +103,11 @@ static int make_part(struct op *op, struct inode *session, const char *name, mod
 	rec->uid = like->uid;
 	rec->gid = like->gid;
 	rec->flags |= flags;
-	return op_add_entry(op, session, name, strlen(name), part);
+	/* Nobody asked for them, so nobody else gets in, unless a default ACL lets others. */
+	op->who.umask |= 077;
+	r = acl_inherit(op, session, part, rec->mode);
+	op->who.umask = umask;
+	return r < 0 ? r : op_add_entry(op, session, name, strlen(name), part);
 }
 
 /* Ids, and the highest number of the day, in the user's container. */
@@ -197,7 +203,7 @@ int make_also(struct op *op, void *arg)
 }
 
 static int make(struct make *m, const struct cred *who, uint64_t parent, const char *name,
-	const struct core_make *what, struct core_entry *ret_entry)
+        const struct core_make *what, struct core_entry *ret_entry)
 {
 	struct core_rule rule = {.plan = make_plan, .also = make_also, .arg = m};
 
@@ -208,7 +214,7 @@ static int make(struct make *m, const struct cred *who, uint64_t parent, const c
 }
 
 int session_make(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
-	const struct core_make *what, struct core_entry *ret_entry)
+        const struct core_make *what, struct core_entry *ret_entry)
 {
 	struct make m = {.s = s};
 	int r = maker_adopt(s, who, parent, name, what->mode);
@@ -219,7 +225,7 @@ int session_make(struct sessions *s, const struct cred *who, uint64_t parent, co
 }
 
 int session_create(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
-	mode_t mode, int flags, struct core_entry *ret_entry, struct file **ret_file)
+        mode_t mode, int flags, struct core_entry *ret_entry, struct file **ret_file)
 {
 	struct core_make what = {.mode = S_IFREG | (mode & 07777)};
 	struct make m = {.s = s, .create = true};
@@ -233,6 +239,8 @@ int session_create(struct sessions *s, const struct cred *who, uint64_t parent, 
 		if (r == 0)
 			flags &= ~O_TRUNC; /* it is empty, and needs no transaction to become so */
 	}
+	if (r >= 0)
+		flags &= ~O_TRUNC; /* there is nothing in it */
 	if (r == -EEXIST && !(flags & O_EXCL))
 		r = session_lookup(s, who, parent, name, &entry);
 	if (r < 0)
@@ -243,16 +251,20 @@ int session_create(struct sessions *s, const struct cred *who, uint64_t parent, 
 		return r;
 	}
 	uint8_t role = session_dir_role(s, parent);
-	entry.fleeting_name = rules_is_next(role, name) || role == ROLE_SESSION; /* see session_lookup() */
+	entry.fleeting_name =
+	        rules_is_next(role, name) || role == ROLE_SESSION; /* see session_lookup() */
 	*ret_entry = entry;
 	return 0;
 }
 
 int session_new(struct sessions *s, const struct cred *who, uint64_t workflow, const char *title,
-	char ret_name[32], struct core_entry *ret_entry)
+        char ret_name[32], struct core_entry *ret_entry)
 {
 	struct core_make what = {.mode = S_IFDIR | 0777};
 	struct make m = {.s = s, .title = title, .numbered = true, .name = ret_name};
 
-	return make(&m, who, workflow, "SESSION-", &what, ret_entry);
+	int r = make(&m, who, workflow, "SESSION-", &what, ret_entry);
+	if (r == 0 && s->changed)
+		s->changed(s->changed_arg, workflow, ret_name); /* the kernel did not ask for it */
+	return r;
 }

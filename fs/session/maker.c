@@ -1,7 +1,9 @@
 /*
- * maker.c: the process that made a session does not see the untouched messages/ and session.json, which
- * it did not make: cp -a and copytree take the directory that they have just made to be empty.
+ * maker.c: the process that made a session does not see the untouched messages/ and session.json,
+ * which it did not make: cp -a and copytree take the directory that they have just made to be
+ * empty.
  */
+#include "fs/core/acl.h"
 #include "fs/session/session_internal.h"
 
 #include <fcntl.h>
@@ -51,7 +53,8 @@ static bool is_older(pid_t process, int64_t made)
 	}
 	if (!p)
 		return false;
-	int64_t start = (int64_t)(strtoull(p, NULL, 10) * 1000 / (unsigned long)sysconf(_SC_CLK_TCK));
+	int64_t start =
+	        (int64_t)(strtoull(p, NULL, 10) * 1000 / (unsigned long)sysconf(_SC_CLK_TCK));
 	return start <= made;
 }
 
@@ -64,8 +67,8 @@ static unsigned hidden_for(const struct cred *who, pid_t maker, int64_t made, un
 	return is_older(maker, made) ? untouched : 0;
 }
 
-unsigned maker_hidden(struct sessions *s, const struct cred *who, struct inode *dir,
-	bool *ret_pending)
+unsigned maker_hidden(
+        struct sessions *s, const struct cred *who, struct inode *dir, bool *ret_pending)
 {
 	struct container *c = dir->container;
 	struct session_memory m = {0};
@@ -79,17 +82,21 @@ unsigned maker_hidden(struct sessions *s, const struct cred *who, struct inode *
 }
 
 /* What mkdir or create would have made: owner, group and mode as the caller asks. */
-static void own(struct op *op, const struct irec *dir, struct irec *rec, mode_t mode)
+static int own(struct op *op, struct inode *dir, struct inode *child, mode_t mode)
 {
-	rec->mode = (uint32_t)((mode & S_IFMT) | (mode & 07777 & ~op->who.umask));
+	const struct irec *like = op_stage(op, dir);
+	struct irec *rec = op_stage(op, child);
+
+	rec->mode = (uint32_t)(mode & (S_IFMT | 07777));
 	rec->uid = op->who.uid;
 	rec->gid = op->who.gid;
-	if (dir->mode & S_ISGID) {
-		rec->gid = dir->gid;
+	if (like->mode & S_ISGID) {
+		rec->gid = like->gid;
 		if (S_ISDIR(mode))
 			rec->mode |= S_ISGID;
 	}
 	rec->atime = rec->mtime = rec->ctime = rec->btime = op->now;
+	return acl_inherit(op, dir, child, rec->mode);
 }
 
 static int adopt_file(struct op *op, struct inode *dir, struct inode *old, mode_t mode)
@@ -98,16 +105,17 @@ static int adopt_file(struct op *op, struct inode *dir, struct inode *old, mode_
 	int r = op_new_inode(op, dir->container, mode, ROLE_SESSION_JSON, &file);
 	if (r < 0)
 		return r;
-	own(op, op_stage(op, dir), op_stage(op, file), mode);
-	r = op_replace_entry(op, dir, JSON_NAME, strlen(JSON_NAME), old, file);
+	r = own(op, dir, file, mode);
+	if (r == 0)
+		r = op_replace_entry(op, dir, JSON_NAME, strlen(JSON_NAME), old, file);
 	if (r == 0)
 		r = op_drop_inode(op, old);
 	file->untaken = true;
 	return r;
 }
 
-static int adopt_once(struct sessions *s, const struct cred *who, struct inode *dir, const char *name,
-	mode_t mode)
+static int adopt_once(struct sessions *s, const struct cred *who, struct inode *dir,
+        const char *name, mode_t mode)
 {
 	_cleanup_inode_ struct inode *child = NULL;
 	_cleanup_srec_ struct srec rec = {0};
@@ -129,7 +137,7 @@ static int adopt_once(struct sessions *s, const struct cred *who, struct inode *
 	struct irec *irec = op_stage(&op, dir);
 	op_touch_dir(&op, irec);
 	if (S_ISDIR(mode))
-		own(&op, irec, op_stage(&op, child), mode);
+		r = own(&op, dir, child, mode);
 	else
 		r = adopt_file(&op, dir, child, mode);
 	if (r == 0)
@@ -139,8 +147,8 @@ static int adopt_once(struct sessions *s, const struct cred *who, struct inode *
 	return r < 0 ? r : 1;
 }
 
-int maker_adopt(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
-	mode_t mode)
+int maker_adopt(
+        struct sessions *s, const struct cred *who, uint64_t parent, const char *name, mode_t mode)
 {
 	bool messages = S_ISDIR(mode) && strcmp(name, "messages") == 0, pending;
 	bool json = S_ISREG(mode) && strcmp(name, JSON_NAME) == 0;
@@ -152,8 +160,8 @@ int maker_adopt(struct sessions *s, const struct cred *who, uint64_t parent, con
 	if (r < 0)
 		return r;
 	if (dir->rec.role != ROLE_SESSION ||
-		!(maker_hidden(s, who, dir, &pending) &
-			(messages ? SREC_MESSAGES_AUTO : SREC_JSON_AUTO)))
+	        !(maker_hidden(s, who, dir, &pending) &
+	                (messages ? SREC_MESSAGES_AUTO : SREC_JSON_AUTO)))
 		return 0;
 	return OP_RETRY(adopt_once(s, who, dir, name, mode));
 }

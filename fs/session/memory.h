@@ -1,7 +1,7 @@
 /*
- * memory.h: what the session layer keeps in memory of a container (container->session). No content and
- * no copy of a record: only who made the session, and whether its session.json is up to date. Changed
- * with the container write-locked, read with it read-locked.
+ * memory.h: what the session layer keeps in memory of a container (container->session). No content
+ * and no copy of a record: only who made the session, and whether its session.json is up to date.
+ * Changed with the container write-locked, read with it read-locked.
  */
 #ifndef SCRIBEFS_FS_SESSION_MEMORY_H
 #define SCRIBEFS_FS_SESSION_MEMORY_H
@@ -9,12 +9,13 @@
 #include "fs/core/inode.h"
 
 struct session_memory {
-	pid_t maker;	     /* the process that made it in this daemon's life, 0 unknown */
-	int64_t made;	     /* CLOCK_BOOTTIME in ms: a maker that began later is another process */
-	unsigned untouched;  /* of the record's SREC_MESSAGES_AUTO and SREC_JSON_AUTO, as long as maker is known */
-	bool fresh;	     /* session.json is as the records have it … */
+	pid_t maker;        /* the process that made it in this daemon's life, 0 unknown */
+	int64_t made;       /* CLOCK_BOOTTIME in ms: a maker that began later is another process */
+	unsigned untouched; /* of the record's SREC_MESSAGES_AUTO and SREC_JSON_AUTO, as long as
+	                       maker is known */
+	bool fresh;         /* session.json is as the records have it … */
 	uint64_t fresh_names; /* … and was when sessions->names was this */
-	bool checked;	     /* the record's epoch has been compared */
+	bool checked;         /* the record's epoch has been compared */
 };
 
 /* Made on first use; NULL: no memory. The container is write-locked, or not yet published. */

@@ -1,7 +1,7 @@
 /*
- * merge.c: somebody's session.json into the record. Against the rendering that it was made from a field is the
- * user's only where it differs, so that what has changed meanwhile stays. A document of which that
- * rendering is not known (any more) is a restore, and is taken whole.
+ * merge.c: somebody's session.json into the record. Against the rendering that it was made from a
+ * field is the user's only where it differs, so that what has changed meanwhile stays. A document
+ * of which that rendering is not known (any more) is a restore, and is taken whole.
  */
 #include "fs/session/json.h"
 #include "fs/session/session_internal.h"
@@ -9,7 +9,7 @@
 #include "fs/session/uuid.h"
 
 static const char *const known[] = {"session_id", "user_id", "workflow_type", "title", "state",
-	"created_at", "updated_at", "version", "message_count", "metadata", "agent", NULL};
+        "created_at", "updated_at", "version", "message_count", "metadata", "agent", NULL};
 static const char *const derived_metadata[] = {"total_tokens", "last_activity", NULL};
 
 #define _cleanup_object_ _cleanup_(json_object_release)
@@ -81,11 +81,12 @@ static bool edited(const struct json_object *doc, const struct json_object *base
 }
 
 /*
- * Three ways, key by key, into the object text *field. @base NULL: the document's members replace all.
+ * Three ways, key by key, into the object text *field. @base NULL: the document's members replace
+ * all.
  * @partial: what the document leaves out stays.
  */
-static int merge_members(char **field, const struct json_object *doc, const struct json_object *base,
-	const char *const *except, bool partial)
+static int merge_members(char **field, const struct json_object *doc,
+        const struct json_object *base, const char *const *except, bool partial)
 {
 	_cleanup_object_ struct json_object ours = {0};
 	_cleanup_buf_ struct buf text = {0};
@@ -97,7 +98,7 @@ static int merge_members(char **field, const struct json_object *doc, const stru
 	for (size_t i = 0; i < doc->n && r == 0; i++) {
 		const struct json_member *m = &doc->members[i];
 		if (!is_one_of(m->key, except) &&
-			!(base && same(m->value, json_get_key(base, m->key))))
+		        !(base && same(m->value, json_get_key(base, m->key))))
 			r = json_set_key(&ours, m->key, m->value);
 	}
 	if (r == 0)
@@ -109,8 +110,8 @@ static int merge_members(char **field, const struct json_object *doc, const stru
 	return r == -EINVAL ? -EBADMSG : r; /* *field is ours */
 }
 
-static int merge_title(struct srec *rec, const struct json_object *doc, const struct json_object *base,
-	bool partial)
+static int merge_title(struct srec *rec, const struct json_object *doc,
+        const struct json_object *base, bool partial)
 {
 	_cleanup_free_ char *title = NULL;
 
@@ -122,7 +123,8 @@ static int merge_title(struct srec *rec, const struct json_object *doc, const st
 	return r == 0 ? srec_set(&rec->title, title) : r == -EINVAL ? 0 : r;
 }
 
-static int merge_state(struct srec *rec, const struct json_object *doc, const struct json_object *base)
+static int merge_state(
+        struct srec *rec, const struct json_object *doc, const struct json_object *base)
 {
 	_cleanup_free_ char *name = NULL;
 	uint8_t state;
@@ -145,8 +147,8 @@ static int merge_history(struct srec *rec, const struct json_object *doc)
 	return srec_set(&rec->history, strcmp(history, "[]") == 0 ? NULL : history);
 }
 
-static int merge_agent(struct srec *rec, const struct json_object *doc, const struct json_object *base,
-	int64_t now)
+static int merge_agent(struct srec *rec, const struct json_object *doc,
+        const struct json_object *base, int64_t now)
 {
 	_cleanup_free_ char *current = NULL;
 	bool history = edited(doc, base, "history"), count = edited(doc, base, "switch_count");
@@ -170,8 +172,8 @@ static int merge_agent(struct srec *rec, const struct json_object *doc, const st
 	return r;
 }
 
-static int merge_all(struct srec *rec, const struct json_object *doc, const struct json_object *base,
-	bool partial, int64_t now)
+static int merge_all(struct srec *rec, const struct json_object *doc,
+        const struct json_object *base, bool partial, int64_t now)
 {
 	_cleanup_object_ struct json_object agent = {0}, base_agent = {0};
 	_cleanup_object_ struct json_object metadata = {0}, base_metadata = {0};
@@ -191,7 +193,7 @@ static int merge_all(struct srec *rec, const struct json_object *doc, const stru
 		get_time(doc, "created_at", &rec->created);
 	if (r == 0 && json_get(doc, "metadata"))
 		r = merge_members(&rec->metadata, &metadata, base ? &base_metadata : NULL,
-			derived_metadata, partial);
+		        derived_metadata, partial);
 	if (r == 0)
 		r = merge_agent(rec, &agent, base ? &base_agent : NULL, now);
 	return r < 0 ? r : merge_members(&rec->extra, doc, base, known, partial);
@@ -227,8 +229,8 @@ int merge_version(const char *text, size_t len, uint64_t *ret_version, const cha
 	return value && json_integer(value, ret_version) == 0 ? 0 : -ENOENT;
 }
 
-int merge_document(struct srec *rec, const char *text, size_t len, const char *base, size_t base_len,
-	int64_t now, struct merge *ret_merge, const char **ret_reason)
+int merge_document(struct srec *rec, const char *text, size_t len, const char *base,
+        size_t base_len, int64_t now, struct merge *ret_merge, const char **ret_reason)
 {
 	_cleanup_object_ struct json_object doc = {0}, from = {0};
 	_cleanup_(merge_release) struct merge m = {.kind = MERGE_EDIT};
@@ -249,7 +251,7 @@ int merge_document(struct srec *rec, const char *text, size_t len, const char *b
 	}
 	/* no version and never rendered: as if made from an empty one */
 	r = merge_all(rec, &doc, m.kind == MERGE_EDIT ? &from : NULL,
-		m.kind == MERGE_EDIT && !m.has_version, now);
+	        m.kind == MERGE_EDIT && !m.has_version, now);
 	if (r == 0 && m.kind == MERGE_RESTORE)
 		r = read_derived(&doc, &m);
 	if (r < 0)

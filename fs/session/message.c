@@ -78,7 +78,7 @@ int64_t message_file_time(const struct irec *rec)
 }
 
 int message_read(struct inode *inode, struct irec *rec, struct message *ret_message,
-	char ret_title[TITLE_AUTO_MAX + 1])
+        char ret_title[TITLE_AUTO_MAX + 1])
 {
 	struct frontmatter header;
 	_cleanup_buf_ struct buf head = {0};
@@ -98,10 +98,10 @@ int message_read(struct inode *inode, struct irec *rec, struct message *ret_mess
 
 	uint64_t content = rec->size - header.length;
 	struct message m = {.role = (uint8_t)header.role,
-		.names = 1,
-		.header = (uint32_t)header.length,
-		.tokens = header.has_tokens ? header.tokens
-					    : (content + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN};
+	        .names = 1,
+	        .header = (uint32_t)header.length,
+	        .tokens = header.has_tokens ? header.tokens
+	                                    : (content + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN};
 	if (!header.has_tokens)
 		m.flags |= MESSAGE_ESTIMATED;
 	if (header.has_time) {

@@ -27,7 +27,7 @@ struct message {
 	uint8_t flags;
 	uint16_t names;
 	uint32_t header; /* bytes */
-	int64_t time;	 /* ms */
+	int64_t time;    /* ms */
 	uint64_t tokens;
 	uint64_t size;
 	struct timespec mtime;
@@ -41,12 +41,12 @@ int message_encode(const struct message *m, struct blob **ret_facts);
 int message_decode(const struct blob *facts, struct message *ret_message);
 
 /*
- * Reads the file, whose lock the caller holds (an op has it staged; @rec is the staged record). Where the
- * front matter has a time and no caller has set mtime, @rec's mtime becomes it. @ret_title is the
- * beginning of the text, empty where there is none. names becomes 1.
+ * Reads the file, whose lock the caller holds (an op has it staged; @rec is the staged record).
+ * Where the front matter has a time and no caller has set mtime, @rec's mtime becomes it.
+ * @ret_title is the beginning of the text, empty where there is none. names becomes 1.
  */
 int message_read(struct inode *inode, struct irec *rec, struct message *ret_message,
-	char ret_title[TITLE_AUTO_MAX + 1]);
+        char ret_title[TITLE_AUTO_MAX + 1]);
 /* The time of one whose front matter has none: the earlier of birth and mtime. */
 int64_t message_file_time(const struct irec *rec);
 

@@ -4,8 +4,8 @@
 #include "fs/session/session_internal.h"
 
 /*
- * The store counts the daemons that died on it. A session whose record has a lower count is compared with
- * its messages when it is first looked at (recount.c).
+ * The store counts the daemons that died on it. A session whose record has a lower count is
+ * compared with its messages when it is first looked at (recount.c).
  */
 static int read_epoch(struct core *core, struct container *users, uint64_t *ret_epoch)
 {
@@ -40,7 +40,7 @@ static int raise_epoch(struct core *core, struct inode *users, uint64_t epoch)
 }
 
 int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, const char *name),
-	void *arg, struct sessions **ret_sessions)
+        void *arg, struct sessions **ret_sessions)
 {
 	_cleanup_inode_ struct inode *users = NULL;
 	_cleanup_free_ struct sessions *s = calloc(1, sizeof *s);

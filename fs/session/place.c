@@ -2,8 +2,8 @@
  * place.c: which user and workflow a session belongs to, and their names for session.json.
  *
  * A directory does not know its own name: users and workflows have it in a row of their own
- * (RECORD_NAME), set when they are made or renamed. Workflows stay below their user for good, so their
- * container and their user's are found without further locks.
+ * (RECORD_NAME), set when they are made or renamed. Workflows stay below their user for good, so
+ * their container and their user's are found without further locks.
  */
 #include "fs/session/session_internal.h"
 

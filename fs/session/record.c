@@ -31,7 +31,7 @@
 static void strings_of(struct srec *rec, char **ret_fields[SREC_STRINGS])
 {
 	char **fields[SREC_STRINGS] = {&rec->title, &rec->auto_title, &rec->agent, &rec->history,
-		&rec->metadata, &rec->extra};
+	        &rec->metadata, &rec->extra};
 	memcpy(ret_fields, fields, sizeof fields);
 }
 
@@ -187,8 +187,8 @@ static bool gives_title(const struct message *m)
 	return m->role == MESSAGE_USER && m->flags & MESSAGE_TEXT;
 }
 
-static int change_title(struct srec *rec, uint32_t number, const struct message *m,
-	const char *title)
+static int change_title(
+        struct srec *rec, uint32_t number, const struct message *m, const char *title)
 {
 	if (m && gives_title(m)) {
 		if (rec->title_number && number > rec->title_number)
@@ -202,7 +202,7 @@ static int change_title(struct srec *rec, uint32_t number, const struct message 
 }
 
 int srec_change_message(struct srec *rec, uint32_t number, const struct message *old,
-	const struct message *m, const char *title)
+        const struct message *m, const char *title)
 {
 	if (old) {
 		rec->messages -= rec->messages > 0;

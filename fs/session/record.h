@@ -1,6 +1,7 @@
 /*
- * record.h: the session's record and what else the session layer stores beside the inodes: rows under
- * (container, KEY_SESSION, which). README.md has the bytes of each. Under the container's lock.
+ * record.h: the session's record and what else the session layer stores beside the inodes: rows
+ * under (container, KEY_SESSION, which). README.md has the bytes of each. Under the container's
+ * lock.
  */
 #ifndef SCRIBEFS_FS_SESSION_RECORD_H
 #define SCRIBEFS_FS_SESSION_RECORD_H
@@ -12,26 +13,32 @@
 enum record_which {
 	RECORD_SESSION = 0, /* a session: struct srec */
 	RECORD_NAME = 2,    /* a user, a workflow: its directory's name, for session.json */
-	RECORD_ID = 3,	    /* a user; 16 bytes more in the key: the container (u32) of the session with this id */
-	RECORD_DAY = 4,	    /* a user; u32 YYMMDD more: the highest NNN (u32) of SESSION-YYMMDD-NNN ever */
+	RECORD_ID = 3,	    /* a user; key: + 16 bytes session_id; u32 container of its session */
+	RECORD_DAY = 4,	    /* a user; key: + u32 YYMMDD; u32 the highest SESSION-YYMMDD-NNN ever */
 	RECORD_STORE = 5,   /* users/: u64 how often a daemon died on this store */
-	RECORD_RING = 16,   /* 16 … 31, a session: rendered versions, at version mod 16: u64 version | text */
+	RECORD_RING = 16,   /* 16 … 31, a session: 16 + version mod 16: u64 version | rendering */
 };
 #define RECORD_RING_SIZE 16
 
 enum srec_flags {
-	SREC_MESSAGES_AUTO = 1,	 /* messages/ is mkdir's, and nothing was made in it */
-	SREC_JSON_AUTO = 2,	 /* session.json was never saved by anybody */
-	SREC_JSON_GONE = 4,	 /* session.json was unlinked or renamed away */
-	SREC_CHANGED = 8,	 /* facts have changed since the last rendering */
-	SREC_RECOUNT = 16,	 /* activity or title need a look at all messages */
-	SREC_FILE_STALE = 32,	 /* the file's bytes are not the last rendering (a save was taken in) */
-	SREC_CLAIM = 64,	 /* claim_* hold what a restored session.json said */
+	SREC_MESSAGES_AUTO = 1,	  /* messages/ is mkdir's, and nothing was made in it */
+	SREC_JSON_AUTO = 2,	  /* session.json was never saved by anybody */
+	SREC_JSON_GONE = 4,	  /* session.json was unlinked or renamed away */
+	SREC_CHANGED = 8,	  /* facts have changed since the last rendering */
+	SREC_RECOUNT = 16,	  /* activity or title need a look at all messages */
+	SREC_FILE_STALE = 32,	  /* the file is not the last rendering: a save was taken in */
+	SREC_CLAIM = 64,	  /* claim_* hold what a restored session.json said */
 	SREC_CLAIM_MATCHED = 128, /* and the session has come to be so */
 };
 
 /* Numbers are part of the format. Automatic: derived from the activity; shown as active. */
-enum session_state { STATE_AUTO = 0, STATE_ACTIVE = 1, STATE_IDLE = 2, STATE_ARCHIVED = 3, STATE_DELETED = 4 };
+enum session_state {
+	STATE_AUTO = 0,
+	STATE_ACTIVE = 1,
+	STATE_IDLE = 2,
+	STATE_ARCHIVED = 3,
+	STATE_DELETED = 4
+};
 #define STATES 5
 
 #define ACTIVITY_NONE INT64_MIN
@@ -45,26 +52,27 @@ struct srec {
 	uint64_t version, version_high; /* version: of the last rendering */
 	uint32_t messages;
 	uint64_t tokens;
-	int64_t activity; /* the newest message's time, or ACTIVITY_NONE */
+	int64_t activity;      /* the newest message's time, or ACTIVITY_NONE */
 	uint32_t number_high;  /* of any NNN.md ever */
 	uint32_t title_number; /* the message that auto_title comes from, 0 none */
-	uint64_t epoch;	       /* RECORD_STORE's when the messages were last known to be as counted */
-	uint16_t ring_used;    /* bit n: RECORD_RING + n exists */
+	uint64_t epoch;     /* RECORD_STORE's when the messages were last known to be as counted */
+	uint16_t ring_used; /* bit n: RECORD_RING + n exists */
 	uint8_t rendered_hash[16];
 	uint8_t claim_hash[16];
 	uint64_t claim_version;
 	int64_t claim_updated, claim_activity;
 	uint64_t switches;
-	char *title;	  /* the user's */
+	char *title;      /* the user's */
 	char *auto_title; /* of the first user message */
-	char *agent;	  /* agent.current */
-	char *history;	  /* JSON array */
-	char *metadata;	  /* JSON object: the user's keys */
-	char *extra;	  /* JSON object: unknown keys of the top level */
+	char *agent;      /* agent.current */
+	char *history;    /* JSON array */
+	char *metadata;   /* JSON object: the user's keys */
+	char *extra;      /* JSON object: unknown keys of the top level */
 };
 void srec_release(struct srec *rec);
 int srec_encode(const struct srec *rec, struct buf *ret_record); /* appends */
-int srec_decode(const void *data, size_t len, struct srec *ret_rec); /* -EBADMSG, -EPROTONOSUPPORT */
+int srec_decode(
+        const void *data, size_t len, struct srec *ret_rec); /* -EBADMSG, -EPROTONOSUPPORT */
 
 /* In an op with the container locked. A session without a record is -EBADMSG. */
 int srec_load(struct op *op, struct container *c, struct srec *ret_rec);
@@ -76,11 +84,11 @@ int srec_set(char **field, const char *text);
 /* Facts have changed at op->now. */
 void srec_changed(struct srec *rec, const struct timespec *now);
 /*
- * The message @number is now @m, NULL: gone; it was @old, NULL: none. @title: see message_read(). Sets
- * SREC_RECOUNT where only a look at all messages can tell.
+ * The message @number is now @m, NULL: gone; it was @old, NULL: none. @title: see message_read().
+ * Sets SREC_RECOUNT where only a look at all messages can tell.
  */
 int srec_change_message(struct srec *rec, uint32_t number, const struct message *old,
-	const struct message *m, const char *title);
+        const struct message *m, const char *title);
 /* A user's title that is equal to the automatic one counts as automatic. */
 void srec_settle_title(struct srec *rec);
 /* The title that is shown; NUL-terminated in @buffer where it is the one from the id. */

@@ -1,6 +1,6 @@
 /*
- * recount.c: all messages of a session looked at again: when the newest or the first one went, and once
- * after a daemon died, for what it had no time to take in.
+ * recount.c: all messages of a session looked at again: when the newest or the first one went, and
+ * once after a daemon died, for what it had no time to take in.
  */
 #include "fs/session/session_internal.h"
 
@@ -16,15 +16,16 @@ static void scan_release(struct scan *scan)
 	kv_iter_free(scan->it);
 }
 
-static int scan_open(struct core *core, struct kv_txn *txn, struct inode *messages,
-	struct scan *ret_scan)
+static int scan_open(
+        struct core *core, struct kv_txn *txn, struct inode *messages, struct scan *ret_scan)
 {
 	struct container *c = messages->container;
 	struct key prefix = key_make(c->domain, c->id, KEY_DENTRY, messages->ino);
 
 	ret_scan->core = core;
 	ret_scan->container = c;
-	return kv_iter_open(core_kv(core), NULL, txn, KV_META, prefix.bytes, prefix.len, &ret_scan->it);
+	return kv_iter_open(
+	        core_kv(core), NULL, txn, KV_META, prefix.bytes, prefix.len, &ret_scan->it);
 }
 
 /* The next message by rising number: 1, 0 at the end. */
@@ -110,8 +111,8 @@ static void mark_untaken(struct inode *file)
 
 	pthread_rwlock_wrlock(&file->lock);
 	bool taken = message_decode(file->facts, &m) == 0 && m.size == file->rec.size &&
-		     m.mtime.tv_sec == file->rec.mtime.tv_sec &&
-		     m.mtime.tv_nsec == file->rec.mtime.tv_nsec;
+	             m.mtime.tv_sec == file->rec.mtime.tv_sec &&
+	             m.mtime.tv_nsec == file->rec.mtime.tv_nsec;
 	if (!taken)
 		file->untaken = true;
 	pthread_rwlock_unlock(&file->lock);
@@ -147,8 +148,8 @@ static int take_in_json(struct sessions *s, struct inode *session, const struct 
 	pthread_rwlock_rdlock(&c->lock);
 	int r = dentry_find(s->core, NULL, session, JSON_NAME, strlen(JSON_NAME), &d);
 	if (r == 0)
-		r = session_record_get(s->core, c,
-			(uint8_t)(RECORD_RING + rec->version % RECORD_RING_SIZE), &row);
+		r = session_record_get(
+		        s->core, c, (uint8_t)(RECORD_RING + rec->version % RECORD_RING_SIZE), &row);
 	pthread_rwlock_unlock(&c->lock);
 	if (r == 0)
 		r = inode_get(s->core, d.ino, c, &file);
@@ -161,7 +162,7 @@ static int take_in_json(struct sessions *s, struct inode *session, const struct 
 			r = buf_resize(&text, (size_t)file->rec.size);
 		if (!differs && r == 0)
 			differs = data_read(file, text.data, text.len, 0) != (ssize_t)text.len ||
-				  memcmp(text.data, row.data + 8, text.len) != 0;
+			          memcmp(text.data, row.data + 8, text.len) != 0;
 		if (r == 0 && differs)
 			file->untaken = true;
 	}

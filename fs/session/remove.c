@@ -4,8 +4,8 @@
 #include "fs/session/session_internal.h"
 
 /* A message or session.json loses its name. Also what a rename takes away. */
-int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t len, struct inode *file,
-	struct srec *rec)
+int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t len,
+        struct inode *file, struct srec *rec)
 {
 	struct irec *irec = op_stage(op, file);
 	uint32_t number = name_message_number(name, len);
@@ -15,7 +15,7 @@ int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t le
 	if (irec->role == ROLE_MESSAGE && dir->rec.role == ROLE_MESSAGES && number)
 		return take_message_gone(op, file, number, rec);
 	if (irec->role == ROLE_SESSION_JSON && dir->rec.role == ROLE_SESSION &&
-		strcmp(name, JSON_NAME) == 0) {
+	        strcmp(name, JSON_NAME) == 0) {
 		rec->flags &= (uint16_t)~SREC_JSON_AUTO;
 		rec->flags |= SREC_JSON_GONE;
 		irec->role = ROLE_PLAIN;
@@ -72,7 +72,8 @@ static int rmdir_plan(struct op *op, void *arg)
 		return 0;
 	int r = srec_load(op, op->child->container, &rec);
 	if (r < 0)
-		return r == -EBADMSG ? 0 : r; /* a damaged session can be removed when it is empty */
+		return r == -EBADMSG ? 0
+		                     : r; /* a damaged session can be removed when it is empty */
 	const struct irec *irec = op_stage(op, op->child);
 	unsigned parts = !!(rec.flags & SREC_MESSAGES_AUTO) + !!(rec.flags & SREC_JSON_AUTO);
 	if (irec->size == 0 || irec->size != parts)

@@ -1,6 +1,6 @@
 /*
- * rename.c: what the rules add to rename and link: nothing becomes what it was not by being moved, except
- * files within their session, which become or cease to be a message or session.json.
+ * rename.c: what the rules add to rename and link: nothing becomes what it was not by being moved,
+ * except files within their session, which become or cease to be a message or session.json.
  */
 #include "fs/session/session_internal.h"
 
@@ -9,8 +9,8 @@
 struct move {
 	struct sessions *s;
 	uint8_t child_role, victim_role; /* at their new names */
-	bool saved;			 /* session.json is another file now */
-	bool renamed;			 /* a user, workflow or session has another name now */
+	bool saved;                      /* session.json is another file now */
+	bool renamed;                    /* a user, workflow or session has another name now */
 	struct inode *taken[2];
 };
 
@@ -20,8 +20,8 @@ static mode_t type_of(const struct inode *inode)
 }
 
 /* What @inode would be as @name in @dir. -EPERM, -EXDEV. */
-static int plan_move(struct inode *inode, struct inode *dir, const char *name, size_t len,
-	uint8_t *ret_role)
+static int plan_move(
+        struct inode *inode, struct inode *dir, const char *name, size_t len, uint8_t *ret_role)
 {
 	uint8_t parent = dir->rec.role;
 	int r = rules_check_name(parent, name, len, type_of(inode));
@@ -50,7 +50,7 @@ static int rename_plan(struct op *op, void *arg)
 
 /* The file is now @name in @dir. */
 static int arrive(struct op *op, struct move *m, struct inode *dir, const char *name, size_t len,
-	struct inode *file, uint8_t role, struct srec *rec)
+        struct inode *file, uint8_t role, struct srec *rec)
 {
 	uint32_t number = name_message_number(name, len);
 	struct irec *irec = op_stage(op, file);
@@ -90,9 +90,11 @@ static int rename_files(struct op *op, struct move *m)
 	if (r == 0 && op->victim)
 		r = remove_meaning(op, op->dir2, op->name2, op->name2_len, op->victim, &rec);
 	if (r == 0)
-		r = arrive(op, m, op->dir2, op->name2, op->name2_len, op->child, m->child_role, &rec);
+		r = arrive(
+		        op, m, op->dir2, op->name2, op->name2_len, op->child, m->child_role, &rec);
 	if (r == 0 && exchange)
-		r = arrive(op, m, op->dir, op->name, op->name_len, op->victim, m->victim_role, &rec);
+		r = arrive(
+		        op, m, op->dir, op->name, op->name_len, op->victim, m->victim_role, &rec);
 	return r < 0 ? r : srec_store(op, c, &rec);
 }
 
@@ -106,7 +108,7 @@ static bool concerns_record(const struct op *op, const struct move *m)
 
 /* A directory that is a container has another name or place. */
 static int rename_container(struct op *op, struct move *m, struct inode *inode, struct inode *dir,
-	const char *name, size_t len)
+        const char *name, size_t len)
 {
 	_cleanup_(container_putp) struct container *user = NULL;
 	uint32_t day, number;
@@ -163,20 +165,20 @@ static int rename_also(struct op *op, void *arg)
 
 /* A name that the maker of a session does not see cannot be in his way. */
 static unsigned visible_flags(struct sessions *s, const struct cred *who, uint64_t parent,
-	const char *name, unsigned flags)
+        const char *name, unsigned flags)
 {
 	_cleanup_inode_ struct inode *dir = NULL;
 	bool pending;
 
 	if (!(flags & RENAME_NOREPLACE) || strcmp(name, JSON_NAME) != 0 ||
-		inode_get(s->core, parent, NULL, &dir) < 0 || dir->rec.role != ROLE_SESSION ||
-		!(maker_hidden(s, who, dir, &pending) & SREC_JSON_AUTO))
+	        inode_get(s->core, parent, NULL, &dir) < 0 || dir->rec.role != ROLE_SESSION ||
+	        !(maker_hidden(s, who, dir, &pending) & SREC_JSON_AUTO))
 		return flags;
 	return flags & ~(unsigned)RENAME_NOREPLACE;
 }
 
 int session_rename(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
-	uint64_t new_parent, const char *new_name, unsigned flags)
+        uint64_t new_parent, const char *new_name, unsigned flags)
 {
 	struct move m = {.s = s};
 	struct core_rule rule = {.plan = rename_plan, .also = rename_also, .arg = &m};
@@ -219,7 +221,7 @@ static int link_also(struct op *op, void *arg)
 }
 
 int session_link(struct sessions *s, const struct cred *who, uint64_t ino, uint64_t parent,
-	const char *name, struct core_entry *ret_entry)
+        const char *name, struct core_entry *ret_entry)
 {
 	struct move m = {.s = s};
 	struct core_rule rule = {.plan = link_plan, .also = link_also, .arg = &m};

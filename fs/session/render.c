@@ -1,6 +1,6 @@
 /*
- * render.c: the canonical form of session.json: two spaces a level, members in one order, a newline at
- * the end. The same facts give the same bytes, here and in any other store.
+ * render.c: the canonical form of session.json: two spaces a level, members in one order, a newline
+ * at the end. The same facts give the same bytes, here and in any other store.
  */
 #include "fs/session/json.h"
 #include "fs/session/session_internal.h"
@@ -53,9 +53,10 @@ static int put_members(struct buf *out, const char *object)
 static int put_metadata(const struct srec *rec, const struct shown *shown, struct buf *out)
 {
 	char activity[TIMESTAMP_LEN + 1];
-	timestamp_format(shown->activity == ACTIVITY_NONE ? rec->created : shown->activity, activity);
+	timestamp_format(
+	        shown->activity == ACTIVITY_NONE ? rec->created : shown->activity, activity);
 	int r = buf_printf(out, "\"metadata\":{\"total_tokens\":%llu,\"last_activity\":\"%s\"",
-		(unsigned long long)shown->tokens, activity);
+	        (unsigned long long)shown->tokens, activity);
 	if (r == 0)
 		r = put_members(out, rec->metadata);
 	return r < 0 ? r : buf_append(out, "},", 2);
@@ -66,14 +67,15 @@ static int put_agent(const struct srec *rec, struct buf *out)
 	int r = buf_printf(out, "\"agent\":{\"current\":");
 	if (r == 0)
 		r = rec->agent ? json_quote(out, rec->agent, strlen(rec->agent))
-			       : buf_append(out, "null", 4);
+		               : buf_append(out, "null", 4);
 	return r < 0 ? r
-		     : buf_printf(out, ",\"history\":%s,\"switch_count\":%llu}",
-			       rec->history ? rec->history : "[]", (unsigned long long)rec->switches);
+	             : buf_printf(out, ",\"history\":%s,\"switch_count\":%llu}",
+	                       rec->history ? rec->history : "[]",
+	                       (unsigned long long)rec->switches);
 }
 
 int render_session(const struct srec *rec, const struct place *place, const struct shown *shown,
-	struct buf *out)
+        struct buf *out)
 {
 	_cleanup_buf_ struct buf text = {0};
 	char id[UUID_LEN + 1];
@@ -94,7 +96,7 @@ int render_session(const struct srec *rec, const struct place *place, const stru
 		r = put_time(&text, "updated_at", shown->updated);
 	if (r == 0)
 		r = buf_printf(&text, "\"version\":%llu,\"message_count\":%u,",
-			(unsigned long long)shown->version, shown->messages);
+		        (unsigned long long)shown->version, shown->messages);
 	if (r == 0)
 		r = put_metadata(rec, shown, &text);
 	if (r == 0)
@@ -108,8 +110,8 @@ int render_session(const struct srec *rec, const struct place *place, const stru
 	return r < 0 ? r : buf_append(out, "\n", 1);
 }
 
-int render_hash(struct op *op, struct container *c, const struct srec *rec, const struct place *place,
-	const struct shown *shown, uint8_t ret_hash[16])
+int render_hash(struct op *op, struct container *c, const struct srec *rec,
+        const struct place *place, const struct shown *shown, uint8_t ret_hash[16])
 {
 	_cleanup_buf_ struct buf text = {0};
 	struct shown without = *shown;
@@ -118,6 +120,6 @@ int render_hash(struct op *op, struct container *c, const struct srec *rec, cons
 	without.updated = 0;
 	int r = render_session(rec, place, &without, &text);
 	return r < 0 ? r
-		     : kv_hash128(core_kv(op->core), c->domain, HASH_PURPOSE_RENDERING, text.data,
-			       text.len, ret_hash);
+	             : kv_hash128(core_kv(op->core), c->domain, HASH_PURPOSE_RENDERING, text.data,
+	                       text.len, ret_hash);
 }

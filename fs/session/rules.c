@@ -37,7 +37,8 @@ uint8_t rules_role(uint8_t parent_role, const char *name, size_t len, mode_t typ
 	case ROLE_SESSION:
 		return role_in_session(name, len, type);
 	case ROLE_MESSAGES:
-		return type == S_IFREG && name_message_number(name, len) ? ROLE_MESSAGE : ROLE_PLAIN;
+		return type == S_IFREG && name_message_number(name, len) ? ROLE_MESSAGE
+		                                                         : ROLE_PLAIN;
 	default:
 		return ROLE_PLAIN;
 	}

@@ -1,6 +1,6 @@
 /*
- * save.c: somebody's save of session.json is merged into the record; the file itself is rendered again at
- * the next look. What cannot be merged is put aside as session.json.rejected.
+ * save.c: somebody's save of session.json is merged into the record; the file itself is rendered
+ * again at the next look. What cannot be merged is put aside as session.json.rejected.
  */
 #include "fs/core/xattr.h"
 #include "fs/session/json.h"
@@ -42,9 +42,10 @@ static int set_copied_from(struct srec *rec, const uint8_t id[16])
 	return r == -EINVAL ? -EBADMSG : r;
 }
 
-/* The session becomes the one that the document is of. *ret_copy: that one is still there, so it is a copy. */
+/* The session becomes the one that the document is of. *ret_copy: that one is still there, so it is
+ * a copy. */
 static int take_id(struct op *op, struct container *c, struct container *user, const uint8_t id[16],
-	struct srec *rec, bool *ret_copy)
+        struct srec *rec, bool *ret_copy)
 {
 	if (memcmp(id, rec->id, 16) == 0)
 		return 0;
@@ -60,13 +61,13 @@ static int take_id(struct op *op, struct container *c, struct container *user, c
 	return r;
 }
 
-/* From here on the session is to become byte for byte what the document says, once its messages are there. */
-static int claim(struct op *op, struct container *c, const struct place *place, const struct merge *m,
-	struct srec *rec)
+/* From here on the session is to become byte for byte what the document says, once its messages are
+ * there. */
+static int claim(struct op *op, struct container *c, const struct place *place,
+        const struct merge *m, struct srec *rec)
 {
-	struct shown shown = {.title = m->title ? m->title : "",
-		.messages = m->messages,
-		.tokens = m->tokens};
+	struct shown shown = {
+	        .title = m->title ? m->title : "", .messages = m->messages, .tokens = m->tokens};
 
 	rec->claim_version = m->version;
 	rec->claim_updated = m->updated;
@@ -91,8 +92,8 @@ static int restore(struct op *op, struct inode *session, const struct merge *m, 
 	return claim(op, session->container, &place, m, rec);
 }
 
-static int merge(struct op *op, struct inode *session, struct srec *rec, const char *text, size_t len,
-	const char **ret_reason)
+static int merge(struct op *op, struct inode *session, struct srec *rec, const char *text,
+        size_t len, const char **ret_reason)
 {
 	_cleanup_(merge_release) struct merge m = {0};
 	_cleanup_buf_ struct buf row = {0};
@@ -108,7 +109,7 @@ static int merge(struct op *op, struct inode *session, struct srec *rec, const c
 		return r;
 	const char *base = r == 0 ? (const char *)row.data + 8 : NULL;
 	r = merge_document(rec, text, len, base, base ? row.len - 8 : 0,
-		(int64_t)op->now.tv_sec * 1000 + op->now.tv_nsec / 1000000, &m, ret_reason);
+	        (int64_t)op->now.tv_sec * 1000 + op->now.tv_nsec / 1000000, &m, ret_reason);
 	return r == 0 && m.kind == MERGE_RESTORE ? restore(op, session, &m, rec) : r;
 }
 
@@ -133,7 +134,7 @@ static int put_rejected(struct op *op, struct inode *session, struct inode *file
 
 /* The broken save is @file itself, under another name; one without a name is copied. */
 static int reject(struct op *op, struct inode *session, struct inode *file, struct srec *rec,
-	const struct buf *text, const char *reason)
+        const struct buf *text, const char *reason)
 {
 	_cleanup_place_ struct place place = {0};
 	struct irec *irec = op_stage(op, file);
@@ -162,7 +163,7 @@ static int reject(struct op *op, struct inode *session, struct inode *file, stru
 }
 
 int save_take(struct op *op, struct sessions *s, struct inode *session, struct inode *file,
-	struct srec *rec)
+        struct srec *rec)
 {
 	_cleanup_buf_ struct buf text = {0};
 	const struct irec *irec = op_stage(op, file);

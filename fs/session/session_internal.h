@@ -15,8 +15,9 @@ struct sessions {
 	struct core *core;
 	void (*changed)(void *arg, uint64_t parent, const char *name);
 	void *changed_arg;
-	uint64_t epoch;	       /* how often a daemon died on this store; constant */
-	_Atomic uint64_t names; /* raised when a user, workflow or session gets another name or place */
+	uint64_t epoch; /* how often a daemon died on this store; constant */
+	_Atomic uint64_t
+	        names; /* raised when a user, workflow or session gets another name or place */
 };
 
 /* The root directory of a container has its first number. */
@@ -30,7 +31,7 @@ uint8_t session_dir_role(struct sessions *s, uint64_t ino);
 
 /* place.c: where a session lies. */
 struct place {
-	struct container *user;		 /* a reference */
+	struct container *user; /* a reference */
 	char user_name[CORE_NAME_MAX + 1];
 	char workflow_name[CORE_NAME_MAX + 1];
 };
@@ -48,7 +49,7 @@ int ids_put(struct op *op, struct container *user, const uint8_t id[16], uint32_
 int ids_delete(struct op *op, struct container *user, const uint8_t id[16]);
 /* Whether another session than @container holds it. */
 int ids_taken(struct op *op, struct container *user, const uint8_t id[16], uint32_t container,
-	bool *ret_taken);
+        bool *ret_taken);
 /* The number in SESSION-YYMMDD-NNN, with the day as the number YYMMDD; 0 for other names. */
 uint32_t ids_session_number(const char *name, size_t len, uint32_t *ret_day);
 int ids_get_day(struct op *op, struct container *user, uint32_t day, uint32_t *ret_number);
@@ -56,16 +57,16 @@ int ids_raise_day(struct op *op, struct container *user, uint32_t day, uint32_t 
 
 /* maker.c */
 pid_t maker_process(pid_t thread); /* its thread group; @thread itself where /proc does not say */
-int64_t maker_clock(void);	   /* CLOCK_BOOTTIME, ms */
+int64_t maker_clock(void);         /* CLOCK_BOOTTIME, ms */
 /*
- * The automatic parts (SREC_MESSAGES_AUTO, SREC_JSON_AUTO) of the session directory @dir that do not
- * exist for @who. *ret_pending: there is a maker for whom some do not.
+ * The automatic parts (SREC_MESSAGES_AUTO, SREC_JSON_AUTO) of the session directory @dir that do
+ * not exist for @who. *ret_pending: there is a maker for whom some do not.
  */
-unsigned maker_hidden(struct sessions *s, const struct cred *who, struct inode *dir,
-	bool *ret_pending);
+unsigned maker_hidden(
+        struct sessions *s, const struct cred *who, struct inode *dir, bool *ret_pending);
 /* mkdir messages, create session.json by the maker: 1 adopted, 0 not hidden (any more). */
-int maker_adopt(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
-	mode_t mode);
+int maker_adopt(
+        struct sessions *s, const struct cred *who, uint64_t parent, const char *name, mode_t mode);
 
 /* rules.c */
 uint8_t rules_role(uint8_t parent_role, const char *name, size_t len, mode_t type);
@@ -82,11 +83,11 @@ int take_in(struct sessions *s, struct inode *file);
 /* make.c: the session's record and pair, for a directory that the op makes. */
 struct make {
 	struct sessions *s;
-	bool create;	   /* by open(O_CREAT) */
+	bool create;       /* by open(O_CREAT) */
 	const char *title; /* the user's, or NULL */
-	bool numbered;	   /* session_new(): the name is the next SESSION-YYMMDD-NNN … */
-	char *name;	   /* … and goes here, 32 bytes */
-	mode_t type;	   /* S_IFMT bits */
+	bool numbered;     /* session_new(): the name is the next SESSION-YYMMDD-NNN … */
+	char *name;        /* … and goes here, 32 bytes */
+	mode_t type;       /* S_IFMT bits */
 	struct srec rec;   /* loaded in plan for what is made in messages/ */
 	bool have_rec;
 };
@@ -96,12 +97,14 @@ int make_also(struct op *op, void *arg);
 /* remove.c: the rows of a session, user or workflow whose directory @child goes. */
 int remove_records(struct op *op, struct inode *child);
 /*
- * @file lost its name in @dir (staged): it is no message, or no session.json, any more. Also for renames.
+ * @file lost its name in @dir (staged): it is no message, or no session.json, any more. Also for
+ * renames.
  */
-int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t len, struct inode *file,
-	struct srec *rec);
+int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t len,
+        struct inode *file, struct srec *rec);
 
-/* recount.c: all messages looked at again. In an op with the container locked, messages not staged. */
+/* recount.c: all messages looked at again. In an op with the container locked, messages not staged.
+ */
 int recount(struct op *op, struct inode *session, struct srec *rec);
 /* After a daemon died: takes in what it had no time for. No locks held. */
 int recount_after_crash(struct sessions *s, struct inode *session);
@@ -116,13 +119,13 @@ struct shown {
 };
 /* The canonical session.json, appended. */
 int render_session(const struct srec *rec, const struct place *place, const struct shown *shown,
-	struct buf *out);
+        struct buf *out);
 const char *state_name(uint8_t state);
 /* -EINVAL: no state. */
 int state_parse(const char *name, uint8_t *ret_state);
 /* A hash of the rendering without version and times of its own. */
-int render_hash(struct op *op, struct container *c, const struct srec *rec, const struct place *place,
-	const struct shown *shown, uint8_t ret_hash[16]);
+int render_hash(struct op *op, struct container *c, const struct srec *rec,
+        const struct place *place, const struct shown *shown, uint8_t ret_hash[16]);
 
 /* json_file.c: the file session.json. */
 #define JSON_NAME "session.json"
@@ -130,17 +133,19 @@ int render_hash(struct op *op, struct container *c, const struct srec *rec, cons
 /* Brings it up to date; no locks held. A store that cannot be written keeps the old one. */
 int json_freshen(struct sessions *s, struct inode *session);
 /*
- * In an op: settles version and times of @rec and puts a new inode with the rendering in the place of
+ * In an op: settles version and times of @rec and puts a new inode with the rendering in the place
+ * of
  * @old (NULL: there is none). @rec is changed, and stored by the caller.
  */
 int json_replace(struct op *op, struct inode *session, struct inode *old, struct srec *rec,
-	const struct place *place);
+        const struct place *place);
 
 /* save.c: somebody wrote session.json. In an op with @file and @session's container locked. */
 int save_take(struct op *op, struct sessions *s, struct inode *session, struct inode *file,
-	struct srec *rec);
+        struct srec *rec);
 
-/* agent.c: the agent is @to (NULL: none) from now on; the history says so where there was one before. */
+/* agent.c: the agent is @to (NULL: none) from now on; the history says so where there was one
+ * before. */
 int agent_switch(struct srec *rec, const char *to, const char *reason, int64_t now);
 /* The file `agent`, staged, was written. */
 int agent_take(struct op *op, struct inode *file, struct srec *rec);
@@ -162,10 +167,11 @@ void merge_release(struct merge *m);
 /* The document's version; -ENOENT none. -EINVAL with a reason: no valid document. */
 int merge_version(const char *text, size_t len, uint64_t *ret_version, const char **ret_reason);
 /*
- * Merges the saved document into @rec. @base: the rendering of the version that it holds, NULL: unknown.
+ * Merges the saved document into @rec. @base: the rendering of the version that it holds, NULL:
+ * unknown.
  * @now: for a switch of agents. The id is not set here: see save.c.
  */
-int merge_document(struct srec *rec, const char *text, size_t len, const char *base, size_t base_len,
-	int64_t now, struct merge *ret_merge, const char **ret_reason);
+int merge_document(struct srec *rec, const char *text, size_t len, const char *base,
+        size_t base_len, int64_t now, struct merge *ret_merge, const char **ret_reason);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * take.c: taking in: a message's facts go to its inode and the sums into the session's record, in the one
- * transaction that also commits the file's buffered bytes.
+ * take.c: taking in: a message's facts go to its inode and the sums into the session's record, in
+ * the one transaction that also commits the file's buffered bytes.
  */
 #include "fs/session/session_internal.h"
 

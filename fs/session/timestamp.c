@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define MS_MIN (-62167219200000) /* 0000-01-01T00:00:00.000Z */
-#define MS_MAX 253402300799999	 /* 9999-12-31T23:59:59.999Z */
+#define MS_MAX 253402300799999   /* 9999-12-31T23:59:59.999Z */
 
 int64_t timestamp_ms(const struct timespec *ts)
 {
@@ -35,8 +35,8 @@ void timestamp_format(int64_t ms, char ret_text[TIMESTAMP_LEN + 1])
 	gmtime_r(&ts.tv_sec, &tm);
 	char text[64];
 	snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-		(int)(ts.tv_nsec / 1000000));
+	        tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+	        (int)(ts.tv_nsec / 1000000));
 	memcpy(ret_text, text, TIMESTAMP_LEN);
 	ret_text[TIMESTAMP_LEN] = '\0';
 }
@@ -107,7 +107,7 @@ static bool scan_clock(struct scan *s, struct tm *tm, long *ret_ns, int *ret_zon
 	while (scan_char(s, ' '))
 		;
 	if (!scan_number(s, 2, &tm->tm_hour) || !scan_char(s, ':') ||
-		!scan_number(s, 2, &tm->tm_min))
+	        !scan_number(s, 2, &tm->tm_min))
 		return false;
 	if (scan_char(s, ':')) {
 		if (!scan_number(s, 2, &tm->tm_sec))
@@ -127,7 +127,7 @@ int timestamp_parse(const char *text, size_t len, struct timespec *ret_ts)
 	int zone = 0, year, month;
 
 	if (!scan_number(&s, 4, &year) || !scan_char(&s, '-') || !scan_number(&s, 2, &month) ||
-		!scan_char(&s, '-') || !scan_number(&s, 2, &tm.tm_mday))
+	        !scan_char(&s, '-') || !scan_number(&s, 2, &tm.tm_mday))
 		return -EINVAL;
 	if (year < 1 || month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_mday > days[month - 1])
 		return -EINVAL;

@@ -1,6 +1,6 @@
 /*
- * xattr.c: user.scribefs.*: values that are derived (read by name, never listed), and policies (stored as
- * plain attributes of directories).
+ * xattr.c: user.scribefs.*: values that are derived (read by name, never listed), and policies
+ * (stored as plain attributes of directories).
  */
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
@@ -11,9 +11,9 @@
 #define PREFIX "user.scribefs."
 
 static const char *const policies[] = {"autosnapshot", "keep", "keep_hourly", "keep_daily", "trash",
-	"max_sessions", "cleanup_after", "backup", "backup_keep", "max_messages", NULL};
-static const char *const derived[] = {"name", "role", "id", "timestamp", "tokens", "number", "agent",
-	"model", "session_id", "title", "state", "message_count", NULL};
+        "max_sessions", "cleanup_after", "backup", "backup_keep", "max_messages", NULL};
+static const char *const derived[] = {"name", "role", "id", "timestamp", "tokens", "number",
+        "agent", "model", "session_id", "title", "state", "message_count", NULL};
 
 static bool is_one_of(const char *name, const char *const *names)
 {
@@ -55,7 +55,8 @@ static int message_id(struct sessions *s, struct inode *inode, uint32_t number, 
 	return put_text(out, text);
 }
 
-static int get_of_message(struct sessions *s, struct inode *inode, const char *name, struct buf *out)
+static int get_of_message(
+        struct sessions *s, struct inode *inode, const char *name, struct buf *out)
 {
 	char text[32];
 	struct message m;
@@ -74,7 +75,8 @@ static int get_of_message(struct sessions *s, struct inode *inode, const char *n
 	if (strcmp(name, "role") == 0)
 		return put_text(out, message_role_name(m.role));
 	if (strcmp(name, "tokens") == 0)
-		return buf_printf(out, "%s%" PRIu64, m.flags & MESSAGE_ESTIMATED ? "~" : "", m.tokens);
+		return buf_printf(
+		        out, "%s%" PRIu64, m.flags & MESSAGE_ESTIMATED ? "~" : "", m.tokens);
 	if (strcmp(name, "agent") == 0)
 		return put_text(out, m.agent);
 	if (strcmp(name, "model") == 0)
@@ -87,7 +89,8 @@ static int get_of_message(struct sessions *s, struct inode *inode, const char *n
 	return put_text(out, text);
 }
 
-static int get_of_session(struct sessions *s, struct inode *inode, const char *name, struct buf *out)
+static int get_of_session(
+        struct sessions *s, struct inode *inode, const char *name, struct buf *out)
 {
 	_cleanup_srec_ struct srec rec = {0};
 	char text[TITLE_AUTO_MAX + 1];
@@ -107,11 +110,12 @@ static int get_of_session(struct sessions *s, struct inode *inode, const char *n
 		return put_text(out, state_name(rec.state));
 	if (strcmp(name, "agent") == 0)
 		return put_text(out, rec.agent ? rec.agent : "");
-	return strcmp(name, "message_count") == 0 ? buf_printf(out, "%" PRIu32, rec.messages) : -ENODATA;
+	return strcmp(name, "message_count") == 0 ? buf_printf(out, "%" PRIu32, rec.messages)
+	                                          : -ENODATA;
 }
 
 int session_getxattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name,
-	struct buf *ret_value)
+        struct buf *ret_value)
 {
 	_cleanup_inode_ struct inode *inode = NULL;
 	const char *own = own_name(name);
@@ -124,10 +128,12 @@ int session_getxattr(struct sessions *s, const struct cred *who, uint64_t ino, c
 	ret_value->len = 0;
 	if (!inode_is_dir(inode))
 		return get_of_message(s, inode, own, ret_value);
-	return inode->rec.role == ROLE_SESSION ? get_of_session(s, inode, own, ret_value) : -ENODATA;
+	return inode->rec.role == ROLE_SESSION ? get_of_session(s, inode, own, ret_value)
+	                                       : -ENODATA;
 }
 
-/* Whether @name of ours may be set or removed there: the reason of a rejected save is copied with -X. */
+/* Whether @name of ours may be set or removed there: the reason of a rejected save is copied with
+ * -X. */
 static int check_own(struct sessions *s, uint64_t ino, const char *own)
 {
 	_cleanup_inode_ struct inode *inode = NULL;
@@ -143,7 +149,7 @@ static int check_own(struct sessions *s, uint64_t ino, const char *own)
 }
 
 int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name,
-	const void *value, size_t size, int flags)
+        const void *value, size_t size, int flags)
 {
 	const char *own = own_name(name);
 	int r = own ? check_own(s, ino, own) : 0;

@@ -12,40 +12,41 @@
 #define COOKIE_USERS 4
 
 static const char readme[] =
-	"# scribefs\n"
-	"\n"
-	"Your chat and agent sessions, as files in an encrypted store. Work with the tools you have.\n"
-	"\n"
-	"    users/<user>/<workflow>/<session>/\n"
-	"        session.json          title, state, counts and times: kept up to date, editable\n"
-	"        messages/001.md …     one message a file\n"
-	"        anything else         notes, attachments, whole trees\n"
-	"\n"
-	"Begin a session and write into it:\n"
-	"\n"
-	"    mkdir -p users/me/chat/first\n"
-	"    echo 'How do I …?' > users/me/chat/first/messages/next.md\n"
-	"\n"
-	"`next.md` takes the next number, however many write at once. A header is optional:\n"
-	"\n"
-	"    ---\n"
-	"    role: assistant           user, assistant, system or tool\n"
-	"    timestamp: 2026-11-21T10:30:00Z\n"
-	"    agent: coder\n"
-	"    model: some-model\n"
-	"    tokens: 120\n"
-	"    ---\n"
-	"    The text.\n"
-	"\n"
-	"- Read, search:  `cat`, `less`, `grep -r`, `tail -f messages/004.md`\n"
-	"- Edit:          any editor; a message's bytes are what you wrote\n"
-	"- Rename, move:  `mv` a session or a workflow; its id stays\n"
-	"- Title, state:  edit session.json; what you leave alone stays up to date\n"
-	"- Back up:       `rsync -aHAX users/ elsewhere/` or `tar --xattrs --acls -c users`\n"
-	"- Restore:       copy such a tree back\n"
-	"- Throw away:    `mv` a workflow to users/<user>/.trash/, or `rm -r`\n"
-	"\n"
-	"More: `scribefs help`, scribefs(1).\n";
+        "# scribefs\n"
+        "\n"
+        "Your chat and agent sessions, as files in an encrypted store. Work with the tools you "
+        "have.\n"
+        "\n"
+        "    users/<user>/<workflow>/<session>/\n"
+        "        session.json          title, state, counts and times: kept up to date, editable\n"
+        "        messages/001.md …     one message a file\n"
+        "        anything else         notes, attachments, whole trees\n"
+        "\n"
+        "Begin a session and write into it:\n"
+        "\n"
+        "    mkdir -p users/me/chat/first\n"
+        "    echo 'How do I …?' > users/me/chat/first/messages/next.md\n"
+        "\n"
+        "`next.md` takes the next number, however many write at once. A header is optional:\n"
+        "\n"
+        "    ---\n"
+        "    role: assistant           user, assistant, system or tool\n"
+        "    timestamp: 2026-11-21T10:30:00Z\n"
+        "    agent: coder\n"
+        "    model: some-model\n"
+        "    tokens: 120\n"
+        "    ---\n"
+        "    The text.\n"
+        "\n"
+        "- Read, search:  `cat`, `less`, `grep -r`, `tail -f messages/004.md`\n"
+        "- Edit:          any editor; a message's bytes are what you wrote\n"
+        "- Rename, move:  `mv` a session or a workflow; its id stays\n"
+        "- Title, state:  edit session.json; what you leave alone stays up to date\n"
+        "- Back up:       `rsync -aHAX users/ elsewhere/` or `tar --xattrs --acls -c users`\n"
+        "- Restore:       copy such a tree back\n"
+        "- Throw away:    `mv` a workflow to users/<user>/.trash/, or `rm -r`\n"
+        "\n"
+        "More: `scribefs help`, scribefs(1).\n";
 
 struct views {
 	struct sessions *sessions;
@@ -123,7 +124,8 @@ int views_lookup(struct views *v, uint64_t parent, const char *name, struct core
 	return -ENOENT;
 }
 
-static int list_one(struct views *v, struct core_dirent *e, bool with_attr, core_fill fill, void *arg)
+static int list_one(
+        struct views *v, struct core_dirent *e, bool with_attr, core_fill fill, void *arg)
 {
 	bool users = e->ino == CORE_ROOT_INO, dots = e->name[0] == '.';
 
@@ -139,14 +141,14 @@ static int list_one(struct views *v, struct core_dirent *e, bool with_attr, core
 	return r;
 }
 
-int views_readdir(struct views *v, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill,
-	void *arg)
+int views_readdir(
+        struct views *v, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill, void *arg)
 {
 	struct core_dirent entries[] = {
-		{.name = ".", .cookie = 1, .type = S_IFDIR, .ino = VIEWS_ROOT_INO},
-		{.name = "..", .cookie = 2, .type = S_IFDIR, .ino = VIEWS_ROOT_INO},
-		{.name = "README.md", .cookie = COOKIE_README, .type = S_IFREG, .ino = README_INO},
-		{.name = "users", .cookie = COOKIE_USERS, .type = S_IFDIR, .ino = CORE_ROOT_INO},
+	        {.name = ".", .cookie = 1, .type = S_IFDIR, .ino = VIEWS_ROOT_INO},
+	        {.name = "..", .cookie = 2, .type = S_IFDIR, .ino = VIEWS_ROOT_INO},
+	        {.name = "README.md", .cookie = COOKIE_README, .type = S_IFREG, .ino = README_INO},
+	        {.name = "users", .cookie = COOKIE_USERS, .type = S_IFDIR, .ino = CORE_ROOT_INO},
 	};
 
 	if (ino != VIEWS_ROOT_INO)

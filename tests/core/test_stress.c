@@ -1,7 +1,8 @@
 /*
  * test_stress.c: threads that do at random what programs do, in a few directories and on a few
  * names, with hardly an inode kept in memory and names that collide; then everything is counted
- * again. What goes wrong in between is found best under the sanitizers, with more SECONDS.
+ * again. What goes wrong in between is found best under the sanitizers, for longer: STRESS_SECONDS in
+ * the environment.
  */
 #include "fs/core/core_internal.h"
 #include "kv/kv_internal.h"
@@ -17,7 +18,7 @@
 
 #define ROOT CORE_ROOT_INO
 #define THREADS 8
-#define SECONDS 4
+#define SECONDS 2
 #define HANDLES 6
 #define HELD 24
 #define NAMES 12

@@ -1,6 +1,6 @@
 /*
- * fuzz_frontmatter.c: any bytes as the beginning of a message. Whatever is found is within bounds, and the
- * header alone says the same as the header with its text.
+ * fuzz_frontmatter.c: any bytes as the beginning of a message. Whatever is found is within bounds,
+ * and the header alone says the same as the header with its text.
  */
 #include "fs/session/frontmatter.h"
 #include "fs/session/title.h"
@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	expect(whole.length <= size && whole.length <= FRONTMATTER_MAX);
 	expect(whole.role <= MESSAGE_TOOL);
 	expect(strlen(whole.id) <= FRONTMATTER_TEXT && strlen(whole.agent) <= FRONTMATTER_TEXT &&
-	       strlen(whole.model) <= FRONTMATTER_TEXT);
+	        strlen(whole.model) <= FRONTMATTER_TEXT);
 	if (whole.length) {
 		frontmatter_parse(text, whole.length, &alone);
 		expect(memcmp(&whole, &alone, sizeof whole) == 0);

@@ -1,7 +1,7 @@
 /*
- * fuzz_session_json.c: any bytes as somebody's save of session.json. What is accepted leaves a record
- * whose rendering is valid, saved again changes nothing, and restored into an empty session comes out
- * byte for byte; and the record survives its own encoding.
+ * fuzz_session_json.c: any bytes as somebody's save of session.json. What is accepted leaves a
+ * record whose rendering is valid, saved again changes nothing, and restored into an empty session
+ * comes out byte for byte; and the record survives its own encoding.
  */
 #include "fs/session/json.h"
 #include "fs/session/session_internal.h"
@@ -22,8 +22,12 @@ static void expect(bool held)
 static void render(const struct srec *rec, struct buf *out)
 {
 	char buffer[TITLE_AUTO_MAX + 1];
-	struct shown shown = {.title = srec_title(rec, buffer), .version = 3, .updated = 5, .activity = 7,
-		.messages = 2, .tokens = 9};
+	struct shown shown = {.title = srec_title(rec, buffer),
+	        .version = 3,
+	        .updated = 5,
+	        .activity = 7,
+	        .messages = 2,
+	        .tokens = 9};
 	out->len = 0;
 	expect(render_session(rec, &place, &shown, out) == 0);
 }
@@ -32,8 +36,8 @@ static bool merge(struct srec *rec, const void *text, size_t len, const struct b
 {
 	_cleanup_(merge_release) struct merge m = {0};
 	const char *reason = NULL;
-	int r = merge_document(rec, text, len, base ? (const char *)base->data : NULL, base ? base->len : 0,
-		11, &m, &reason);
+	int r = merge_document(rec, text, len, base ? (const char *)base->data : NULL,
+	        base ? base->len : 0, 11, &m, &reason);
 	expect(r == 0 || (r == -EINVAL && reason));
 	return r == 0;
 }

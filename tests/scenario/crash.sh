@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 need_mount
 setup
-ROUNDS=${ROUNDS:-10}
+ROUNDS=${ROUNDS:-8}
 S=$(session load)
 LEDGER=$W/ledger
 mkdir "$LEDGER"

@@ -57,7 +57,9 @@ setup() {
 	trap 'exit 1' INT TERM HUP
 	chmod 755 "$W"
 	MNT=$W/mnt STORE=$W/store KEY=$W/key U=$MNT/users
-	mkdir "$MNT"
+	mkdir "$MNT" "$W/tmp"
+	# Editors make no backups of what lies below TMPDIR, and so the mount must not.
+	export TMPDIR=$W/tmp
 	if plain; then
 		mkdir "$U"
 		return

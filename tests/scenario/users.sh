@@ -25,8 +25,11 @@ for who in ann bob; do
 	[ $who = bob ] && uid=$BOB
 	chown -R $uid:$uid "$U/$who"
 done
-# users/ is root's: that others may pass is root's to say.
+same "users/ is closed to others by default" 700 "$(stat -c %a "$U")"
+check_not "so bob sees nothing of ann's, whatever the modes below it say" as $BOB ls "$U/ann"
+# That others may pass users/ is root's to say, and that a user's folder is closed, as with home folders.
 chmod 711 "$U"
+chmod 700 "$U/ann" "$U/bob"
 check "ann makes a session" as $ANN mkdir -p "$U/ann/chat/hers"
 S=$U/ann/chat/hers
 check "ann writes messages" as $ANN sh -c 'umask 022; echo secret >"$1/messages/next.md"; echo more >"$1/notes"' sh "$S"
@@ -64,6 +67,7 @@ check "bob reads it after a restart" as $BOB grep -q secret "$S/messages/001.md"
 check_not "bob cannot write elsewhere after a restart" as $BOB sh -c 'echo x >"$1/new"' sh "$S"
 # What is bob's remains bob's to change.
 as $ANN setfacl -R -b "$S" 2>/dev/null
+as $ANN setfacl -b "$U/ann" "$U/ann/chat"
 check_not "and no more when ann takes it back" as $BOB cat "$S/messages/001.md"
 
 # A mount of an ordinary user's own.

@@ -16,8 +16,9 @@ static struct frontmatter parse(const char *text)
 
 START_TEST(all_keys)
 {
-	const char *text = "---\nid: m-1\nrole: assistant\ntimestamp: 2026-11-21T10:30:00.5Z\nagent: 'coder'\n"
-			   "model: \"x y\"\ntokens: 120\nothers: [1, {a: b}]\n---\nThe text.\n";
+	const char *text =
+	        "---\nid: m-1\nrole: assistant\ntimestamp: 2026-11-21T10:30:00.5Z\nagent: 'coder'\n"
+	        "model: \"x y\"\ntokens: 120\nothers: [1, {a: b}]\n---\nThe text.\n";
 	struct frontmatter h = parse(text);
 	ck_assert_str_eq(text + h.length, "The text.\n");
 	ck_assert_str_eq(h.id, "m-1");
@@ -45,12 +46,14 @@ END_TEST
 
 START_TEST(odd_values_count_as_absent)
 {
-	struct frontmatter h = parse("---\nrole: wizard\ntokens: -5\ntimestamp: soon\nid: [a]\nagent: {b: c}\n"
-				     "model: *x\n---\n");
+	struct frontmatter h =
+	        parse("---\nrole: wizard\ntokens: -5\ntimestamp: soon\nid: [a]\nagent: {b: c}\n"
+	              "model: *x\n---\n");
 	ck_assert_uint_gt(h.length, 0);
 	ck_assert(h.role == MESSAGE_USER && !h.has_tokens && !h.has_time);
 	ck_assert(!h.id[0] && !h.agent[0] && !h.model[0]);
-	h = parse("---\nrole: wizard\ntokens: 1e5\ntimestamp: soon\nid: [a, b]\nagent: {id: c, role: tool}\n---\n");
+	h = parse("---\nrole: wizard\ntokens: 1e5\ntimestamp: soon\nid: [a, b]\nagent: {id: c, "
+	          "role: tool}\n---\n");
 	ck_assert_uint_gt(h.length, 0);
 	ck_assert_int_eq(h.role, MESSAGE_USER);
 	ck_assert(!h.has_tokens && !h.has_time && !h.id[0] && !h.agent[0]);
@@ -64,11 +67,12 @@ END_TEST
 
 START_TEST(what_is_no_header_is_content)
 {
-	static const char *const bad[] = {"", "---", "---\n", "text\n---\nrole: tool\n---\n", "----\nrole: tool\n---\n",
-		"---\nrole: tool\n", "---\nrole: tool\n----\n", " ---\nrole: tool\n---\n", "---\n- a\n- b\n---\n",
-		"---\njust text\n---\n", "---\nrole: [tool\n---\n", "---\nrole: \"tool\n---\n", "---\n\tx: y\n---\n",
-		"---\na: b: c\n---\n", "---\n{\n---\n", "---\nrole: tool\n...\nx: y\n---\n", "---\n\xff\xfe: y\n---\n",
-		"---\na: \x01\n---\n"};
+	static const char *const bad[] = {"", "---", "---\n", "text\n---\nrole: tool\n---\n",
+	        "----\nrole: tool\n---\n", "---\nrole: tool\n", "---\nrole: tool\n----\n",
+	        " ---\nrole: tool\n---\n", "---\n- a\n- b\n---\n", "---\njust text\n---\n",
+	        "---\nrole: [tool\n---\n", "---\nrole: \"tool\n---\n", "---\n\tx: y\n---\n",
+	        "---\na: b: c\n---\n", "---\n{\n---\n", "---\nrole: tool\n...\nx: y\n---\n",
+	        "---\n\xff\xfe: y\n---\n", "---\na: \x01\n---\n"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		ck_assert_msg(parse(bad[i]).length == 0, "%zu: %s", i, bad[i]);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -85,8 +89,10 @@ START_TEST(bombs_are_content)
 	strcpy(deep + 2007, "\n---\n");
 	ck_assert_uint_eq(parse(deep).length, 0);
 
-	const char *laughs = "---\na: &a [x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a]\n"
-			     "c: &c [*b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c]\nrole: tool\n---\n";
+	const char *laughs =
+	        "---\na: &a [x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a]\n"
+	        "c: &c [*b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c]\nrole: "
+	        "tool\n---\n";
 	ck_assert_int_eq(parse(laughs).role, MESSAGE_TOOL); /* never expanded, so no harm */
 
 	strcpy(wide, "---\nrole: tool\nx: ");

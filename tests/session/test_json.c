@@ -20,8 +20,11 @@ static int parse(const char *text, struct json_object *o)
 START_TEST(members_are_verbatim)
 {
 	struct json_object o = {0};
-	ck_assert_int_eq(parse("\xef\xbb\xbf { \"a\" : 12345678901234567890 , \"b\":[ 1.50 ,{ \"c d\" : \"\\u00e9\\\"} \" } ],\n"
-			       "\"e\":{},\"a b\":null}", &o), 0);
+	ck_assert_int_eq(parse("\xef\xbb\xbf { \"a\" : 12345678901234567890 , \"b\":[ 1.50 ,{ \"c "
+	                       "d\" : \"\\u00e9\\\"} \" } ],\n"
+	                       "\"e\":{},\"a b\":null}",
+	                         &o),
+	        0);
 	ck_assert_uint_eq(o.n, 4);
 	ck_assert_str_eq(json_get(&o, "a"), "12345678901234567890");
 	ck_assert_str_eq(json_get(&o, "b"), "[1.50,{\"c d\":\"\\u00e9\\\"} \"}]");
@@ -38,9 +41,11 @@ END_TEST
 
 START_TEST(what_is_not_valid_is_refused)
 {
-	static const char *const bad[] = {"", " ", "{", "}", "[]", "1", "\"a\"", "null", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
-		"{\"a\":1}x", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}", "{\"a\":1.e5}", "{\"a\":NaN}",
-		"{'a':1}", "{\"a\":\"\n\"}", "{\"a\":\"\xff\"}", "{\"a\":\"\\x\"}", "{a:1}", "{\"a\":\x1b{}}", "{\"a\":tru}", "{\"a\":\"b}"};
+	static const char *const bad[] = {"", " ", "{", "}", "[]", "1", "\"a\"", "null", "{\"a\"}",
+	        "{\"a\":}", "{\"a\":1,}", "{\"a\":1}x", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}",
+	        "{\"a\":+1}", "{\"a\":1.e5}", "{\"a\":NaN}", "{'a':1}", "{\"a\":\"\n\"}",
+	        "{\"a\":\"\xff\"}", "{\"a\":\"\\x\"}", "{a:1}", "{\"a\":\x1b{}}", "{\"a\":tru}",
+	        "{\"a\":\"b}"};
 	struct json_object o = {0};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		ck_assert_msg(parse(bad[i], &o) == -EINVAL, "%s", bad[i]);
@@ -109,8 +114,8 @@ START_TEST(the_canonical_form)
 	struct buf out = {0};
 	ck_assert_int_eq(json_pretty(&out, "{\"a\":[1,{}],\"b\":{\"c\":\"x,{\"},\"d\":[]}", 0), 0);
 	ck_assert_int_eq(buf_append(&out, "", 1), 0);
-	ck_assert_str_eq((char *)out.data,
-		"{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": {\n    \"c\": \"x,{\"\n  },\n  \"d\": []\n}");
+	ck_assert_str_eq((char *)out.data, "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": {\n    "
+	                                   "\"c\": \"x,{\"\n  },\n  \"d\": []\n}");
 	out.len = 0;
 	ck_assert_int_eq(json_quote(&out, "a\"\\\n\t\x01\xff\xc3\xa9", 9), 0);
 	ck_assert_int_eq(buf_append(&out, "", 1), 0);

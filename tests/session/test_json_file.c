@@ -7,17 +7,21 @@
 START_TEST(the_canonical_file)
 {
 	char expected[2048], id[64], created[64];
-	tree_write(MESSAGES "/001.md", "---\ntimestamp: 2024-01-02T03:04:05Z\ntokens: 3\n---\nHello\n");
+	tree_write(MESSAGES "/001.md",
+	        "---\ntimestamp: 2024-01-02T03:04:05Z\ntokens: 3\n---\nHello\n");
 	strcpy(id, tree_field("session_id"));
 	strcpy(created, tree_field("created_at"));
 	const char *updated = tree_field("updated_at");
 	snprintf(expected, sizeof expected,
-		"{\n  \"session_id\": \"%s\",\n  \"user_id\": \"u\",\n  \"workflow_type\": \"w\",\n"
-		"  \"title\": \"Hello\",\n  \"state\": \"active\",\n  \"created_at\": \"%s\",\n"
-		"  \"updated_at\": \"%s\",\n  \"version\": 1,\n  \"message_count\": 1,\n  \"metadata\": {\n"
-		"    \"total_tokens\": 3,\n    \"last_activity\": \"2024-01-02T03:04:05.000Z\"\n  },\n"
-		"  \"agent\": {\n    \"current\": null,\n    \"history\": [],\n    \"switch_count\": 0\n  }\n}\n",
-		id, created, updated);
+	        "{\n  \"session_id\": \"%s\",\n  \"user_id\": \"u\",\n  \"workflow_type\": \"w\",\n"
+	        "  \"title\": \"Hello\",\n  \"state\": \"active\",\n  \"created_at\": \"%s\",\n"
+	        "  \"updated_at\": \"%s\",\n  \"version\": 1,\n  \"message_count\": 1,\n  "
+	        "\"metadata\": {\n"
+	        "    \"total_tokens\": 3,\n    \"last_activity\": \"2024-01-02T03:04:05.000Z\"\n  "
+	        "},\n"
+	        "  \"agent\": {\n    \"current\": null,\n    \"history\": [],\n    "
+	        "\"switch_count\": 0\n  }\n}\n",
+	        id, created, updated);
 	ck_assert_str_eq(tree_read(JSON), expected);
 	struct stat st = tree_stat(JSON);
 	ck_assert_int_eq(st.st_size, (off_t)strlen(expected));
@@ -68,7 +72,8 @@ START_TEST(owner_mode_and_attributes_are_kept)
 	struct buf value = {0};
 	uint64_t ino = tree_find(JSON);
 	ck_assert_int_eq(session_setattr(sessions, &who, ino, &st,
-		CORE_SET_MODE | CORE_SET_UID | CORE_SET_GID, &st), 0);
+	                         CORE_SET_MODE | CORE_SET_UID | CORE_SET_GID, &st),
+	        0);
 	ck_assert_int_eq(session_setxattr(sessions, &who, ino, "user.mine", "v", 1, 0), 0);
 	tree_next("x");
 	st = tree_stat(JSON);
@@ -88,7 +93,8 @@ static void edits(bool by_rename)
 	tree_edit("\"title\": \"automatic\"", "\"title\": \"Mine\"", by_rename);
 	tree_expect_field("title", "Mine");
 	tree_expect_field("message_count", "1");
-	tree_edit("\"last_activity\"", "\"big\": 12345678901234567890, \"last_activity\"", by_rename);
+	tree_edit(
+	        "\"last_activity\"", "\"big\": 12345678901234567890, \"last_activity\"", by_rename);
 	tree_next("more");
 	tree_expect_field("big", "12345678901234567890");
 	tree_expect_field("title", "Mine");
@@ -143,7 +149,8 @@ START_TEST(broken_saves_are_kept_aside)
 	tree_write(JSON, "{\"title\": \"cut");
 	ck_assert_str_eq(tree_read(JSON), before);
 	ck_assert_str_eq(tree_read(SESSION "/session.json.rejected"), "{\"title\": \"cut");
-	ck_assert_str_eq(tree_attribute(SESSION "/session.json.rejected", "reason"), "it is not valid JSON");
+	ck_assert_str_eq(
+	        tree_attribute(SESSION "/session.json.rejected", "reason"), "it is not valid JSON");
 	tree_write(SESSION "/tmp", "[]");
 	ck_assert_int_eq(tree_rename(SESSION "/tmp", JSON), 0);
 	ck_assert_str_eq(tree_read(JSON), before);
@@ -163,7 +170,8 @@ START_TEST(a_huge_save_is_kept_aside)
 	text[0] = '{';
 	text[sizeof text - 2] = '}';
 	tree_write(JSON, text);
-	ck_assert_uint_eq((uint64_t)tree_stat(SESSION "/session.json.rejected").st_size, sizeof text - 1);
+	ck_assert_uint_eq(
+	        (uint64_t)tree_stat(SESSION "/session.json.rejected").st_size, sizeof text - 1);
 	tree_expect_field("message_count", "0");
 }
 END_TEST

@@ -55,7 +55,8 @@ END_TEST
 
 START_TEST(create_adopts)
 {
-	ck_assert_int_eq(tree_write_flags(OWN "/session.json", "{\"title\": \"T\"}", O_EXCL, NULL), 0);
+	ck_assert_int_eq(
+	        tree_write_flags(OWN "/session.json", "{\"title\": \"T\"}", O_EXCL, NULL), 0);
 	ck_assert_ptr_nonnull(strstr(tree_read(OWN "/session.json"), "\"title\": \"T\""));
 	ck_assert_int_eq(tree_write_flags(OWN "/session.json", "{}", O_EXCL, NULL), -EEXIST);
 	ck_assert_str_eq(tree_list(OWN), "session.json ");

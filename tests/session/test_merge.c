@@ -7,7 +7,7 @@
 #define OTHER "ff010203-0405-4607-8809-0a0b0c0d0e0f"
 #define BASE                                                                                       \
 	"{\"session_id\":\"" ID "\",\"title\":\"Auto\",\"state\":\"active\","                      \
-	"\"created_at\":\"2026-11-21T10:30:00.000Z\",\"version\":3,\"message_count\":2,"            \
+	"\"created_at\":\"2026-11-21T10:30:00.000Z\",\"version\":3,\"message_count\":2,"           \
 	"\"metadata\":{\"total_tokens\":9,\"a\":1,\"b\":2},"                                       \
 	"\"agent\":{\"current\":\"x\",\"history\":[],\"switch_count\":0},\"extra\":[1]}"
 
@@ -32,7 +32,8 @@ static enum merge_kind merge(const char *text, const char *base)
 	_cleanup_(merge_release) struct merge m = {0};
 	const char *reason = NULL;
 	ck_assert_int_eq(merge_document(&rec, text, strlen(text), base, base ? strlen(base) : 0,
-		1795257000000, &m, &reason), 0);
+	                         1795257000000, &m, &reason),
+	        0);
 	return m.kind;
 }
 
@@ -57,11 +58,14 @@ END_TEST
 
 START_TEST(what_differs_is_the_users)
 {
-	ck_assert_int_eq(merge("{\"session_id\":\"" ID "\",\"title\":\"Mine\",\"state\":\"idle\",\"version\":3,"
-			       "\"created_at\":\"2020-01-01T00:00:00Z\",\"message_count\":77,"
-			       "\"metadata\":{\"total_tokens\":1,\"a\":1,\"d\":[true]},"
-			       "\"agent\":{\"current\":\"z\",\"history\":[],\"switch_count\":0},\"new\":{}}",
-				 BASE), MERGE_EDIT);
+	ck_assert_int_eq(
+	        merge("{\"session_id\":\"" ID
+	              "\",\"title\":\"Mine\",\"state\":\"idle\",\"version\":3,"
+	              "\"created_at\":\"2020-01-01T00:00:00Z\",\"message_count\":77,"
+	              "\"metadata\":{\"total_tokens\":1,\"a\":1,\"d\":[true]},"
+	              "\"agent\":{\"current\":\"z\",\"history\":[],\"switch_count\":0},\"new\":{}}",
+	                BASE),
+	        MERGE_EDIT);
 	ck_assert_str_eq(rec.title, "Mine");
 	ck_assert_int_eq(rec.state, STATE_IDLE);
 	ck_assert_int_eq(rec.created, 1577836800000);
@@ -70,7 +74,7 @@ START_TEST(what_differs_is_the_users)
 	ck_assert_str_eq(rec.agent, "z");
 	ck_assert_uint_eq(rec.switches, 1);
 	ck_assert_str_eq(rec.history, "[{\"from\":\"x\",\"to\":\"z\",\"reason\":\"session.json\","
-				      "\"timestamp\":\"2026-11-21T10:30:00.000Z\"}]");
+	                              "\"timestamp\":\"2026-11-21T10:30:00.000Z\"}]");
 }
 END_TEST
 
@@ -86,8 +90,11 @@ END_TEST
 
 START_TEST(wrong_types_do_no_harm)
 {
-	ck_assert_int_eq(merge("{\"session_id\":5,\"title\":[],\"state\":\"sleepy\",\"version\":3,\"created_at\":1,"
-			       "\"metadata\":[],\"agent\":\"x\",\"message_count\":\"x\"}", BASE), MERGE_EDIT);
+	ck_assert_int_eq(merge("{\"session_id\":5,\"title\":[],\"state\":\"sleepy\",\"version\":3,"
+	                       "\"created_at\":1,"
+	                       "\"metadata\":[],\"agent\":\"x\",\"message_count\":\"x\"}",
+	                         BASE),
+	        MERGE_EDIT);
 	ck_assert_ptr_null(rec.title);
 	ck_assert_int_eq(rec.state, STATE_AUTO);
 	ck_assert_str_eq(rec.agent, "x");
@@ -97,11 +104,16 @@ END_TEST
 START_TEST(a_restore_is_taken_whole)
 {
 	_cleanup_(merge_release) struct merge m = {0};
-	const char *reason, *text = "{\"session_id\":\"" OTHER "\",\"title\":\"Old\",\"state\":\"archived\",\"version\":3,"
-		"\"created_at\":\"2020-01-01T00:00:00Z\",\"updated_at\":\"2020-01-02T00:00:00Z\",\"message_count\":4,"
-		"\"metadata\":{\"total_tokens\":10,\"last_activity\":\"2020-01-03T00:00:00Z\",\"k\":1e2},"
-		"\"agent\":{\"current\":\"q\",\"history\":[{\"to\":\"q\"}],\"switch_count\":5}}";
-	ck_assert_int_eq(merge_document(&rec, text, strlen(text), BASE, strlen(BASE), 0, &m, &reason), 0);
+	const char *reason, *text = "{\"session_id\":\"" OTHER
+	                            "\",\"title\":\"Old\",\"state\":\"archived\",\"version\":3,"
+	                            "\"created_at\":\"2020-01-01T00:00:00Z\",\"updated_at\":\"2020-"
+	                            "01-02T00:00:00Z\",\"message_count\":4,"
+	                            "\"metadata\":{\"total_tokens\":10,\"last_activity\":\"2020-01-"
+	                            "03T00:00:00Z\",\"k\":1e2},"
+	                            "\"agent\":{\"current\":\"q\",\"history\":[{\"to\":\"q\"}],"
+	                            "\"switch_count\":5}}";
+	ck_assert_int_eq(
+	        merge_document(&rec, text, strlen(text), BASE, strlen(BASE), 0, &m, &reason), 0);
 	ck_assert_int_eq(m.kind, MERGE_RESTORE);
 	ck_assert(m.has_id && m.has_version && m.has_updated && m.has_activity);
 	ck_assert_uint_eq(m.id[0], 0xff);
@@ -123,7 +135,8 @@ START_TEST(broken_ones_change_nothing)
 {
 	_cleanup_(merge_release) struct merge m = {0};
 	const char *reason = NULL;
-	ck_assert_int_eq(merge_document(&rec, "{\"title\":\"x\"", 12, NULL, 0, 0, &m, &reason), -EINVAL);
+	ck_assert_int_eq(
+	        merge_document(&rec, "{\"title\":\"x\"", 12, NULL, 0, 0, &m, &reason), -EINVAL);
 	ck_assert_ptr_nonnull(reason);
 	ck_assert_ptr_null(rec.title);
 }
@@ -137,8 +150,9 @@ START_TEST(agents)
 	ck_assert_int_eq(agent_switch(&rec, NULL, "r", 0), 0);
 	ck_assert_uint_eq(rec.switches, 2);
 	ck_assert_str_eq(rec.history, "[{\"from\":\"x\",\"to\":\"y\",\"reason\":\"a \\\"b\\\"\","
-		"\"timestamp\":\"1970-01-01T00:00:00.000Z\"},{\"from\":\"y\",\"to\":null,\"reason\":\"r\","
-		"\"timestamp\":\"1970-01-01T00:00:00.000Z\"}]");
+	                              "\"timestamp\":\"1970-01-01T00:00:00.000Z\"},{\"from\":\"y\","
+	                              "\"to\":null,\"reason\":\"r\","
+	                              "\"timestamp\":\"1970-01-01T00:00:00.000Z\"}]");
 	ck_assert_int_eq(agent_switch(&rec, "z", "r", 0), 0); /* the first one is no switch */
 	ck_assert_uint_eq(rec.switches, 2);
 }

@@ -32,8 +32,9 @@ END_TEST
 
 START_TEST(front_matter)
 {
-	tree_write(M1, "---\nrole: assistant\ntimestamp: 2024-01-02T03:04:05.678Z\nagent: coder\nmodel: m\n"
-		       "tokens: 120\nid: own-id\nother: kept\n---\nThe answer.\n");
+	tree_write(M1, "---\nrole: assistant\ntimestamp: 2024-01-02T03:04:05.678Z\nagent: "
+	               "coder\nmodel: m\n"
+	               "tokens: 120\nid: own-id\nother: kept\n---\nThe answer.\n");
 	ck_assert_str_eq(tree_attribute(M1, "role"), "assistant");
 	ck_assert_str_eq(tree_attribute(M1, "timestamp"), "2024-01-02T03:04:05.678Z");
 	ck_assert_str_eq(tree_attribute(M1, "agent"), "coder");
@@ -61,7 +62,8 @@ START_TEST(a_time_that_the_caller_set_stays)
 	tree_set_mtime(M1, 1000, 5);
 	ck_assert_int_eq(tree_stat(M1).st_mtim.tv_sec, 1000);
 	ck_assert_str_eq(tree_attribute(M1, "timestamp"), "2024-01-02T03:04:05.000Z");
-	/* no front matter: the earlier of birth and mtime, so a copy with its time restored has it too */
+	/* no front matter: the earlier of birth and mtime, so a copy with its time restored has it
+	 * too */
 	tree_write(M2, "x");
 	tree_set_mtime(M2, 1500000000, 250000000);
 	ck_assert_str_eq(tree_attribute(M2, "timestamp"), "2017-07-14T02:40:00.250Z");
@@ -172,7 +174,8 @@ START_TEST(truncation_counts)
 {
 	struct stat st = {.st_size = 4};
 	tree_write(M1, "12345678");
-	ck_assert_int_eq(session_setattr(sessions, &who, tree_find(M1), &st, CORE_SET_SIZE, &st), 0);
+	ck_assert_int_eq(
+	        session_setattr(sessions, &who, tree_find(M1), &st, CORE_SET_SIZE, &st), 0);
 	ck_assert_int_eq(st.st_size, 4);
 	tree_expect_field("total_tokens", "1");
 	tree_expect_field("title", "1234");
@@ -201,7 +204,8 @@ START_TEST(streaming_is_taken_in_at_each_sync)
 	struct core_entry e;
 	struct file *file;
 	uint64_t dir = tree_parent(M1, &name);
-	ck_assert_int_eq(session_create(sessions, &who, dir, name, 0644, O_RDWR | O_CREAT, &e, &file), 0);
+	ck_assert_int_eq(
+	        session_create(sessions, &who, dir, name, 0644, O_RDWR | O_CREAT, &e, &file), 0);
 	tree_expect_field("message_count", "1");
 	tree_expect_field("total_tokens", "0");
 	ck_assert_int_eq(core_write(store.core, file, "12345678", 8, 0, false), 8);
@@ -216,8 +220,10 @@ END_TEST
 
 START_TEST(odd_content_never_fails)
 {
-	static const char *const odd[] = {"", "---", "---\n[", "\xff\xfe\x80", "---\nrole: [\n---\n", "---\nid: \"\\0\"\n---\n",
-		"---\ntimestamp: 9999-12-31\n---\n", "---\ntimestamp: 0001-01-01\ntokens: 999999999999999\n---\n"};
+	static const char *const odd[] = {"", "---", "---\n[", "\xff\xfe\x80",
+	        "---\nrole: [\n---\n", "---\nid: \"\\0\"\n---\n",
+	        "---\ntimestamp: 9999-12-31\n---\n",
+	        "---\ntimestamp: 0001-01-01\ntokens: 999999999999999\n---\n"};
 	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
 		char path[64];
 		snprintf(path, sizeof path, MESSAGES "/%03zu.md", i + 1);
@@ -238,9 +244,10 @@ static void *writer(void *arg)
 	for (int i = 0; i < EACH; i++) {
 		struct core_entry e;
 		struct file *file;
-		int r = session_create(sessions, &who, dir, "next.md", 0644, O_WRONLY | O_CREAT, &e, &file);
+		int r = session_create(
+		        sessions, &who, dir, "next.md", 0644, O_WRONLY | O_CREAT, &e, &file);
 		if (r < 0 || core_write(store.core, file, "1234", 4, 0, false) != 4 ||
-			session_flush(sessions, file) < 0 || session_release(sessions, file) < 0)
+		        session_flush(sessions, file) < 0 || session_release(sessions, file) < 0)
 			return arg;
 		core_forget(store.core, e.ino, 1);
 	}

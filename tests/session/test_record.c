@@ -7,23 +7,23 @@
 static struct srec example(void)
 {
 	struct srec rec = {.flags = SREC_CHANGED | SREC_CLAIM,
-		.state = STATE_ARCHIVED,
-		.created = 0x0102030405060708,
-		.updated = 2,
-		.changed = 3,
-		.version = 4,
-		.version_high = 5,
-		.messages = 6,
-		.tokens = 7,
-		.activity = -8,
-		.number_high = 9,
-		.title_number = 10,
-		.epoch = 11,
-		.ring_used = 0x1234,
-		.claim_version = 12,
-		.claim_updated = 13,
-		.claim_activity = ACTIVITY_NONE,
-		.switches = 14};
+	        .state = STATE_ARCHIVED,
+	        .created = 0x0102030405060708,
+	        .updated = 2,
+	        .changed = 3,
+	        .version = 4,
+	        .version_high = 5,
+	        .messages = 6,
+	        .tokens = 7,
+	        .activity = -8,
+	        .number_high = 9,
+	        .title_number = 10,
+	        .epoch = 11,
+	        .ring_used = 0x1234,
+	        .claim_version = 12,
+	        .claim_updated = 13,
+	        .claim_activity = ACTIVITY_NONE,
+	        .switches = 14};
 	for (uint8_t i = 0; i < 16; i++) {
 		rec.id[i] = i;
 		rec.rendered_hash[i] = (uint8_t)(0x20 + i);
@@ -48,15 +48,37 @@ START_TEST(the_session_record)
 	_cleanup_srec_ struct srec rec = example(), back = {0};
 	_cleanup_buf_ struct buf bytes = {0};
 	ck_assert_int_eq(srec_encode(&rec, &bytes), 0);
-	ck_assert_str_eq(hex(bytes.data, bytes.len),
-		"01" "0048" "03" "000102030405060708090a0b0c0d0e0f" "0102030405060708"
-		"0000000000000002" "0000000000000003" "0000000000000004" "0000000000000005"
-		"00000006" "0000000000000007" "fffffffffffffff8" "00000009" "0000000a"
-		"000000000000000b" "1234" "202122232425262728292a2b2c2d2e2f"
-		"404142434445464748494a4b4c4d4e4f" "000000000000000c" "000000000000000d"
-		"8000000000000000" "000000000000000e"
-		"00000001" "54" "00000000" "00000000" "00000003" "5b315d" "00000000"
-		"00000007" "7b2261223a317d");
+	ck_assert_str_eq(hex(bytes.data, bytes.len), "01"
+	                                             "0048"
+	                                             "03"
+	                                             "000102030405060708090a0b0c0d0e0f"
+	                                             "0102030405060708"
+	                                             "0000000000000002"
+	                                             "0000000000000003"
+	                                             "0000000000000004"
+	                                             "0000000000000005"
+	                                             "00000006"
+	                                             "0000000000000007"
+	                                             "fffffffffffffff8"
+	                                             "00000009"
+	                                             "0000000a"
+	                                             "000000000000000b"
+	                                             "1234"
+	                                             "202122232425262728292a2b2c2d2e2f"
+	                                             "404142434445464748494a4b4c4d4e4f"
+	                                             "000000000000000c"
+	                                             "000000000000000d"
+	                                             "8000000000000000"
+	                                             "000000000000000e"
+	                                             "00000001"
+	                                             "54"
+	                                             "00000000"
+	                                             "00000000"
+	                                             "00000003"
+	                                             "5b315d"
+	                                             "00000000"
+	                                             "00000007"
+	                                             "7b2261223a317d");
 	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), 0);
 	ck_assert_int_eq(back.activity, -8);
 	ck_assert_str_eq(back.extra, "{\"a\":1}");
@@ -89,13 +111,32 @@ END_TEST
 
 START_TEST(the_facts_of_a_message)
 {
-	struct message m = {.role = MESSAGE_TOOL, .flags = MESSAGE_TEXT, .names = 2, .header = 3, .time = -4,
-		.tokens = 5, .size = 6, .mtime = {7, 8}, .id = "i", .model = "mm"}, back;
+	struct message m = {.role = MESSAGE_TOOL,
+	                       .flags = MESSAGE_TEXT,
+	                       .names = 2,
+	                       .header = 3,
+	                       .time = -4,
+	                       .tokens = 5,
+	                       .size = 6,
+	                       .mtime = {7, 8},
+	                       .id = "i",
+	                       .model = "mm"},
+	               back;
 	struct blob *facts;
 	ck_assert_int_eq(message_encode(&m, &facts), 0);
-	ck_assert_str_eq(hex(facts->data, facts->len),
-		"01" "03" "04" "0002" "00000003" "fffffffffffffffc" "0000000000000005" "0000000000000006"
-		"0000000000000007" "00000008" "0169" "00" "026d6d");
+	ck_assert_str_eq(hex(facts->data, facts->len), "01"
+	                                               "03"
+	                                               "04"
+	                                               "0002"
+	                                               "00000003"
+	                                               "fffffffffffffffc"
+	                                               "0000000000000005"
+	                                               "0000000000000006"
+	                                               "0000000000000007"
+	                                               "00000008"
+	                                               "0169"
+	                                               "00"
+	                                               "026d6d");
 	ck_assert_int_eq(message_decode(facts, &back), 0);
 	ck_assert_str_eq(back.model, "mm");
 	ck_assert_int_eq(back.time, -4);

@@ -8,8 +8,10 @@
 static struct file *write_open(const char *path, const char *text)
 {
 	struct file *file;
-	ck_assert_int_eq(core_file_open(store.core, &who, tree_find(path), O_WRONLY | O_TRUNC, &file), 0);
-	ck_assert_int_eq(core_write(store.core, file, text, strlen(text), 0, false), (ssize_t)strlen(text));
+	ck_assert_int_eq(
+	        core_file_open(store.core, &who, tree_find(path), O_WRONLY | O_TRUNC, &file), 0);
+	ck_assert_int_eq(
+	        core_write(store.core, file, text, strlen(text), 0, false), (ssize_t)strlen(text));
 	ck_assert_int_eq(core_commit(store.core, tree_find(path)), 0);
 	return file;
 }

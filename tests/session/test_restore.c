@@ -65,7 +65,8 @@ static void restore_json(const char *session, bool by_rename)
 	snprintf(path, sizeof path, "%s/session.json", session);
 	snprintf(temp, sizeof temp, "%s/.session.json.x", session);
 	tree_write(by_rename ? temp : path, json);
-	tree_set_mtime(by_rename ? temp : path, json_stat.st_mtim.tv_sec, json_stat.st_mtim.tv_nsec);
+	tree_set_mtime(
+	        by_rename ? temp : path, json_stat.st_mtim.tv_sec, json_stat.st_mtim.tv_nsec);
 	if (by_rename)
 		ck_assert_int_eq(tree_rename(temp, path), 0);
 }

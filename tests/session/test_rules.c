@@ -60,6 +60,34 @@ START_TEST(a_session_is_born_whole)
 }
 END_TEST
 
+START_TEST(a_default_acl_is_inherited)
+{
+	/* user::rwx user:5:rwx group::r-x mask::rwx other::--- */
+	static const uint8_t acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 7, 0, 5, 0,
+	        0, 0, 4, 0, 5, 0, 255, 255, 255, 255, 16, 0, 7, 0, 255, 255, 255, 255, 32, 0, 0, 0,
+	        255, 255, 255, 255};
+	struct buf value = {0};
+	ck_assert_int_eq(session_setxattr(sessions, &who, tree_find("u/w"),
+	                         "system.posix_acl_default", acl, sizeof acl, 0),
+	        0);
+	ck_assert_int_eq(tree_mkdir("u/w/shared"), 0);
+	ck_assert_uint_eq(tree_stat("u/w/shared").st_mode & 07777, 0750);
+	ck_assert_uint_eq(tree_stat("u/w/shared/messages").st_mode & 07777, 0750);
+	ck_assert_uint_eq(tree_stat("u/w/shared/session.json").st_mode & 07777, 0640);
+	ck_assert_int_eq(session_getxattr(sessions, &who, tree_find("u/w/shared/messages"),
+	                         "system.posix_acl_default", &value),
+	        0);
+	ck_assert_uint_eq(value.len, sizeof acl);
+	uint64_t before = tree_find("u/w/shared/session.json");
+	tree_write("u/w/shared/messages/001.md", "x");
+	uint64_t after = tree_find("u/w/shared/session.json");
+	ck_assert_uint_ne(before, after);
+	ck_assert_int_eq(
+	        session_getxattr(sessions, &who, after, "system.posix_acl_access", &value), 0);
+	buf_release(&value);
+}
+END_TEST
+
 START_TEST(the_trash_holds_sessions)
 {
 	ck_assert_int_eq(tree_mkdir("u/.trash"), 0);
@@ -70,7 +98,8 @@ START_TEST(the_trash_holds_sessions)
 	ck_assert_ptr_nonnull(strstr(tree_read("u/.trash/w/s/session.json"), "\"user_id\": \"u\""));
 	ck_assert_int_eq(tree_rename("u/.trash/w/s", SESSION), 0);
 	ck_assert_int_eq(tree_rename("u/w", "u/.trash/w3"), 0);
-	ck_assert_int_eq(tree_rename("u/.trash/w3/s", "u/.trash/s"), -EXDEV); /* it would be a workflow */
+	ck_assert_int_eq(
+	        tree_rename("u/.trash/w3/s", "u/.trash/s"), -EXDEV); /* it would be a workflow */
 }
 END_TEST
 
@@ -97,11 +126,14 @@ START_TEST(moves)
 	/* within a user at once, and session.json says where it is now */
 	tree_expect_field("workflow_type", "w");
 	ck_assert_int_eq(tree_rename(SESSION, "u/w2/moved"), 0);
-	ck_assert_ptr_nonnull(strstr(tree_read("u/w2/moved/session.json"), "\"workflow_type\": \"w2\""));
+	ck_assert_ptr_nonnull(
+	        strstr(tree_read("u/w2/moved/session.json"), "\"workflow_type\": \"w2\""));
 	ck_assert_int_eq(tree_rename("u/w2", "u/w3"), 0);
-	ck_assert_ptr_nonnull(strstr(tree_read("u/w3/moved/session.json"), "\"workflow_type\": \"w3\""));
+	ck_assert_ptr_nonnull(
+	        strstr(tree_read("u/w3/moved/session.json"), "\"workflow_type\": \"w3\""));
 	ck_assert_int_eq(tree_rename("u", "renamed"), 0);
-	ck_assert_ptr_nonnull(strstr(tree_read("renamed/w3/moved/session.json"), "\"user_id\": \"renamed\""));
+	ck_assert_ptr_nonnull(
+	        strstr(tree_read("renamed/w3/moved/session.json"), "\"user_id\": \"renamed\""));
 }
 END_TEST
 
@@ -182,6 +214,7 @@ int main(void)
 	tcase_add_test(c, users_hold_users_only);
 	tcase_add_test(c, snapshots_is_reserved);
 	tcase_add_test(c, a_session_is_born_whole);
+	tcase_add_test(c, a_default_acl_is_inherited);
 	tcase_add_test(c, the_trash_holds_sessions);
 	tcase_add_test(c, moves);
 	tcase_add_test(c, next_md_is_for_writing_only);

@@ -30,9 +30,10 @@ END_TEST
 
 START_TEST(what_is_no_time_is_refused)
 {
-	static const char *const bad[] = {"", "2026", "2026-13-01", "2026-02-29", "2026-11-21T", "21.11.2026",
-		"2026-11-21T25:00:00Z", "2026-11-21T10:30:00X", "2026-11-21T10:30:00+2", "0000-01-01",
-		"2026-11-21T10:30:00.Z", "2026-11-21T10:30:00Z ", "2026-11-21T10:30:00+99:00"};
+	static const char *const bad[] = {"", "2026", "2026-13-01", "2026-02-29", "2026-11-21T",
+	        "21.11.2026", "2026-11-21T25:00:00Z", "2026-11-21T10:30:00X",
+	        "2026-11-21T10:30:00+2", "0000-01-01", "2026-11-21T10:30:00.Z",
+	        "2026-11-21T10:30:00Z ", "2026-11-21T10:30:00+99:00"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		ck_assert_msg(parse(bad[i]) == -EINVAL, "%s", bad[i]);
 }
@@ -88,12 +89,13 @@ START_TEST(titles)
 	ck_assert_str_eq(title(""), "");
 	ck_assert_str_eq(title(" \n\t\r\n"), "");
 	ck_assert_str_eq(title("tab\there"), "tab here");
-	ck_assert_str_eq(title("bad \xff\xc3 bytes \xed\xa0\x80"), "bad \xef\xbf\xbd\xef\xbf\xbd bytes "
-		"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	ck_assert_str_eq(title("bad \xff\xc3 bytes \xed\xa0\x80"),
+	        "bad \xef\xbf\xbd\xef\xbf\xbd bytes "
+	        "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 	ck_assert_str_eq(title("12345678901234567890123456789012345678901234567890"),
-		"12345678901234567890123456789012345678901234567890");
+	        "12345678901234567890123456789012345678901234567890");
 	ck_assert_str_eq(title("123456789012345678901234567890123456789012345678901"),
-		"12345678901234567890123456789012345678901234567890...");
+	        "12345678901234567890123456789012345678901234567890...");
 	char wide[61 * 4 + 1] = "";
 	for (int i = 0; i < 61; i++)
 		strcat(wide, "🙂");

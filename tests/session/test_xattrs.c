@@ -39,9 +39,12 @@ START_TEST(policies)
 	ck_assert_int_eq(set(MESSAGES "/001.md", "user.scribefs.keep"), -EINVAL);
 	ck_assert_int_eq(set(MESSAGES "/001.md", "user.scribefsx"), 0);
 	ck_assert_int_eq(set(MESSAGES "/001.md", "user.scribefs.reason"), 0);
-	ck_assert_int_eq(session_removexattr(sessions, &who, tree_find("u"), "user.scribefs.keep"), 0);
+	ck_assert_int_eq(
+	        session_removexattr(sessions, &who, tree_find("u"), "user.scribefs.keep"), 0);
 	ck_assert_str_eq(tree_attribute("u", "keep"), "-");
-	ck_assert_int_eq(session_removexattr(sessions, &who, tree_find(SESSION), "user.scribefs.title"), -EPERM);
+	ck_assert_int_eq(
+	        session_removexattr(sessions, &who, tree_find(SESSION), "user.scribefs.title"),
+	        -EPERM);
 }
 END_TEST
 

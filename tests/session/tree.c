@@ -143,7 +143,8 @@ int tree_write_flags(const char *path, const char *text, int flags, uint64_t *re
 	struct core_entry e;
 	struct file *file;
 	uint64_t parent = tree_parent(path, &name);
-	int r = session_create(sessions, &who, parent, name, 0644, O_WRONLY | O_CREAT | flags, &e, &file);
+	int r = session_create(
+	        sessions, &who, parent, name, 0644, O_WRONLY | O_CREAT | flags, &e, &file);
 	if (r < 0)
 		return r;
 	write_all(file, text);
@@ -201,7 +202,7 @@ void tree_set_mtime(const char *path, int64_t s, long ns)
 {
 	struct stat st = {.st_mtim = {s, ns}};
 	ck_assert_int_eq(
-		session_setattr(sessions, &who, tree_find(path), &st, CORE_SET_MTIME, &st), 0);
+	        session_setattr(sessions, &who, tree_find(path), &st, CORE_SET_MTIME, &st), 0);
 }
 
 const char *tree_attribute(const char *path, const char *name)
@@ -265,7 +266,7 @@ const char *tree_list(const char *path)
 	static char text[8192];
 	n_names = 0;
 	ck_assert_int_eq(
-		session_readdir(sessions, &who, tree_find(path), 0, true, collect, NULL), 0);
+	        session_readdir(sessions, &who, tree_find(path), 0, true, collect, NULL), 0);
 	qsort(names, n_names, sizeof *names, compare);
 	text[0] = '\0';
 	for (size_t i = 0; i < n_names; i++)

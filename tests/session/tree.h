@@ -30,7 +30,7 @@ void tree_crash(void);
 
 /* The number of the last part's directory, and that part. */
 uint64_t tree_parent(const char *path, const char **ret_name);
-uint64_t tree_find(const char *path); /* 0: there is none */
+uint64_t tree_find(const char *path);         /* 0: there is none */
 int tree_make(const char *path, mode_t mode); /* the call's result */
 int tree_mkdir(const char *path);
 int tree_unlink(const char *path);
@@ -49,7 +49,8 @@ struct stat tree_stat(const char *path);
 void tree_set_mtime(const char *path, int64_t s, long ns);
 /* user.scribefs.@name of @path, "-" where there is none; valid until the next call. */
 const char *tree_attribute(const char *path, const char *name);
-/* The member's text in session.json up to the end of its line, e.g. "\"title\": \"x\"," → "x"; numbers as they are. */
+/* The member's text in session.json up to the end of its line, e.g. "\"title\": \"x\"," → "x";
+ * numbers as they are. */
 const char *tree_field(const char *name);
 void tree_expect_field(const char *name, const char *value);
 /* The names in a directory, sorted, each followed by a space. */

@@ -6,6 +6,7 @@
 need_root
 if [ "${1:-}" != inside ]; then
 	# A manager of our own, in a mount namespace in which the system looks booted by systemd.
+	unshare --mount --propagation private true 2>/dev/null || skip "no mount namespace of our own"
 	exec unshare --mount --propagation private "$0" inside
 fi
 mkdir -p /run/systemd
