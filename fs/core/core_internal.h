@@ -66,6 +66,8 @@ struct inode *inode_alloc(struct core *core, uint64_t ino, struct container *con
 void icache_publish(struct inode *inode);
 /* A ghost or orphan is referenced by nobody any more: called with no locks held. */
 void inode_forgotten(struct core *core, uint64_t ino);
+/* A ghost or orphan gets a reference of its own, until it is forgotten. */
+void inode_pin(struct inode *inode);
 /* Whether someone may still reach it: an open file or the kernel. inode->lock is held. */
 bool inode_reachable(const struct inode *inode);
 

@@ -7,7 +7,7 @@
  * changes it; the others wait for the lock. Ghosts and orphans are pinned: they hold a reference of their
  * own until neither the kernel nor an open file can reach them.
  */
-#include "fs/core/core_internal.h"
+#include "fs/core/chunk.h"
 
 #define ICACHE_BUCKETS_MIN 4096
 
@@ -279,6 +279,16 @@ bool inode_is_dir(const struct inode *inode)
 	return S_ISDIR(inode->type);
 }
 
+void inode_pin(struct inode *inode)
+{
+	MUTEX_GUARD(&inode->core->cache_lock);
+
+	if (!inode->pinned && inode->hashed) { /* else it is on its way out (inode_forgotten()) */
+		inode->pinned = true;
+		inode->refs++;
+	}
+}
+
 bool inode_reachable(const struct inode *inode)
 {
 	return inode->data.opens > 0 || node_known(inode->core->nodes, inode->ino);
@@ -310,7 +320,8 @@ void inode_forgotten(struct core *core, uint64_t ino)
 	if (!last)
 		return;
 	pthread_rwlock_wrlock(&in->lock);
-	data_drop(in);
+	if (!inode_reachable(in))
+		data_forget(in);
 	pthread_rwlock_unlock(&in->lock);
 	if (orphan)
 		work_orphan_done(core, in);

@@ -203,8 +203,11 @@ int op_drop_inode(struct op *op, struct inode *inode)
 	mapped = rec->body == INODE_MAPPED;
 	if (inode->ghost || inode->orphan)
 		return 0;
-	/* Whom the kernel knows it may still open: an open() is a look-up and a request of its own. */
-	if (inode_reachable(inode) && (mapped || rec->xattrs))
+	/*
+	 * Whom the kernel knows it may still open: an open() is a look-up and a request of its own. A
+	 * directory is a ghost at once, which tells everybody that it takes no entries any more.
+	 */
+	if (!S_ISDIR(rec->mode) && inode_reachable(inode) && (mapped || rec->xattrs))
 		return work_add(op, WORK_ORPHAN, inode, 0, 0);
 	s->gone = true;
 	kv_txn_count(op->txn, inode->container->domain, KV_COUNT_INODES, -1);
@@ -314,16 +317,6 @@ static int put_staged(struct op *op, struct staged *s, struct buf *record)
 		record->data, record->len);
 }
 
-static void pin(struct inode *inode)
-{
-	MUTEX_GUARD(&inode->core->cache_lock);
-
-	if (!inode->pinned && inode->hashed) { /* else it is on its way out (inode_forgotten()) */
-		inode->pinned = true;
-		inode->refs++;
-	}
-}
-
 static void publish_one(struct staged *s)
 {
 	struct inode *inode = s->inode;
@@ -348,7 +341,7 @@ static void publish_one(struct staged *s)
 	if (s->fresh)
 		icache_publish(inode);
 	if (inode->ghost || inode->orphan)
-		pin(inode);
+		inode_pin(inode);
 	s->fresh = false;
 }
 

@@ -118,12 +118,16 @@ static int orphan_done(struct core *core, struct inode *inode)
 	kv_txn_set_shrinking(op.txn);
 	if (!op_stage(&op, inode))
 		return -ENOMEM;
-	/*
-	 * At the start others open and unlink already: theirs are no leftovers. (A look-up that the
-	 * kernel remembers is no reason: without links it cannot be opened again.)
-	 */
-	if (!inode->orphan || inode->data.opens > 0)
+	if (!inode->orphan)
 		return 0;
+	/*
+	 * At the start others open and unlink already, and a look-up may have found it as it was
+	 * forgotten: it waits for them. Their forgetting waits for our lock, and finds the pin.
+	 */
+	if (inode_reachable(inode)) {
+		inode_pin(inode);
+		return 0;
+	}
 	op.staged[0].gone = true;
 	r = xattr_drop_all(&op, inode);
 	if (r == 0)
