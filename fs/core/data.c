@@ -355,6 +355,23 @@ ssize_t data_read(struct inode *inode, void *data, size_t size, uint64_t offset)
 
 /* ---- deletion in the background -------------------------------------------------------------- */
 
+int data_delete_small(struct op *op, struct inode *inode, const struct irec *rec)
+{
+	const struct map_root *map = &rec->map;
+	struct key key;
+	int r;
+
+	if (rec->body != INODE_MAPPED)
+		return 1;
+	if (map->depth > 0)
+		return 0;
+	if (map->root.type != MAP_RECORD)
+		return 1;
+	key = map_chunk_key(inode, 0, map->root.version);
+	r = kv_txn_delete(op->txn, KV_DATA, key.bytes, key.len);
+	return r < 0 ? r : 1;
+}
+
 struct deletion {
 	uint64_t from_chunk, max_version;
 };

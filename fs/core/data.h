@@ -116,6 +116,12 @@ ssize_t data_read(struct inode *inode, void *data, size_t size, uint64_t offset)
 void data_drop(struct inode *inode);
 
 /*
+ * With the inode staged for its end: deletes the data of a file of one chunk in the op itself. Returns 1 when
+ * nothing of it remains, 0 when there is more, which is the worker's (WORK_REMOVE), or -errno.
+ */
+int data_delete_small(struct op *op, struct inode *inode, const struct irec *rec);
+
+/*
  * For the worker: deletes records of a removed file's data or of a truncated tail, at most @budget
  * in one transaction (all chunks with index >= @from_chunk and version <= @max_version, and the map
  * pages that covered only these). Returns 1 when more remains, 0 when done, or -errno. Restartable:

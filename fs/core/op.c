@@ -197,6 +197,7 @@ int op_drop_inode(struct op *op, struct inode *inode)
 	struct irec *rec = op_stage(op, inode);
 	struct staged *s = find_staged(op, inode);
 	bool mapped;
+	int r;
 
 	if (!rec)
 		return -ENOMEM;
@@ -211,12 +212,10 @@ int op_drop_inode(struct op *op, struct inode *inode)
 		return work_add(op, WORK_ORPHAN, inode, 0, 0);
 	s->gone = true;
 	kv_txn_count(op->txn, inode->container->domain, KV_COUNT_INODES, -1);
-	if (mapped) {
-		int r = work_add(op, WORK_REMOVE, inode, 0, 0);
-		if (r < 0)
-			return r;
-	}
-	return xattr_drop_all(op, inode);
+	r = data_delete_small(op, inode, rec);
+	if (r == 0)
+		r = work_add(op, WORK_REMOVE, inode, 0, 0);
+	return r < 0 ? r : xattr_drop_all(op, inode);
 }
 
 int op_drop_container(struct op *op, struct container *c)

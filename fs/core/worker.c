@@ -105,7 +105,14 @@ static int work_read(struct kv_iter *it, struct work *ret_work)
 	return 0;
 }
 
-/* Deletes the record and xattrs of an orphan; its row becomes REMOVE. */
+static int work_drop(struct kv_txn *txn, uint64_t ino, uint64_t sequence)
+{
+	struct key key = work_key(ino, sequence);
+
+	return kv_txn_delete(txn, KV_META, key.bytes, key.len);
+}
+
+/* Deletes the record and xattrs of an orphan; its row goes, or becomes REMOVE where there is much data. */
 static int orphan_done(struct core *core, struct inode *inode)
 {
 	_cleanup_(op_end) struct op op;
@@ -129,9 +136,13 @@ static int orphan_done(struct core *core, struct inode *inode)
 		return 0;
 	}
 	op.staged[0].gone = true;
-	r = xattr_drop_all(&op, inode);
+	r = data_delete_small(&op, inode, &op.staged[0].rec);
 	if (r == 0)
 		r = work_add(&op, WORK_REMOVE, inode, 0, 0);
+	else if (r > 0)
+		r = work_drop(op.txn, inode->ino, 0);
+	if (r == 0)
+		r = xattr_drop_all(&op, inode);
 	if (r < 0)
 		return r;
 	kv_txn_count(op.txn, inode->container->domain, KV_COUNT_INODES, -1);
@@ -162,7 +173,7 @@ static int work_delete(struct core *core, const struct work *w)
 	if (value.len < 2 || value.data[1] != w->kind)
 		return 0;
 	kv_txn_set_shrinking(txn);
-	r = kv_txn_delete(txn, KV_META, key.bytes, key.len);
+	r = work_drop(txn, w->ino, w->sequence);
 	return r < 0 ? r : kv_txn_commit(txn, NULL);
 }
 
