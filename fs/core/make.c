@@ -132,7 +132,7 @@ static int make_once(struct core *core, const struct cred *who, uint64_t parent,
 	r = op_plan(&op, rule);
 	if (r < 0)
 		return r;
-	r = dentry_find(core, op.txn, op.dir, op.name, op.name_len, &found);
+	r = op_find(&op, op.dir, op.name, op.name_len, &found);
 	if (r != -ENOENT)
 		return r < 0 ? r : -EEXIST;
 	dir = op_stage(&op, op.dir);

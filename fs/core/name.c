@@ -163,12 +163,34 @@ int dentry_hash(struct core *core, struct inode *dir, const struct dentry *d, ui
 		(size_t)(p - element), ret_hash);
 }
 
+int op_find(struct op *op, struct inode *dir, const char *name, size_t len,
+	struct dentry *ret_dentry)
+{
+	int r;
+
+	if (op->found.dir == dir && op->found.len == len &&
+		memcmp(op->found.name, name, len) == 0) {
+		*ret_dentry = op->found.entry;
+		return op->found.result;
+	}
+	r = dentry_find(op->core, op->txn, dir, name, len, ret_dentry);
+	if (r == 0 || r == -ENOENT) {
+		op->found.dir = dir;
+		op->found.len = len;
+		memcpy(op->found.name, name, len);
+		op->found.result = r;
+		op->found.entry = *ret_dentry;
+	}
+	return r;
+}
+
 static int dentry_put(struct op *op, struct inode *dir, const struct dentry *d)
 {
 	struct key k = inode_key(dir, KEY_DENTRY);
 	uint8_t record[DENTRY_MAX];
 	size_t len = dentry_encode(d, record);
 
+	op->found.dir = NULL;
 	key_add_u64(&k, d->key);
 	return kv_txn_put(op->txn, KV_META, k.bytes, k.len, record, len);
 }
@@ -177,6 +199,7 @@ static int dentry_delete(struct op *op, struct inode *dir, uint64_t key)
 {
 	struct key k = inode_key(dir, KEY_DENTRY);
 
+	op->found.dir = NULL;
 	key_add_u64(&k, key);
 	return kv_txn_delete(op->txn, KV_META, k.bytes, k.len);
 }
@@ -224,7 +247,7 @@ int op_add_entry(struct op *op, struct inode *dir, const char *name, size_t len,
 
 	if (!dir_rec || !child_rec)
 		return -ENOMEM;
-	r = dentry_find(op->core, op->txn, dir, name, len, &d);
+	r = op_find(op, dir, name, len, &d);
 	if (r == 0)
 		return -EEXIST;
 	if (r != -ENOENT)
@@ -300,7 +323,7 @@ int op_remove_entry(struct op *op, struct inode *dir, const char *name, size_t l
 
 	if (!dir_rec || !child_rec)
 		return -ENOMEM;
-	r = dentry_find(op->core, op->txn, dir, name, len, &d);
+	r = op_find(op, dir, name, len, &d);
 	if (r == 0 && d.ino != child->ino)
 		r = -ESTALE;
 	if (r == 0)
@@ -321,7 +344,7 @@ int op_replace_entry(struct op *op, struct inode *dir, const char *name, size_t 
 
 	if (!dir_rec || !old_rec || !new_rec)
 		return -ENOMEM;
-	r = dentry_find(op->core, op->txn, dir, name, len, &d);
+	r = op_find(op, dir, name, len, &d);
 	if (r == 0 && d.ino != old_child->ino)
 		r = -ESTALE;
 	if (r == 0)
@@ -331,12 +354,6 @@ int op_replace_entry(struct op *op, struct inode *dir, const char *name, size_t 
 	dentry_set_child(&d, dir, new_child, new_rec);
 	r = dentry_put(op, dir, &d);
 	return r < 0 ? r : account(op, dir, &d, dir_rec, new_rec, 1);
-}
-
-int op_lookup(struct op *op, struct inode *dir, const char *name, size_t len,
-	struct inode **ret_child)
-{
-	return dentry_inode(op->core, op->txn, dir, name, len, ret_child);
 }
 
 int dentry_inode(struct core *core, struct kv_txn *txn, struct inode *dir, const char *name, size_t len,
@@ -367,4 +384,13 @@ int dentry_child(struct core *core, struct inode *dir, const struct dentry *d,
 		return -EBADMSG;
 	*ret_child = steal_ptr(child);
 	return 0;
+}
+
+int op_lookup(struct op *op, struct inode *dir, const char *name, size_t len,
+	struct inode **ret_child)
+{
+	struct dentry d;
+	int r = op_find(op, dir, name, len, &d);
+
+	return r < 0 ? r : dentry_child(op->core, dir, &d, ret_child);
 }

@@ -58,6 +58,15 @@ struct op {
 	uint8_t container_kind; /* not 0: a directory that gets a container of its own */
 	bool new_domain;	/* … and a domain */
 
+	/* What op_find() found last, or missed; forgotten when an entry changes. */
+	struct {
+		struct inode *dir; /* NULL: nothing */
+		size_t len;
+		char name[CORE_NAME_MAX];
+		int result; /* 0 or -ENOENT */
+		struct dentry entry;
+	} found;
+
 	struct container *fresh_container; /* made by this op; in the cache once published */
 	struct container *dead_container;  /* removed by this op; a reference */
 	bool kick;			   /* wake the worker after the commit */
@@ -108,6 +117,9 @@ int op_remove_entry(struct op *op, struct inode *dir, const char *name, size_t l
 /* Points an existing entry to another inode (rename over, session.json's new one). */
 int op_replace_entry(struct op *op, struct inode *dir, const char *name, size_t len,
 	struct inode *old_child, struct inode *new_child);
+/* dentry_find() within the op, which remembers the last answer. */
+int op_find(struct op *op, struct inode *dir, const char *name, size_t len,
+	struct dentry *ret_dentry);
 /* Looks one up: -ENOENT. Committed state, or the op's own changes. */
 int op_lookup(struct op *op, struct inode *dir, const char *name, size_t len,
 	struct inode **ret_child);

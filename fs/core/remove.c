@@ -3,16 +3,36 @@
  */
 #include "fs/core/core_internal.h"
 
-/* Finds the child, locks it with its parent, and makes sure that it is still the one. */
+static int open_dir(struct op *op, uint64_t parent, const char *name)
+{
+	int r = name_check(name, &op->name_len);
+
+	op->name = name;
+	return r < 0 ? r : dir_get(op->core, parent, &op->dir);
+}
+
+/* What is no directory is of its directory's container: one lock, and one look-up under it. */
+static int open_file(struct op *op, uint64_t parent, const char *name)
+{
+	int r = open_dir(op, parent, name);
+
+	if (r == 0)
+		r = op_lock(op, &op->dir, 1);
+	if (r == 0)
+		r = op_txn(op);
+	if (r == 0)
+		r = op_lookup(op, op->dir, name, op->name_len, &op->child);
+	if (r == 0 && inode_is_dir(op->child))
+		r = -EISDIR;
+	return r;
+}
+
+/* Finds the directory, locks its container too, and makes sure that it is still the one. */
 static int open_both(struct op *op, uint64_t parent, const char *name)
 {
 	_cleanup_inode_ struct inode *again = NULL;
-	int r;
+	int r = open_dir(op, parent, name);
 
-	op->name = name;
-	r = name_check(name, &op->name_len);
-	if (r == 0)
-		r = dir_get(op->core, parent, &op->dir);
 	if (r == 0)
 		r = dir_find(op->core, op->dir, name, op->name_len, &op->child);
 	if (r == 0)
@@ -34,11 +54,9 @@ static int unlink_once(struct core *core, const struct cred *who, uint64_t paren
 	int r;
 
 	op_begin(&op, core, who);
-	r = open_both(&op, parent, name);
+	r = open_file(&op, parent, name);
 	if (r < 0)
 		return r;
-	if (inode_is_dir(op.child))
-		return -EISDIR;
 	kv_txn_set_shrinking(op.txn);
 	r = op_plan(&op, rule);
 	if (r < 0)

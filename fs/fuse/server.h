@@ -51,6 +51,8 @@ struct server {
 	_Atomic uint64_t init_unique;
 	uint32_t init_flags; /* set before init_unique */
 
+	_Atomic bool polling; /* protocol.c: a thread looks for requests without sleeping */
+
 	/* reply.c: replies that the flusher owes, under lock; the shutdown waits for none. */
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
