@@ -274,6 +274,17 @@ int inode_get(struct core *core, uint64_t ino, struct container *container, stru
 	return 0;
 }
 
+bool inode_any_untaken(struct core *core)
+{
+	MUTEX_GUARD(&core->cache_lock);
+
+	for (size_t i = 0; i < core->inode_buckets; i++)
+		for (struct inode *in = core->inode_hash[i]; in; in = in->hash_next)
+			if (in->untaken && in->rec.nlink > 0)
+				return true;
+	return false;
+}
+
 bool inode_is_dir(const struct inode *inode)
 {
 	return S_ISDIR(inode->type);

@@ -139,6 +139,8 @@ struct inode {
 int inode_get(struct core *core, uint64_t ino, struct container *container, struct inode **ret_inode);
 struct inode *inode_ref(struct inode *inode);
 void inode_put(struct inode *inode);
+/* Whether any inode in memory is untaken. For the end, when no requests come any more. */
+bool inode_any_untaken(struct core *core);
 /* Only if it is in memory; else NULL. */
 struct inode *inode_peek(struct core *core, uint64_t ino);
 void inode_stat(const struct inode *inode, struct stat *ret_st); /* caller holds inode->lock */

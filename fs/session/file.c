@@ -3,13 +3,15 @@
  */
 #include "fs/session/session_internal.h"
 
-/* Whether it was written since it was taken in and means something. */
+/* Whether it was written since it was taken in and means something. What means nothing is taken in with that. */
 static bool wants_taking(struct inode *inode)
 {
-	pthread_rwlock_rdlock(&inode->lock);
+	pthread_rwlock_wrlock(&inode->lock);
 	uint8_t role = inode->rec.role;
-	bool wants = inode->untaken &&
-	             (role == ROLE_MESSAGE || role == ROLE_SESSION_JSON || role == ROLE_AGENT);
+	bool means = role == ROLE_MESSAGE || role == ROLE_SESSION_JSON || role == ROLE_AGENT;
+	bool wants = inode->untaken && means;
+	if (!means)
+		inode->untaken = false;
 	pthread_rwlock_unlock(&inode->lock);
 	return wants;
 }

@@ -68,8 +68,21 @@ int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, 
 	return 0;
 }
 
+/*
+ * A file that is still being written when the mount ends is committed, but nobody closes it, so it was not
+ * taken in: the next daemon looks at the messages again, as after a crash.
+ */
 void session_close(struct sessions *s)
 {
+	_cleanup_inode_ struct inode *users = NULL;
+	struct kv_state state;
+
+	if (!s)
+		return;
+	kv_get_state(core_kv(s->core), &state);
+	if (!state.read_only && inode_any_untaken(s->core) &&
+		inode_get(s->core, CORE_ROOT_INO, NULL, &users) == 0)
+		(void)OP_RETRY(raise_epoch(s->core, users, s->epoch + 1)); /* else the facts lag */
 	free(s);
 }
 

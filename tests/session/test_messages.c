@@ -273,11 +273,36 @@ START_TEST(writers_at_once)
 }
 END_TEST
 
+/* What is closed may be cached: else every stat of it is a request. */
+START_TEST(attributes_are_fleeting_while_somebody_writes)
+{
+	static const char *const paths[] = {SESSION "/notes", MESSAGES "/001.md"};
+	for (size_t i = 0; i < 2; i++) {
+		struct file *file;
+		struct stat st;
+		bool fleeting;
+		tree_write(paths[i], "text");
+		uint64_t ino = tree_find(paths[i]);
+		ck_assert_int_eq(core_getattr(store.core, ino, &st, &fleeting), 0);
+		ck_assert(!fleeting);
+		ck_assert_int_eq(core_file_open(store.core, &who, ino, O_WRONLY, &file), 0);
+		ck_assert_int_eq(core_write(store.core, file, "more", 4, 0, false), 4);
+		ck_assert_int_eq(core_getattr(store.core, ino, &st, &fleeting), 0);
+		ck_assert(fleeting);
+		ck_assert_int_eq(session_flush(sessions, file), 0);
+		ck_assert_int_eq(session_release(sessions, file), 0);
+		ck_assert_int_eq(core_getattr(store.core, ino, &st, &fleeting), 0);
+		ck_assert(!fleeting);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("messages");
 	tcase_add_checked_fixture(c, tree_setup, tree_teardown);
 	tcase_set_timeout(c, 30);
+	tcase_add_test(c, attributes_are_fleeting_while_somebody_writes);
 	tcase_add_test(c, numbers_are_the_highest_ever_plus_one);
 	tcase_add_test(c, front_matter);
 	tcase_add_test(c, a_time_that_the_caller_set_stays);

@@ -36,6 +36,18 @@ START_TEST(a_message_that_was_being_written)
 }
 END_TEST
 
+/* Unmounted, or ended by a signal, while somebody writes: no close comes any more. */
+START_TEST(a_message_that_is_open_at_the_end)
+{
+	tree_next("short");
+	struct file *file = write_open(M1, "---\nrole: tool\ntokens: 70\n---\nlong");
+	tree_reopen();
+	free(file);
+	tree_expect_field("total_tokens", "70");
+	ck_assert_str_eq(tree_attribute(M1, "role"), "tool");
+}
+END_TEST
+
 START_TEST(a_save_that_was_not_closed)
 {
 	static char text[4096];
@@ -96,6 +108,7 @@ int main(void)
 	TCase *c = tcase_create("recovery");
 	tcase_add_checked_fixture(c, tree_setup, tree_teardown);
 	tcase_add_test(c, a_message_that_was_being_written);
+	tcase_add_test(c, a_message_that_is_open_at_the_end);
 	tcase_add_test(c, a_save_that_was_not_closed);
 	tcase_add_test(c, an_agent_that_was_not_closed);
 	tcase_add_test(c, nothing_is_lost_by_dying_between_operations);

@@ -39,7 +39,7 @@ void tree_reopen(void)
 
 void tree_crash(void)
 {
-	session_close(sessions);
+	free(sessions); /* who dies closes nothing */
 	store_crash(&store, false);
 	open_sessions();
 }
