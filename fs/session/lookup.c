@@ -15,13 +15,13 @@ static unsigned part_of(const char *name)
 static int lookup_part(struct sessions *s, const struct cred *who, struct inode *dir,
         const char *name, unsigned part, struct core_entry *ret_entry)
 {
-	bool pending;
+	unsigned pending;
 	if (maker_hidden(s, who, dir, &pending) & part)
 		return -ENOENT;
 	int r = part == SREC_JSON_AUTO ? json_freshen(s, dir) : 0;
 	if (r == 0)
 		r = core_lookup(s->core, dir->ino, name, ret_entry);
-	if (r == 0 && (part == SREC_JSON_AUTO || pending))
+	if (r == 0 && (part == SREC_JSON_AUTO || pending & part))
 		ret_entry->fleeting_name = true;
 	return r;
 }
@@ -73,7 +73,7 @@ struct listing {
 	core_fill fill;
 	void *arg;
 	unsigned hidden;
-	bool pending;
+	unsigned pending;
 };
 
 /* Called with the container's lock held. */
@@ -88,7 +88,7 @@ static int fill_session(void *arg, const struct core_dirent *entry)
 			core_forget(l->s->core, entry->entry.ino, 1);
 		return 0;
 	}
-	if (part == SREC_JSON_AUTO || (part && l->pending) ||
+	if (part == SREC_JSON_AUTO || (part & l->pending) ||
 	        (e.have_attr && may_become_json(&e.entry)))
 		e.entry.fleeting_name = true;
 	return l->fill(l->arg, &e);

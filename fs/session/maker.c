@@ -7,6 +7,7 @@
 #include "fs/session/session_internal.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -67,8 +68,24 @@ static unsigned hidden_for(const struct cred *who, pid_t maker, int64_t made, un
 	return is_older(maker, made) ? untouched : 0;
 }
 
+/* It is gone, so the names may be kept like any others. */
+static struct session_memory forget_maker(struct container *c, pid_t maker)
+{
+	struct session_memory m = {0};
+
+	pthread_rwlock_wrlock(&c->lock);
+	if (c->session) {
+		struct session_memory *memory = c->session;
+		if (memory->maker == maker)
+			memory->maker = 0;
+		m = *memory;
+	}
+	pthread_rwlock_unlock(&c->lock);
+	return m;
+}
+
 unsigned maker_hidden(
-        struct sessions *s, const struct cred *who, struct inode *dir, bool *ret_pending)
+        struct sessions *s, const struct cred *who, struct inode *dir, unsigned *ret_pending)
 {
 	struct container *c = dir->container;
 	struct session_memory m = {0};
@@ -77,7 +94,9 @@ unsigned maker_hidden(
 	if (c->session)
 		m = *(struct session_memory *)c->session;
 	pthread_rwlock_unlock(&c->lock);
-	*ret_pending = m.maker && m.untouched;
+	if (m.maker && m.untouched && kill(m.maker, 0) < 0 && errno == ESRCH)
+		m = forget_maker(c, m.maker);
+	*ret_pending = m.maker ? m.untouched : 0;
 	return hidden_for(who, m.maker, m.made, m.untouched);
 }
 
@@ -150,7 +169,8 @@ static int adopt_once(struct sessions *s, const struct cred *who, struct inode *
 int maker_adopt(
         struct sessions *s, const struct cred *who, uint64_t parent, const char *name, mode_t mode)
 {
-	bool messages = S_ISDIR(mode) && strcmp(name, "messages") == 0, pending;
+	bool messages = S_ISDIR(mode) && strcmp(name, "messages") == 0;
+	unsigned pending;
 	bool json = S_ISREG(mode) && strcmp(name, JSON_NAME) == 0;
 	_cleanup_inode_ struct inode *dir = NULL;
 

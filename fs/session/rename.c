@@ -168,7 +168,7 @@ static unsigned visible_flags(struct sessions *s, const struct cred *who, uint64
         const char *name, unsigned flags)
 {
 	_cleanup_inode_ struct inode *dir = NULL;
-	bool pending;
+	unsigned pending;
 
 	if (!(flags & RENAME_NOREPLACE) || strcmp(name, JSON_NAME) != 0 ||
 	        inode_get(s->core, parent, NULL, &dir) < 0 || dir->rec.role != ROLE_SESSION ||

@@ -60,10 +60,10 @@ pid_t maker_process(pid_t thread); /* its thread group; @thread itself where /pr
 int64_t maker_clock(void);         /* CLOCK_BOOTTIME, ms */
 /*
  * The automatic parts (SREC_MESSAGES_AUTO, SREC_JSON_AUTO) of the session directory @dir that do
- * not exist for @who. *ret_pending: there is a maker for whom some do not.
+ * not exist for @who. *ret_pending: those that do not exist for its maker, who lives.
  */
 unsigned maker_hidden(
-        struct sessions *s, const struct cred *who, struct inode *dir, bool *ret_pending);
+        struct sessions *s, const struct cred *who, struct inode *dir, unsigned *ret_pending);
 /* mkdir messages, create session.json by the maker: 1 adopted, 0 not hidden (any more). */
 int maker_adopt(
         struct sessions *s, const struct cred *who, uint64_t parent, const char *name, mode_t mode);

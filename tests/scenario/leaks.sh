@@ -6,7 +6,7 @@ setup
 umount_store || die umount
 "$SCRIBEFS" mount "$STORE" "$MNT" -f --key-file "$KEY" </dev/null >"$W/log" 2>&1 &
 DAEMON=$!
-background $DAEMON
+disown $DAEMON
 wait_for "the mount serves" test -d "$U"
 
 WORDS=(zweihander obfuscate kumquat brouhaha xylophone gobbledygook flibbertigibbet rigmarole quixotic nincompoop
@@ -52,7 +52,6 @@ check_not "no word is in a store that is mounted" leaks
 rm "$W1/messages/001.md"
 mv "$W1/${WORDS[3]}/${WORDS[10]}.txt" "$W1/${WORDS[3]}/other"
 kill9_daemon
-wait $DAEMON 2>/dev/null
 detach_mount
 check_not "none after kill -9" leaks
 check_not "none in the log" grep -i -F -f "$W/words/all" "$W/log"
