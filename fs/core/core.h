@@ -41,7 +41,6 @@ struct cred {
 
 struct core_options {
 	bool read_only;
-	bool sync_on_close;	/* close is as good as fsync */
 	uint8_t root_role;	/* for the root directory when the store is new */
 	uid_t root_uid;		/* and its owner and mode */
 	gid_t root_gid;

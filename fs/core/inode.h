@@ -105,7 +105,7 @@ struct container {
 	uint64_t ino_granted;
 	uint64_t lease_end;   /* end of the run of blocks that ino_next lies in */
 	bool dead;	      /* removed; whoever finds it looks up again */
-	void *session;	      /* the session layer's state, freed by core_set_session_free() */
+	void *session;	      /* the session layer's state, freed by what core_set_session_release() was given */
 };
 
 struct inode {

@@ -50,7 +50,6 @@ static int open_layers(struct server *s)
 {
 	const struct core_options options = {
 		.read_only = s->read_only,
-		.sync_on_close = s->options->sync,
 		.root_role = ROLE_USERS,
 		.root_uid = geteuid(),
 		.root_gid = getegid(),
