@@ -84,7 +84,11 @@ static int run_loop(struct server *s)
 	fuse_loop_cfg_set_clone_fd(config, 1);
 	fuse_loop_cfg_set_max_threads(config, SERVER_THREADS);
 	fuse_loop_cfg_set_idle_threads(config, SERVER_THREADS);
-	int r = fuse_session_loop_mt(s->se, config);
+	int r = receive_start(&s->receive);
+	if (r == 0) {
+		r = fuse_session_loop_mt(s->se, config);
+		receive_stop(&s->receive);
+	}
 	fuse_loop_cfg_destroy(config);
 	signals_stop(&signals);
 	daemon_tell("STOPPING=1");

@@ -1,6 +1,5 @@
 #include "fs/fuse/protocol.h"
 
-#include <fcntl.h>
 #include <linux/fuse.h>
 #include <sys/uio.h>
 
@@ -11,8 +10,6 @@
  * and reads the next one when the handler has returned.
  */
 static _Thread_local bool kills_priv;
-/* Whether this thread's last read brought a request. */
-static _Thread_local bool served_one;
 
 bool protocol_kills_priv(void)
 {
@@ -47,50 +44,10 @@ static void look(struct server *s, const void *request, size_t len)
 		look_at_init(s, header, body);
 }
 
-/*
- * Who has just served a request looks for the next one for a while before it sleeps: a process that works on
- * files sends its next request within microseconds, and waking a thread costs more than serving it. One
- * thread at a time does so, for POLL_NS after each request, so an idle mount costs nothing. Measured with
- * tests/bench/work on two processors: unlink 112 -> 74 µs, create 215 -> 180 µs.
- */
-#define POLL_NS 20000
-
-static bool poll_over(const struct timespec *start)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - start->tv_sec) * 1000000000L + now.tv_nsec - start->tv_nsec >= POLL_NS;
-}
-
-/* -EAGAIN in errno: nothing came. The descriptor is this thread's own (clone_fd). */
-static ssize_t poll_read(int fd, void *buf, size_t size)
-{
-	struct timespec start;
-	ssize_t n;
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
-	do
-		n = read(fd, buf, size);
-	while (n < 0 && errno == EAGAIN && !poll_over(&start));
-	int error = errno;
-	fcntl(fd, F_SETFL, O_RDWR);
-	errno = error;
-	return n;
-}
-
-/* libfuse may cancel the thread in read(), at the end: what it leaves behind then harms nobody. */
 static ssize_t device_read(int fd, void *buf, size_t size, void *userdata)
 {
 	struct server *s = userdata;
-	ssize_t n = -1;
-	errno = EAGAIN;
-	if (served_one && !atomic_exchange(&s->polling, true)) {
-		n = poll_read(fd, buf, size);
-		atomic_store(&s->polling, false);
-	}
-	if (n < 0 && errno == EAGAIN)
-		n = read(fd, buf, size);
-	served_one = n > 0;
+	ssize_t n = receive_next(&s->receive, fd, buf, size);
 	if (n > 0)
 		look(s, buf, (size_t)n);
 	return n;

@@ -13,6 +13,7 @@
 #include <fuse_lowlevel.h>
 
 #include "fs/fuse/mount.h"
+#include "fs/fuse/receive.h"
 #include "fs/session/session.h"
 #include "fs/views/root.h"
 #include "kv/cleanup.h"
@@ -51,7 +52,7 @@ struct server {
 	_Atomic uint64_t init_unique;
 	uint32_t init_flags; /* set before init_unique */
 
-	_Atomic bool polling; /* protocol.c: a thread looks for requests without sleeping */
+	struct receive receive; /* while requests are served */
 
 	/* reply.c: replies that the flusher owes, under lock; the shutdown waits for none. */
 	pthread_mutex_t lock;
