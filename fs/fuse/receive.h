@@ -8,7 +8,7 @@
  *   1. Who has served a request tries to read the next one.
  *   2. Nothing there: one thread, the waiter, looks again and again for RECEIVE_SPIN_NS and then sleeps in
  *      poll(). The others are parked on a semaphore, where no request wakes them.
- *   3. The waiter that got a request calls a parked thread where more requests are pending.
+ *   3. Who got a request that takes longer than a thread's wake-up calls a parked thread where more are pending.
  *   4. A handler may take long (a large write) or wait. So while there is work a watch looks every
  *      RECEIVE_TICK_NS: where nobody waits and nothing was received since the last look, it calls a parked
  *      thread. An idle mount has no ticks: the watch sleeps, and the waiter that comes out of poll() wakes it.
