@@ -103,6 +103,19 @@ static void database_options(
 	rocksdb_options_set_max_manifest_file_size(o, 4 << 20);
 }
 
+/*
+ * Without fallocate() for the log: its blocks would be converted as they are written, which makes a sync
+ * of a small commit slower (160 against 131 µs on ext4), and it takes room on a full disk that holds nothing.
+ * The C API has no function for this one.
+ */
+static int do_not_preallocate(rocksdb_options_t *o)
+{
+	char *error = NULL;
+
+	rocksdb_get_options_from_string(o, "allow_fallocate=false", o, &error);
+	return rocks_error(NULL, "options", error);
+}
+
 /* Whether @path holds no data yet: absent, empty, or what a crash in the first creation left. */
 static int holds_nothing(const char *path, bool *ret_nothing)
 {
@@ -169,7 +182,9 @@ int rocks_open(const char *path, const struct kv_options *options, bool read_onl
 	rocksdb_readoptions_set_verify_checksums(e->read, 1);
 	e->write = rocksdb_writeoptions_create();
 	e->batch = rocksdb_writebatch_create();
-	r = open_database(e, path);
+	r = do_not_preallocate(e->options[KV_SYS]);
+	if (r == 0)
+		r = open_database(e, path);
 	if (r < 0) {
 		e->db = NULL;
 		rocks_close(e);
