@@ -103,6 +103,16 @@ int keyring_domain_append(struct keyring_file *f, const uint8_t master[32], cons
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
+static int master_get(const struct keyring_file *f, const struct kv_unlock *unlock,
+	unsigned *ret_index, uint8_t ret_master[32])
+{
+	if (unlock->type != KEYRING_OPENED)
+		return keyring_slot_unlock(f, unlock, ret_index, ret_master);
+	*ret_index = 0;
+	memcpy(ret_master, ((const struct keyring *)unlock->secret)->master, 32);
+	return 0;
+}
+
 int keyring_unlock_file(int dir, const struct kv_unlock *unlock, struct keyring_file *ret_file,
 	unsigned *ret_index, uint8_t ret_master[32])
 {
@@ -121,7 +131,7 @@ int keyring_unlock_file(int dir, const struct kv_unlock *unlock, struct keyring_
 	if (!master || !mac_key)
 		return -ENOMEM;
 	unsigned index;
-	r = keyring_slot_unlock(&f, unlock, &index, master);
+	r = master_get(&f, unlock, &index, master);
 	if (r < 0)
 		return r;
 	keyring_mac_key(master, mac_key);

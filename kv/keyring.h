@@ -33,6 +33,8 @@ enum keyring_slot_type {
 	KEYRING_KEY_FILE = 2,	/* the file's bytes, 32 to 64 KiB, of full entropy: no Argon2 */
 	KEYRING_RECOVERY = 3,	/* the text form; case, spaces and dashes do not matter */
 };
+/* No slot's: an opened store with the same master key (kv_unlock_as()). */
+#define KEYRING_OPENED ((enum keyring_slot_type)0)
 
 /* What opens a store. The bytes stay the caller's, who wipes them. */
 struct kv_unlock {
@@ -98,6 +100,12 @@ int keyring_slot_remove(const char *path, const struct kv_unlock *unlock, unsign
 /* Replaces the secret of the slot that @unlock opens (or of @slot if >= 0) in one step. */
 int keyring_slot_change(const char *path, const struct kv_unlock *unlock, int slot,
 	const struct kv_unlock *changed);
+
+/*
+ * Gives the keyring at @to the slots that the one at @from has, and leaves its domains alone: both are of one store
+ * (-EBADMSG where not), @unlock opens @from.
+ */
+int keyring_slots_copy(const char *from, const struct kv_unlock *unlock, const char *to);
 
 /*
  * A recovery key is 160 random bits, written in Crockford's base 32 with a check over all of it, in

@@ -299,3 +299,43 @@ int keyring_slot_change(const char *path, const struct kv_unlock *unlock, int sl
 	r = keyring_slot_make(&c.file, &c.file.slot[at], changed, 0, 0, c.master);
 	return r < 0 ? r : write_file(c.dir, &c.file, c.master);
 }
+
+/* Reads the keyring in @dir, which has the master key @master. */
+static int read_with(int dir, const uint8_t master[32], struct keyring_file *ret_file)
+{
+	_cleanup_buf_ struct buf bytes = {0};
+	_cleanup_keyring_file_ struct keyring_file f = {0};
+	_cleanup_secret_ uint8_t *mac_key = sodium_malloc(32);
+	if (!mac_key)
+		return -ENOMEM;
+	keyring_mac_key(master, mac_key);
+	int r = keyring_disk_read(dir, &bytes);
+	if (r == 0)
+		r = keyring_file_decode(bytes.data, bytes.len, &f);
+	if (r == 0)
+		r = keyring_file_verify(bytes.data, bytes.len, mac_key);
+	if (r < 0)
+		return r;
+	*ret_file = f;
+	f = (struct keyring_file){0};
+	return 0;
+}
+
+int keyring_slots_copy(const char *from, const struct kv_unlock *unlock, const char *to)
+{
+	_cleanup_change_ struct change c = {.dir = -1, .lock = -1};
+	_cleanup_keyring_file_ struct keyring_file f = {0};
+	int r = change_begin(from, unlock, &c);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int dir = keyring_disk_open(to);
+	_cleanup_close_ int lock = dir < 0 ? dir : keyring_disk_lock(dir);
+	if (lock < 0)
+		return lock;
+	r = read_with(dir, c.master, &f);
+	if (r < 0)
+		return r;
+	f.slots = c.file.slots;
+	memcpy(f.slot, c.file.slot, sizeof f.slot);
+	return write_file(dir, &f, c.master);
+}

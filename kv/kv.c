@@ -1,3 +1,4 @@
+#include "kv/backup/backup.h"
 #include "kv/kv_internal.h"
 
 #include <fcntl.h>
@@ -138,8 +139,12 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 {
 	struct kv_commit_row row;
 	bool marked = false;
-	int r = take_lock(kv);
+	int r;
 
+	kv->state.backup = backup_is(kv->path);
+	if (kv->state.backup)
+		kv->options.read_only = true;
+	r = take_lock(kv);
 	if (r == 0)
 		r = open_keyring(kv, unlock);
 	/* A feature that only readers may pass over. */
@@ -260,6 +265,11 @@ int kv_close(struct kv *kv)
 void kv_get_state(const struct kv *kv, struct kv_state *ret_state)
 {
 	*ret_state = kv->state;
+}
+
+struct kv_unlock kv_unlock_as(const struct kv *kv)
+{
+	return (struct kv_unlock){.type = KEYRING_OPENED, .secret = kv->keyring};
 }
 
 const uint8_t *kv_id(const struct kv *kv)

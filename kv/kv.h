@@ -21,6 +21,7 @@
 
 #include "kv/buf.h"
 #include "kv/cleanup.h"
+#include "kv/keyring.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,7 +43,6 @@ struct kv;
 struct kv_txn;
 struct kv_view;
 struct kv_iter;
-struct kv_unlock; /* keyring.h: passphrase, key file or recovery key */
 struct kv_engine_ops;
 
 /* ---- open ------------------------------------------------------------------------------------ */
@@ -62,7 +62,8 @@ struct kv_state {
 	bool damaged;	     /* the log ended before the last synced commit: opened read-only */
 	bool unclean;	     /* the last process died; what it had committed was recovered */
 	bool mark_lost;	     /* `mark` was missing or failed authentication */
-	bool read_only;	     /* asked for, or because of damage */
+	bool read_only;	     /* asked for, or because of damage, or since it is a backup */
+	bool backup;	     /* it is a backup (backup/backup.h): opened read-only */
 	uint64_t sequence;   /* of the last commit that is there */
 	uint64_t expected;   /* of the last synced commit by `mark` */
 };
@@ -80,6 +81,11 @@ int kv_open(const char *path, const struct kv_unlock *unlock, const struct kv_op
 	struct kv **ret_kv);
 /* Commits are synced, threads joined, keys wiped. 0 or the sync's -errno; @kv is gone either way. */
 int kv_close(struct kv *kv);
+/*
+ * What opens another copy of the same store (a backup), as long as @kv is open: for kv_open() and
+ * keyring_*(). Nothing to wipe.
+ */
+struct kv_unlock kv_unlock_as(const struct kv *kv);
 /* The process id that holds the store at @path, 0 if none does, or -errno. */
 int kv_holder(const char *path);
 void kv_get_state(const struct kv *kv, struct kv_state *ret_state);
