@@ -103,7 +103,7 @@ int keyring_slot_change(const char *path, const struct kv_unlock *unlock, int sl
 
 /*
  * Gives the keyring at @to the slots that the one at @from has, and leaves its domains alone: both are of one store
- * (-EBADMSG where not), @unlock opens @from.
+ * (-EBADMSG where not), @unlock opens one of them (or did before the slots of @from changed).
  */
 int keyring_slots_copy(const char *from, const struct kv_unlock *unlock, const char *to);
 

@@ -321,21 +321,35 @@ static int read_with(int dir, const uint8_t master[32], struct keyring_file *ret
 	return 0;
 }
 
+/* The master key of the keyring in @dir, if @unlock opens it. */
+static int master_of(int dir, const struct kv_unlock *unlock, uint8_t ret_master[32])
+{
+	_cleanup_keyring_file_ struct keyring_file f = {0};
+	unsigned opened;
+	return keyring_unlock_file(dir, unlock, &f, &opened, ret_master);
+}
+
 int keyring_slots_copy(const char *from, const struct kv_unlock *unlock, const char *to)
 {
-	_cleanup_change_ struct change c = {.dir = -1, .lock = -1};
-	_cleanup_keyring_file_ struct keyring_file f = {0};
-	int r = change_begin(from, unlock, &c);
+	_cleanup_keyring_file_ struct keyring_file source = {0}, f = {0};
+	_cleanup_close_ int from_dir = keyring_disk_open(from), to_dir = keyring_disk_open(to);
+	if (from_dir < 0 || to_dir < 0)
+		return from_dir < 0 ? from_dir : to_dir;
+	_cleanup_secret_ uint8_t *master = sodium_malloc(32);
+	_cleanup_close_ int lock = keyring_disk_lock(to_dir);
+	if (lock < 0 || !master)
+		return master ? lock : -ENOMEM;
+	/* The slot that it opened may just have left the store, or never have been in the copy. */
+	int r = master_of(to_dir, unlock, master);
+	if (r == -EKEYREJECTED)
+		r = master_of(from_dir, unlock, master);
+	if (r == 0)
+		r = read_with(from_dir, master, &source);
+	if (r == 0)
+		r = read_with(to_dir, master, &f);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int dir = keyring_disk_open(to);
-	_cleanup_close_ int lock = dir < 0 ? dir : keyring_disk_lock(dir);
-	if (lock < 0)
-		return lock;
-	r = read_with(dir, c.master, &f);
-	if (r < 0)
-		return r;
-	f.slots = c.file.slots;
-	memcpy(f.slot, c.file.slot, sizeof f.slot);
-	return write_file(dir, &f, c.master);
+	f.slots = source.slots;
+	memcpy(f.slot, source.slot, sizeof f.slot);
+	return write_file(to_dir, &f, master);
 }

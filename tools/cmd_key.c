@@ -1,4 +1,5 @@
 /* `scribefs key`: the secrets that open a store. Works while it is mounted. */
+#include "kv/backup/backup.h"
 #include "kv/keyring.h"
 #include "kv/log.h"
 #include "tools/options.h"
@@ -97,6 +98,25 @@ static int failed_slots(const struct key_options *o, const struct unlock *opener
 	return STATUS_FAILED;
 }
 
+/* Backups are opened by what opens the store: neither more nor less. @opener opened it before the change. */
+static int update_backups(const struct key_options *o, const struct unlock *opener)
+{
+	char **folders = NULL;
+	size_t n = 0;
+	int status = STATUS_DONE;
+	int r = backup_folders(o->store, &folders, &n);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		int one = backup_update_slots(folders[i], o->store, &opener->kv);
+		if (one < 0) {
+			log_error("the store's slots are changed, those of the backups in %s are not: %s", folders[i],
+				one == -EKEYREJECTED ? "the secret does not open them" : strerror(-one));
+			status = STATUS_FAILED;
+		}
+	}
+	backup_folders_free(folders, n);
+	return r < 0 ? failed_slots(o, opener, NULL, r) : status;
+}
+
 static int add_recovery(const struct key_options *o, const struct unlock *opener)
 {
 	char text[KEYRING_RECOVERY_TEXT];
@@ -107,7 +127,7 @@ static int add_recovery(const struct key_options *o, const struct unlock *opener
 		return failed_slots(o, opener, NULL, r);
 	printf("Recovery key, shown only now; write it down:\n%s\n", text);
 	explicit_bzero(text, sizeof text);
-	return STATUS_DONE;
+	return update_backups(o, opener);
 }
 
 static int key_add(const struct command *self, struct key_options *o)
@@ -135,7 +155,7 @@ static int key_add(const struct command *self, struct key_options *o)
 		return failed_slots(o, &opener, &new_secret, r);
 	}
 	printf("slot %u\n", slot);
-	return STATUS_DONE;
+	return update_backups(o, &opener);
 }
 
 static int key_remove(const struct command *self, struct key_options *o)
@@ -152,7 +172,7 @@ static int key_remove(const struct command *self, struct key_options *o)
 		log_error("%s has no slot %d; 'scribefs key list' tells which there are", o->store, slot);
 		return STATUS_FAILED;
 	}
-	return r < 0 ? failed_slots(o, &opener, NULL, r) : STATUS_DONE;
+	return r < 0 ? failed_slots(o, &opener, NULL, r) : update_backups(o, &opener);
 }
 
 static int key_change(const struct command *self, struct key_options *o)
@@ -174,7 +194,7 @@ static int key_change(const struct command *self, struct key_options *o)
 		log_error("%s has no slot %d; 'scribefs key list' tells which there are", o->store, slot);
 		return STATUS_FAILED;
 	}
-	return r < 0 ? failed_slots(o, &opener, &new_secret, r) : STATUS_DONE;
+	return r < 0 ? failed_slots(o, &opener, &new_secret, r) : update_backups(o, &opener);
 }
 
 static const struct {

@@ -13,6 +13,7 @@ const struct command *const commands[] = {
 	&cmd_new,
 	&cmd_status,
 	&cmd_key,
+	&cmd_backup,
 	&cmd_help,
 	NULL,
 };

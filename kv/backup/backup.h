@@ -99,6 +99,16 @@ int backup_restore(const char *folder, const char *name, const char *path, const
 /* Brings the slots of the store's keyring at @store into each backup's, after one was added, changed or removed. */
 int backup_update_slots(const char *folder, const char *store, const struct kv_unlock *unlock);
 
+/*
+ * Where the backups of @store are: the folders that were added, one absolute path a line in its file `backup-folders`,
+ * and the store's own path with ".backups" behind it where that exists or there is no other. The caller frees with
+ * backup_folders_free().
+ */
+int backup_folders(const char *store, char ***ret_folders, size_t *ret_n);
+void backup_folders_free(char **folders, size_t n);
+/* Adds the absolute path @folder to them; one that is there stays. -EINVAL. */
+int backup_folder_add(const char *store, const char *folder);
+
 /* Whether the directory @path is a backup (and so not to be written to). */
 bool backup_is(const char *path);
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/file.h>
 
+#define TEXT_MAX (64u << 20)
+
 bool backup_name_valid(const char *name)
 {
 	size_t len = strnlen(name, BACKUP_NAME_MAX + 1);
@@ -161,6 +163,46 @@ int folder_copy(int from_dir, const char *name, int to_dir, const char *to_name,
 	if (r < 0)
 		unlinkat(to_dir, to_name, 0);
 	return r;
+}
+
+/* ---- small files ------------------------------------------------------------------------------ */
+
+int folder_read_text(int dir, const char *name, struct buf *ret_text)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > TEXT_MAX)
+		return -EBADMSG;
+	int r = buf_resize(ret_text, (size_t)st.st_size + 1);
+	if (r < 0)
+		return r;
+	ssize_t n = pread(fd, ret_text->data, (size_t)st.st_size, 0);
+	if (n != st.st_size)
+		return n < 0 ? -errno : -EBADMSG;
+	ret_text->data[st.st_size] = 0;
+	ret_text->len = (size_t)st.st_size;
+	return memchr(ret_text->data, 0, ret_text->len) ? -EBADMSG : 0;
+}
+
+int folder_write_text(int dir, const char *name, const struct buf *text)
+{
+	char temporary[32];
+	snprintf(temporary, sizeof temporary, "%s.new", name);
+	unlinkat(dir, temporary, 0);
+	_cleanup_close_ int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	for (size_t done = 0; done < text->len;) {
+		ssize_t n = write(fd, text->data + done, text->len - done);
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
+	if (fsync(fd) < 0 || renameat(dir, temporary, dir, name) < 0 || fsync(dir) < 0)
+		return -errno;
+	return 0;
 }
 
 /* ---- backups --------------------------------------------------------------------------------- */

@@ -27,6 +27,11 @@ struct folder_backup {
 int folder_load(int folder, const uint8_t *mac_key, struct folder_backup **ret_list, size_t *ret_n);
 void folder_unload(struct folder_backup *list, size_t n);
 
+/* A small file's bytes, with a NUL behind them that is not counted; one within them is -EBADMSG. -ENOENT. */
+int folder_read_text(int dir, const char *name, struct buf *ret_text);
+/* Replaces the file, synced. */
+int folder_write_text(int dir, const char *name, const struct buf *text);
+
 /* The names in @dir, sorted, without those that begin with a dot; the caller frees each and the array. */
 int folder_names(int dir, char ***ret_names, size_t *ret_n);
 void folder_names_free(char **names, size_t n);

@@ -1,58 +1,15 @@
-#include "kv/backup/manifest.h"
+#include "kv/backup/folder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-
-#define TEXT_MAX (64u << 20)
 
 void manifest_release(struct manifest *m)
 {
 	free(m->file);
 	*m = (struct manifest){0};
-}
-
-/* The file's bytes with a NUL behind them. */
-static int read_text(int dir, const char *name, struct buf *ret_text)
-{
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size > TEXT_MAX)
-		return -EBADMSG;
-	int r = buf_resize(ret_text, (size_t)st.st_size + 1);
-	if (r < 0)
-		return r;
-	ssize_t n = pread(fd, ret_text->data, (size_t)st.st_size, 0);
-	if (n != st.st_size)
-		return n < 0 ? -errno : -EBADMSG;
-	ret_text->data[st.st_size] = 0;
-	ret_text->len = (size_t)st.st_size;
-	return memchr(ret_text->data, 0, ret_text->len) ? -EBADMSG : 0;
-}
-
-static int write_text(int dir, const char *name, const struct buf *text)
-{
-	char temporary[32];
-	snprintf(temporary, sizeof temporary, "%s.new", name);
-	unlinkat(dir, temporary, 0);
-	_cleanup_close_ int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	for (size_t done = 0; done < text->len;) {
-		ssize_t n = write(fd, text->data + done, text->len - done);
-		if (n < 0)
-			return -errno;
-		done += (size_t)n;
-	}
-	if (fsync(fd) < 0 || renameat(dir, temporary, dir, name) < 0 || fsync(dir) < 0)
-		return -errno;
-	return 0;
 }
 
 /* ---- decoding -------------------------------------------------------------------------------- */
@@ -186,7 +143,7 @@ static int check_mac(const struct manifest *m, const struct complete *c, const s
 static int load_part(int dir, const char *name, const char *hex, struct buf *ret_text)
 {
 	char found[DIGEST_HEX];
-	int r = read_text(dir, name, ret_text);
+	int r = folder_read_text(dir, name, ret_text);
 	if (r < 0)
 		return r == -ENOENT ? -EBADMSG : r;
 	digest_bytes(ret_text->data, ret_text->len, found);
@@ -199,7 +156,7 @@ int manifest_load(int dir, const uint8_t *mac_key, struct manifest *ret_manifest
 	_cleanup_manifest_ struct manifest m = {0};
 	struct complete c;
 	const char *bad = "complete";
-	int r = read_text(dir, "complete", &text);
+	int r = folder_read_text(dir, "complete", &text);
 	if (r == -ENOENT)
 		return -EAGAIN;
 	if (r == 0)
@@ -249,9 +206,9 @@ int manifest_store(int dir, struct manifest *m, const uint8_t mac_key[32])
 				f->source_size, f->source_mtime, f->hex, f->name);
 	}
 	if (r == 0)
-		r = write_text(dir, "manifest", &files);
+		r = folder_write_text(dir, "manifest", &files);
 	if (r == 0)
-		r = write_text(dir, "sources", &sources);
+		r = folder_write_text(dir, "sources", &sources);
 	if (r < 0)
 		return r;
 	digest_bytes(files.data, files.len, manifest_hex);
@@ -261,7 +218,7 @@ int manifest_store(int dir, struct manifest *m, const uint8_t mac_key[32])
 		return r;
 	digest_mac(complete.data, complete.len, mac_key, mac);
 	r = buf_printf(&complete, "mac %s\n", mac);
-	return r < 0 ? r : write_text(dir, "complete", &complete);
+	return r < 0 ? r : folder_write_text(dir, "complete", &complete);
 }
 
 const struct manifest_file *manifest_find(const struct manifest *m, const char *hex)
@@ -290,7 +247,7 @@ int manifest_verdict_load(int dir, int64_t *ret_when, bool *ret_ok)
 	_cleanup_(buf_release) struct buf text = {0};
 	char word[8] = "";
 	int64_t when = 0;
-	int r = read_text(dir, "verified", &text);
+	int r = folder_read_text(dir, "verified", &text);
 	if (r == -ENOENT || r == -EBADMSG) {
 		*ret_when = 0;
 		*ret_ok = true;
@@ -309,5 +266,5 @@ int manifest_verdict_store(int dir, bool ok)
 {
 	_cleanup_(buf_release) struct buf text = {0};
 	int r = buf_printf(&text, "%s %" PRId64 "\n", ok ? "ok" : "bad", (int64_t)time(NULL));
-	return r < 0 ? r : write_text(dir, "verified", &text);
+	return r < 0 ? r : folder_write_text(dir, "verified", &text);
 }

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# scribefs backup, on a store that is not mounted: making, listing, checking, mending, restoring, thinning.
+# shellcheck source=tests/tools/lib.sh
+. "$(dirname "$0")/lib.sh"
+setup_folder
+
+# refuses TEXT PATTERN COMMAND…: fails with one line that holds PATTERN.
+refuses() {
+	local text=$1 pattern=$2
+	shift 2
+	refused "$text" "$@" && says "$text: the line" "$pattern"
+}
+
+with_key() { "$SCRIBEFS" "$@" --key-file "$KEY"; }
+# Something new in the store, through a mount.
+write_more() {
+	with_key mount "$STORE" "$MNT" &&
+		mkdir -p "$MNT/users/u/w/s/messages" &&
+		echo "$1" >"$MNT/users/u/w/s/messages/next.md" &&
+		cp -a "$ROOT/kv" "$MNT/users/u/w/s/$1" &&
+		"$SCRIBEFS" umount "$MNT"
+}
+names() { "$SCRIBEFS" backup list "$@" --json | python3 -c '
+import json, sys
+print(*(b["name"] for b in json.load(sys.stdin).get("backups", [])))'; }
+value() { "$SCRIBEFS" backup list "$1" --json | python3 -c '
+import json, sys
+print(*(b[sys.argv[1]] for b in json.load(sys.stdin)["backups"] if b["name"] == sys.argv[2]))' "$3" "$2"; }
+# The largest file of a backup's tables.
+table() { find "$1/db" -name '*.sst' -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-; }
+flip() { python3 - "$1" <<'PY'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(1000)
+    byte = f.read(1)
+    f.seek(1000)
+    f.write(bytes([byte[0] ^ 1]))
+PY
+}
+
+must "a store" init_store "$STORE" "$KEY"
+check "there is something in it" write_more one
+
+check "a backup is made" "$SCRIBEFS" backup create "$STORE" first --key-file "$KEY"
+check "its folder is private" test "$(stat -c %a "$STORE.backups" "$STORE.backups/first" | tr '\n' ' ')" = "700 700 "
+same "it is listed" "first" "$(names "$STORE")"
+same "as verified" "verified" "$(value "$STORE" first state)"
+refuses "a name is taken once" "already" "$SCRIBEFS" backup create "$STORE" first --key-file "$KEY"
+refuses "a name with a slash" "cannot be a backup's name" "$SCRIBEFS" backup create "$STORE" a/b --key-file "$KEY"
+misused "an unknown action" "no 'backup frobnicate'" "$SCRIBEFS" backup frobnicate "$STORE"
+refuses "a folder that is not there" "No such file" "$SCRIBEFS" backup list "$W/nowhere"
+check "b2sum understands the manifest" sh -c "cd '$STORE.backups/first' && b2sum --quiet -c manifest"
+
+check "more in the store" write_more two
+check "another backup" with_key backup create "$STORE" second
+before=$(value "$STORE" first bytes)
+check "what did not change is shared" test "$(value "$STORE" second own_bytes)" -lt "$before"
+check "a backup mounts by itself, read-only" with_key mount "$STORE.backups/first" "$MNT"
+check "with what it had" grep -q one "$MNT/users/u/w/s/messages/001.md"
+check "and no more" test ! -e "$MNT/users/u/w/s/two"
+check "and nothing can be changed in it" sh -c "! touch '$MNT/users/u/w/s/x' 2>/dev/null"
+check "unmount" "$SCRIBEFS" umount "$MNT"
+check "that left it as it was" with_key backup verify "$STORE" first
+
+check "restored" "$SCRIBEFS" backup restore "$STORE" first "$W/back"
+check "the restored store mounts" with_key mount "$W/back" "$MNT" -o rw
+same "with the bytes of then" "same" "$(diff -r "$ROOT/kv" "$MNT/users/u/w/s/one" && echo same)"
+check "unmount" "$SCRIBEFS" umount "$MNT"
+refuses "not over a store" "not empty" "$SCRIBEFS" backup restore "$STORE" first "$W/back"
+refuses "no such backup" "no backup 'third'" "$SCRIBEFS" backup restore "$STORE" third "$W/third"
+refuses "nothing before that time" "no backup before 2001-01-01" "$SCRIBEFS" backup restore "$STORE" --at 2001-01-01 "$W/third"
+misused "no time" "takes a time" "$SCRIBEFS" backup restore "$STORE" --at soon "$W/third"
+
+# A copy elsewhere works by itself, and lends what is damaged here.
+cp -a "$STORE.backups" "$W/mirror"
+same "a mirror is a folder of backups" "first second" "$(names "$W/mirror")"
+rm -rf "$W/lost" && mkdir "$W/lost" && cp -a "$STORE.backups" "$W/lost/b"
+flip "$(table "$W/lost/b/second")"
+refuses "a flipped byte is found" "damaged" "$SCRIBEFS" backup verify "$W/lost/b" second
+same "and shown" "damaged" "$(value "$W/lost/b" second state)"
+refuses "and not restored" "damaged" "$SCRIBEFS" backup restore "$W/lost/b" second "$W/bad"
+check "nothing is left of the attempt" test ! -e "$W/bad"
+if [ "$(stat -c %i "$(table "$W/lost/b/second")")" != "$(stat -c %i "$(table "$W/lost/b/first")")" ]; then
+	"$SCRIBEFS" backup restore "$W/lost/b" --at 2100-01-01 "$W/older" >/dev/null 2>&1
+	check "--at falls back to the one before" test -f "$W/older/keyring"
+fi
+check "a secret is asked for nowhere here" "$SCRIBEFS" backup verify "$STORE" </dev/null
+
+# Slots.
+echo 'another secret' >"$W/pass"
+check "a slot is added" with_key key add "$STORE" --new-passphrase-file "$W/pass"
+check "it opens the backups" "$SCRIBEFS" mount "$STORE.backups/first" "$MNT" --passphrase-file "$W/pass"
+check "unmount" "$SCRIBEFS" umount "$MNT"
+check "a slot is removed" with_key key remove "$STORE" 1
+refuses "it opens them no more" "wrong passphrase\|no passphrase" "$SCRIBEFS" mount "$STORE.backups/first" "$MNT" --passphrase-file "$W/pass"
+check "and they are as they were" with_key backup verify "$STORE"
+
+# Thinning.
+for i in 1 2 3; do with_key backup create "$STORE" auto-$i >/dev/null; done
+check "a dry run" "$SCRIBEFS" backup prune "$STORE" --keep 1 --dry-run
+same "drops nothing" "5" "$(names "$STORE" | wc -w)"
+check "pruned" "$SCRIBEFS" backup prune "$STORE" --keep 1
+same "to the newest; what a person named stays" "first second auto-3" "$(names "$STORE")"
+check "dropped" "$SCRIBEFS" backup drop "$STORE" first
+same "and gone" "second auto-3" "$(names "$STORE")"
+check "the others are whole" "$SCRIBEFS" backup verify "$STORE"
+
+# Another folder, half-made ones, another store's folder.
+check "elsewhere" with_key backup create "$STORE" far --to "$W/far"
+same "the store knows both folders" "second auto-3 far" "$(names "$STORE")"
+rm "$W/far/far/complete"
+same "one without its last file is half-made" "half-made" "$(value "$W/far" far state)"
+refuses "and not verified" "half-made" "$SCRIBEFS" backup verify "$W/far" far
+init_store "$W/other" "$W/otherkey"
+refuses "a folder holds one store's" "another store" "$SCRIBEFS" backup create "$W/other" x --to "$STORE.backups" --key-file "$W/otherkey"
+exit
