@@ -7,7 +7,8 @@ void ops_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
 	/* Where the daemon itself changes nothing, what the kernel remembers of a listing stays true. */
-	fi->cache_readdir = views_owns(ino) || session_negative_cacheable(s->sessions, ino);
+	fi->cache_readdir = views_owns(ino) ? views_constant(ino)
+					    : session_negative_cacheable(s->sessions, ino);
 	fi->keep_cache = fi->cache_readdir;
 	fi->fh = 0;
 	fuse_reply_open(req, fi);

@@ -1,10 +1,22 @@
 /*
- * Requests about files. fi->fh is core's struct file, or 0 for a file of the views.
+ * Requests about files. fi->fh is core's struct file, or what the views keep for one of theirs.
  */
 #include "fs/fuse/protocol.h"
 #include "fs/fuse/reply.h"
 
 #include <fcntl.h>
+
+static void open_view(fuse_req_t req, uint64_t ino, struct fuse_file_info *fi)
+{
+	void *view = NULL;
+	int r = (fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC) ? -EROFS : 0;
+	if (r == 0)
+		r = views_file_open(server_of(req)->views, ino, &view);
+	if (r == 0)
+		reply_open_view(req, ino, view, fi);
+	else
+		reply_error(req, ino, r);
+}
 
 void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -13,14 +25,13 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct file *file = NULL;
 	int r = 0;
 	if (views_owns(ino)) {
-		if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC))
-			r = -EROFS;
-	} else {
-		if ((fi->flags & O_TRUNC) && protocol_kills_priv())
-			r = server_kill_priv(s, &who, ino);
-		if (r == 0)
-			r = core_file_open(s->core, &who, ino, fi->flags, &file);
+		open_view(req, ino, fi);
+		return;
 	}
+	if ((fi->flags & O_TRUNC) && protocol_kills_priv())
+		r = server_kill_priv(s, &who, ino);
+	if (r == 0)
+		r = core_file_open(s->core, &who, ino, fi->flags, &file);
 	if (r == 0)
 		reply_open(req, NULL, file, fi);
 	else
@@ -43,30 +54,17 @@ void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 		reply_error(req, parent, r);
 }
 
-static void read_view(fuse_req_t req, uint64_t ino, size_t size, off_t offset)
-{
-	const char *data;
-	size_t len;
-	int r = views_content(server_of(req)->views, ino, &data, &len);
-	if (r < 0) {
-		reply_error(req, ino, r);
-		return;
-	}
-	size_t from = offset < 0 || (uint64_t)offset > len ? len : (size_t)offset;
-	fuse_reply_buf(req, data + from, size < len - from ? size : len - from);
-}
-
 void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	struct file *file = server_file(fi);
-	if (!file) {
-		read_view(req, ino, size, offset);
-		return;
-	}
+	struct server *s = server_of(req);
 	if (size > SERVER_MAX_IO)
 		size = SERVER_MAX_IO;
 	_cleanup_free_ char *data = malloc(size ? size : 1);
-	ssize_t n = data ? core_read(server_of(req)->core, file, data, size, offset) : -ENOMEM;
+	ssize_t n = -ENOMEM;
+	if (data)
+		n = views_owns(ino)
+			? views_read(s->views, ino, server_view_file(fi), data, size, offset)
+			: core_read(s->core, server_file(ino, fi), data, size, offset);
 	if (n >= 0)
 		fuse_reply_buf(req, data, (size_t)n);
 	else
@@ -77,7 +75,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, of
 	struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
-	struct file *file = server_file(fi);
+	struct file *file = server_file(ino, fi);
 	ssize_t n = file ? core_write(s->core, file, data, size, offset, protocol_kills_priv()) : -EROFS;
 	if (n >= 0)
 		fuse_reply_write(req, (size_t)n);
@@ -89,7 +87,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, of
 void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
-	struct file *file = server_file(fi);
+	struct file *file = server_file(ino, fi);
 	bool durable = file && s->options->sync && file_wrote(file);
 	int r = file ? session_flush(s->sessions, file) : 0;
 	if (r == 0 && durable)
@@ -101,7 +99,9 @@ void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
-	struct file *file = server_file(fi);
+	struct file *file = server_file(ino, fi);
+	if (views_owns(ino))
+		views_file_release(s->views, ino, server_view_file(fi));
 	/* Nobody sees the answer; an error here has been told at flush, or is a damaged record's. */
 	reply_error(req, ino, file ? session_release(s->sessions, file) : 0);
 }
@@ -109,7 +109,7 @@ void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void ops_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
-	struct file *file = server_file(fi);
+	struct file *file = server_file(ino, fi);
 	int r = file ? session_flush(s->sessions, file) : 0;
 	if (r == 0)
 		reply_when_synced(req);
@@ -122,29 +122,29 @@ void ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t
 {
 	struct server *s = server_of(req);
 	struct cred who = server_cred(req);
-	struct file *file = server_file(fi);
+	struct file *file = server_file(ino, fi);
 	int r = file ? server_kill_priv(s, &who, ino) : -EROFS;
 	if (r == 0)
 		r = core_fallocate(s->core, file, mode, offset, length);
 	reply_error(req, ino, r);
 }
 
+/* A file of the views has no holes. */
 static off_t lseek_view(struct server *s, uint64_t ino, off_t offset, int whence)
 {
-	const char *data;
-	size_t len;
-	int r = views_content(s->views, ino, &data, &len);
+	struct stat st;
+	int r = views_getattr(s->views, ino, &st, NULL);
 	if (r < 0)
 		return r;
-	if (offset < 0 || (uint64_t)offset >= len)
+	if (offset < 0 || offset >= st.st_size)
 		return -ENXIO;
-	return whence == SEEK_HOLE ? (off_t)len : offset;
+	return whence == SEEK_HOLE ? st.st_size : offset;
 }
 
 void ops_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
-	struct file *file = server_file(fi);
+	struct file *file = server_file(ino, fi);
 	off_t at = -EINVAL;
 	if (whence == SEEK_DATA || whence == SEEK_HOLE)
 		at = file ? core_lseek(s->core, file, offset, whence)
@@ -161,7 +161,7 @@ void ops_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 {
 	struct server *s = server_of(req);
 	struct cred who = server_cred(req);
-	struct file *in = server_file(fi_in), *out = server_file(fi_out);
+	struct file *in = server_file(ino_in, fi_in), *out = server_file(ino_out, fi_out);
 	ssize_t n = 0;
 	if (flags != 0)
 		n = -EINVAL;

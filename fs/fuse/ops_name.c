@@ -18,7 +18,8 @@ void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (r == 0)
 		reply_entry(req, &entry);
 	else if (r == -ENOENT)
-		reply_absent(req, view || session_negative_cacheable(s->sessions, parent));
+		reply_absent(req, view ? views_constant(parent)
+				       : session_negative_cacheable(s->sessions, parent));
 	else
 		reply_error(req, parent, r);
 }
@@ -125,7 +126,8 @@ void ops_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct server *s = server_of(req);
 	_cleanup_buf_ struct buf target = {0};
-	int r = views_owns(ino) ? -EINVAL : core_readlink(s->core, ino, &target);
+	int r = views_owns(ino) ? views_readlink(s->views, ino, &target)
+				: core_readlink(s->core, ino, &target);
 	if (r == 0)
 		r = buf_append(&target, "", 1);
 	if (r == 0)

@@ -40,7 +40,8 @@ void ops_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	struct server *s = server_of(req);
 	struct cred who = server_cred(req);
 	_cleanup_buf_ struct buf value = {0};
-	int r = views_owns(ino) ? -ENODATA : session_getxattr(s->sessions, &who, ino, name, &value);
+	int r = views_owns(ino) ? views_getxattr(s->views, ino, name, &value)
+				: session_getxattr(s->sessions, &who, ino, name, &value);
 	if (r == 0)
 		reply_xattr(req, &value, size);
 	else

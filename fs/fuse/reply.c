@@ -111,6 +111,17 @@ void reply_open(fuse_req_t req, const struct core_entry *entry, struct file *fil
 		forget_one(s, entry->ino);
 }
 
+void reply_open_view(fuse_req_t req, uint64_t ino, void *view, struct fuse_file_info *fi)
+{
+	fi->fh = (uintptr_t)view;
+	/* Each reader has a version of its own, and pages are the inode's. */
+	fi->direct_io = view != NULL;
+	fi->keep_cache = view == NULL;
+	fi->noflush = 1;
+	if (fuse_reply_open(req, fi) < 0)
+		views_file_release(server_of(req)->views, ino, view);
+}
+
 void reply_xattr(fuse_req_t req, const struct buf *value, size_t size)
 {
 	if (size == 0)

@@ -22,6 +22,8 @@ void reply_attr(fuse_req_t req, const struct stat *st, bool fleeting);
 /* Opened; releases @file (NULL: none) if the caller has gone. @entry: made by CREATE, or NULL. */
 void reply_open(fuse_req_t req, const struct core_entry *entry, struct file *file,
 	struct fuse_file_info *fi);
+/* The same of a file of the views, @view its state, which the daemon changes under its readers. */
+void reply_open_view(fuse_req_t req, uint64_t ino, void *view, struct fuse_file_info *fi);
 /* What getxattr and listxattr ask for: the length where @size is 0, ERANGE where it is too small. */
 void reply_xattr(fuse_req_t req, const struct buf *value, size_t size);
 /*

@@ -83,10 +83,16 @@ static inline int server_check_name(const char *name)
 	return len > CORE_NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* NULL for the files of the views, which have no state. */
-static inline struct file *server_file(const struct fuse_file_info *fi)
+/* NULL for the files of the views. */
+static inline struct file *server_file(uint64_t ino, const struct fuse_file_info *fi)
 {
-	return fi ? (struct file *)(uintptr_t)fi->fh : NULL;
+	return fi && !views_owns(ino) ? (struct file *)(uintptr_t)fi->fh : NULL;
+}
+
+/* What the views keep for a file of theirs, which may be nothing. */
+static inline void *server_view_file(const struct fuse_file_info *fi)
+{
+	return (void *)(uintptr_t)fi->fh;
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */

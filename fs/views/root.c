@@ -1,105 +1,114 @@
 /*
- * root.c: the mount's root: README.md and users/.
+ * root.c: the mount's root directory, which holds users/ and the derived trees, and the way from an inode
+ * number to its tree.
  */
-#include "fs/views/root.h"
+#include "fs/views/tree.h"
+
+#include "kv/cleanup.h"
 
 #include <errno.h>
-
 #include <string.h>
 
-#define README_INO 2
-#define COOKIE_README 3
-#define COOKIE_USERS 4
+DEFINE_CLEANUP(struct views *, views_close);
 
-static const char readme[] =
-        "# scribefs\n"
-        "\n"
-        "Your chat and agent sessions, as files in an encrypted store. Work with the tools you "
-        "have.\n"
-        "\n"
-        "    users/<user>/<workflow>/<session>/\n"
-        "        session.json          title, state, counts and times: kept up to date, editable\n"
-        "        messages/001.md …     one message a file\n"
-        "        anything else         notes, attachments, whole trees\n"
-        "\n"
-        "Begin a session and write into it:\n"
-        "\n"
-        "    mkdir -p users/me/chat/first\n"
-        "    echo 'How do I …?' > users/me/chat/first/messages/next.md\n"
-        "\n"
-        "`next.md` takes the next number, however many write at once. A header is optional:\n"
-        "\n"
-        "    ---\n"
-        "    role: assistant           user, assistant, system or tool\n"
-        "    timestamp: 2026-11-21T10:30:00Z\n"
-        "    agent: coder\n"
-        "    model: some-model\n"
-        "    tokens: 120\n"
-        "    ---\n"
-        "    The text.\n"
-        "\n"
-        "- Read, search:  `cat`, `less`, `grep -r`, `tail -f messages/004.md`\n"
-        "- Edit:          any editor; a message's bytes are what you wrote\n"
-        "- Rename, move:  `mv` a session or a workflow; its id stays\n"
-        "- Title, state:  edit session.json; what you leave alone stays up to date\n"
-        "- Back up:       `rsync -aHAX users/ elsewhere/` or `tar --xattrs --acls -c users`\n"
-        "- Restore:       copy such a tree back\n"
-        "- Throw away:    `mv` a workflow to users/<user>/.trash/, or `rm -r`\n"
-        "\n"
-        "More: `scribefs help`, scribefs(1).\n";
+#define COOKIE_USERS 3 /* after the dots; the trees' follow */
+
+/* Also the order in a listing. Names, ids and ranges are for ever. */
+static const struct tree *const trees[] = {&tree_readme};
+#define TREES (sizeof trees / sizeof *trees)
 
 struct views {
 	struct sessions *sessions;
 	struct timespec started;
+	void *state[TREES];
+	unsigned n_started;
 };
+
+/* The tree that @ino belongs to, with its state; NULL: none. */
+static const struct tree *tree_of(struct views *v, uint64_t ino, void **ret_state)
+{
+	for (size_t i = 0; i < TREES; i++)
+		if (ino >= trees[i]->first && ino <= trees[i]->last) {
+			*ret_state = v->state[i];
+			return trees[i];
+		}
+	return NULL;
+}
 
 int views_open(struct sessions *sessions, struct views **ret_views)
 {
-	struct views *v = calloc(1, sizeof *v);
+	_cleanup_(views_closep) struct views *v = calloc(1, sizeof *v);
+	int r = 0;
+
 	if (!v)
 		return -ENOMEM;
 	v->sessions = sessions;
 	clock_gettime(CLOCK_REALTIME, &v->started);
-	*ret_views = v;
+	for (size_t i = 0; i < TREES && r == 0; i++) {
+		if (trees[i]->start)
+			r = trees[i]->start(sessions, &v->state[i]);
+		if (r == 0)
+			v->n_started++;
+	}
+	if (r < 0)
+		return r;
+	*ret_views = steal_ptr(v);
 	return 0;
 }
 
 void views_close(struct views *v)
 {
+	while (v && v->n_started > 0) {
+		const struct tree *t = trees[--v->n_started];
+		if (t->stop)
+			t->stop(v->state[v->n_started]);
+	}
 	free(v);
 }
 
-int views_getattr(struct views *v, uint64_t ino, struct stat *ret_st)
+/* What a tree need not set: owner and group of users/, the times of the mount. */
+static int default_attr(struct views *v, uint64_t ino, struct stat *ret_st)
 {
-	struct stat users, st = {.st_ino = ino};
-	int r;
+	struct stat users;
+	int r = core_getattr(session_core(v->sessions), CORE_ROOT_INO, &users, NULL);
 
-	if (ino != VIEWS_ROOT_INO && ino != README_INO)
-		return -ENOENT;
-	r = core_getattr(session_core(v->sessions), CORE_ROOT_INO, &users, NULL);
 	if (r < 0)
 		return r;
-	st.st_uid = users.st_uid;
-	st.st_gid = users.st_gid;
-	st.st_atim = st.st_mtim = st.st_ctim = v->started;
-	st.st_blksize = 4096;
-	if (ino == VIEWS_ROOT_INO) {
+	*ret_st = (struct stat){
+		.st_ino = ino, .st_uid = users.st_uid, .st_gid = users.st_gid, .st_blksize = 4096};
+	ret_st->st_atim = ret_st->st_mtim = ret_st->st_ctim = v->started;
+	return 0;
+}
+
+int views_getattr(struct views *v, uint64_t ino, struct stat *ret_st, bool *ret_fleeting)
+{
+	bool fleeting = false;
+	struct stat st;
+	void *state;
+	const struct tree *t = tree_of(v, ino, &state);
+	int r = t || ino == VIEWS_ROOT_INO ? default_attr(v, ino, &st) : -ENOENT;
+
+	if (r == 0 && t)
+		r = t->getattr(state, ino, &st, &fleeting);
+	if (r < 0)
+		return r;
+	if (!t) {
 		st.st_mode = S_IFDIR | 0555;
 		st.st_nlink = 3;
-	} else {
-		st.st_mode = S_IFREG | 0444;
-		st.st_nlink = 1;
-		st.st_size = sizeof readme - 1;
-		st.st_blocks = (blkcnt_t)((sizeof readme - 1 + 511) / 512);
+		for (size_t i = 0; i < TREES; i++)
+			st.st_nlink += trees[i]->type == S_IFDIR;
 	}
 	*ret_st = st;
+	if (ret_fleeting)
+		*ret_fleeting = fleeting;
 	return 0;
 }
 
 static int own_entry(struct views *v, uint64_t ino, struct core_entry *ret_entry)
 {
 	struct core_entry entry = {.ino = ino, .generation = 1};
-	int r = views_getattr(v, ino, &entry.st);
+	int r = views_getattr(v, ino, &entry.st, &entry.fleeting_attr);
+
 	if (r == 0)
 		*ret_entry = entry;
 	return r;
@@ -111,17 +120,30 @@ static int users_entry(struct views *v, struct core_entry *ret_entry)
 	return core_lookup(session_core(v->sessions), CORE_ROOT_INO, ".", ret_entry);
 }
 
-int views_lookup(struct views *v, uint64_t parent, const char *name, struct core_entry *ret_entry)
+static int root_lookup(struct views *v, const char *name, struct core_entry *ret_entry)
 {
-	if (parent != VIEWS_ROOT_INO)
-		return -ENOTDIR;
 	if (strcmp(name, "users") == 0)
 		return users_entry(v, ret_entry);
-	if (strcmp(name, "README.md") == 0)
-		return own_entry(v, README_INO, ret_entry);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return own_entry(v, VIEWS_ROOT_INO, ret_entry);
+	for (size_t i = 0; i < TREES; i++)
+		if (strcmp(name, trees[i]->name) == 0)
+			return own_entry(v, trees[i]->first, ret_entry);
 	return -ENOENT;
+}
+
+int views_lookup(struct views *v, uint64_t parent, const char *name, struct core_entry *ret_entry)
+{
+	void *state;
+	const struct tree *t = tree_of(v, parent, &state);
+
+	if (parent == VIEWS_ROOT_INO)
+		return root_lookup(v, name, ret_entry);
+	if (!t)
+		return -ENOENT;
+	if (parent == t->first && strcmp(name, "..") == 0)
+		return own_entry(v, VIEWS_ROOT_INO, ret_entry);
+	return t->lookup ? t->lookup(state, parent, name, ret_entry) : -ENOTDIR;
 }
 
 static int list_one(
@@ -141,21 +163,19 @@ static int list_one(
 	return r;
 }
 
-int views_readdir(
-        struct views *v, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill, void *arg)
+static int root_readdir(struct views *v, uint64_t cookie, bool with_attr, core_fill fill, void *arg)
 {
-	struct core_dirent entries[] = {
-	        {.name = ".", .cookie = 1, .type = S_IFDIR, .ino = VIEWS_ROOT_INO},
-	        {.name = "..", .cookie = 2, .type = S_IFDIR, .ino = VIEWS_ROOT_INO},
-	        {.name = "README.md", .cookie = COOKIE_README, .type = S_IFREG, .ino = README_INO},
-	        {.name = "users", .cookie = COOKIE_USERS, .type = S_IFDIR, .ino = CORE_ROOT_INO},
+	struct core_dirent entries[COOKIE_USERS + TREES] = {
+	        {.name = ".", .type = S_IFDIR, .ino = VIEWS_ROOT_INO},
+	        {.name = "..", .type = S_IFDIR, .ino = VIEWS_ROOT_INO},
+	        {.name = "users", .type = S_IFDIR, .ino = CORE_ROOT_INO},
 	};
 
-	if (ino != VIEWS_ROOT_INO)
-		return -ENOTDIR;
-	for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
-		if (entries[i].cookie <= cookie)
-			continue;
+	for (size_t i = 0; i < TREES; i++)
+		entries[COOKIE_USERS + i] = (struct core_dirent){
+		        .name = trees[i]->name, .type = trees[i]->type, .ino = trees[i]->first};
+	for (size_t i = (size_t)cookie; i < COOKIE_USERS + TREES; i++) {
+		entries[i].cookie = i + 1;
 		int r = list_one(v, &entries[i], with_attr, fill, arg);
 		if (r != 0)
 			return r < 0 ? r : 0;
@@ -163,11 +183,64 @@ int views_readdir(
 	return 0;
 }
 
-int views_content(struct views *v, uint64_t ino, const char **ret_data, size_t *ret_len)
+int views_readdir(
+        struct views *v, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill, void *arg)
 {
-	if (ino != README_INO)
-		return ino == VIEWS_ROOT_INO ? -EISDIR : -ENOENT;
-	*ret_data = readme;
-	*ret_len = sizeof readme - 1;
-	return 0;
+	void *state;
+	const struct tree *t = tree_of(v, ino, &state);
+
+	if (ino == VIEWS_ROOT_INO)
+		return root_readdir(v, cookie, with_attr, fill, arg);
+	return t && t->readdir ? t->readdir(state, ino, cookie, with_attr, fill, arg) : -ENOTDIR;
+}
+
+bool views_constant(uint64_t ino)
+{
+	return ino == VIEWS_ROOT_INO;
+}
+
+int views_readlink(struct views *v, uint64_t ino, struct buf *ret_target)
+{
+	void *state;
+	const struct tree *t = tree_of(v, ino, &state);
+
+	return t && t->readlink ? t->readlink(state, ino, ret_target) : -EINVAL;
+}
+
+int views_getxattr(struct views *v, uint64_t ino, const char *name, struct buf *ret_value)
+{
+	void *state;
+	const struct tree *t = tree_of(v, ino, &state);
+
+	return t && t->getxattr ? t->getxattr(state, ino, name, ret_value) : -ENODATA;
+}
+
+int views_file_open(struct views *v, uint64_t ino, void **ret_file)
+{
+	void *state;
+	const struct tree *t = tree_of(v, ino, &state);
+
+	if (ino == VIEWS_ROOT_INO)
+		return -EISDIR;
+	if (!t)
+		return -ENOENT;
+	*ret_file = NULL;
+	return t->open ? t->open(state, ino, ret_file) : 0;
+}
+
+ssize_t views_read(struct views *v, uint64_t ino, void *file, void *data, size_t size, off_t offset)
+{
+	void *state;
+	const struct tree *t = tree_of(v, ino, &state);
+
+	return t && t->read ? t->read(state, ino, file, data, size, offset) : -EISDIR;
+}
+
+void views_file_release(struct views *v, uint64_t ino, void *file)
+{
+	void *state;
+	const struct tree *t = tree_of(v, ino, &state);
+
+	if (t && t->release)
+		t->release(state, file);
 }
