@@ -267,6 +267,11 @@ void kv_get_state(const struct kv *kv, struct kv_state *ret_state)
 	*ret_state = kv->state;
 }
 
+const char *kv_path(const struct kv *kv)
+{
+	return kv->path;
+}
+
 struct kv_unlock kv_unlock_as(const struct kv *kv)
 {
 	return (struct kv_unlock){.type = KEYRING_OPENED, .secret = kv->keyring};

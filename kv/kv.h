@@ -89,6 +89,8 @@ struct kv_unlock kv_unlock_as(const struct kv *kv);
 /* The process id that holds the store at @path, 0 if none does, or -errno. */
 int kv_holder(const char *path);
 void kv_get_state(const struct kv *kv, struct kv_state *ret_state);
+/* Its directory, as it was given; valid as long as @kv. */
+const char *kv_path(const struct kv *kv);
 /* The store's id, 16 bytes, valid as long as @kv. */
 const uint8_t *kv_id(const struct kv *kv);
 /* "xchacha20-poly1305" or "aes-256-gcm". */

@@ -89,6 +89,15 @@ static int take_cache(const struct command *command, const char *value,
 	return 0;
 }
 
+static int take_backup_dir(const struct command *command, const char *value, struct mount_options *options)
+{
+	if (options->backup_dirs_n == MOUNT_BACKUP_DIRS || *value != '/')
+		return options_wrong(command, "-o backup_dir= is an absolute path, up to %d times, not '%s'",
+			MOUNT_BACKUP_DIRS, value);
+	options->backup_dirs[options->backup_dirs_n++] = value;
+	return 0;
+}
+
 /* The value, if @word is "name=value". */
 static const char *value_of(const char *word, const char *name)
 {
@@ -108,6 +117,8 @@ static int take_word(const struct command *command, const char *word,
 		return take_target(command, value, options);
 	if ((value = value_of(word, "cache")))
 		return take_cache(command, value, options);
+	if ((value = value_of(word, "backup_dir")))
+		return take_backup_dir(command, value, options);
 	if ((value = value_of(word, "fsname")))
 		options->fsname = value;
 	else if ((value = value_of(word, "passphrase_file")))

@@ -8,8 +8,11 @@
 #include "fs/fuse/notify.h"
 #include "fs/fuse/protocol.h"
 #include "fs/fuse/reply.h"
+#include "kv/backup/backup.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 static void entry_changed(void *arg, uint64_t parent, const char *name)
 {
@@ -40,8 +43,27 @@ static int open_store(struct server *s, const struct kv_unlock *unlock)
 			       "`scribefs fsck %s`",
 			s->store, (unsigned long long)state.sequence,
 			(unsigned long long)state.expected, s->store);
+	else if (state.backup)
+		log_info("%s is a backup: mounted read-only; `scribefs backup restore` makes a store of it", s->store);
 	else if (state.unclean)
 		log_info("the last daemon of this store died; all that it had committed is there");
+	return 0;
+}
+
+/* The folders of -o backup_dir= are the store's from now on. 0, or -1 after one line. */
+static int add_backup_dirs(const struct server *s)
+{
+	for (unsigned i = 0; i < s->options->backup_dirs_n; i++) {
+		const char *dir = s->options->backup_dirs[i];
+		char path[PATH_MAX];
+		int r = mkdir(dir, 0700) < 0 && errno != EEXIST ? -errno : 0;
+		if (r == 0)
+			r = realpath(dir, path) ? backup_folder_add(s->store, path) : -errno;
+		if (r < 0) {
+			check_complain("cannot use %s for backups: %s", dir, strerror(-r));
+			return -1;
+		}
+	}
 	return 0;
 }
 
@@ -129,6 +151,8 @@ static int close_layers(struct server *s)
 static int serve(struct server *s, const struct kv_unlock *unlock)
 {
 	int r = open_store(s, unlock);
+	if (r == 0)
+		r = add_backup_dirs(s);
 	if (r == 0)
 		r = open_layers(s);
 	if (r == 0)

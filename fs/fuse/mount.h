@@ -10,6 +10,8 @@
 #include "kv/kv.h"
 #include "kv/keyring.h"
 
+#define MOUNT_BACKUP_DIRS 8
+
 struct mount_options {
 	const char *store, *mountpoint;
 	bool read_only, allow_other, allow_root, sync, foreground;
@@ -17,6 +19,8 @@ struct mount_options {
 	int log_level;			     /* enum log_level */
 	const char *log_target; /* "syslog", "stderr"; NULL: stderr in the foreground, else syslog */
 	size_t cache_bytes;		     /* 0: kv's default */
+	const char *backup_dirs[MOUNT_BACKUP_DIRS]; /* where backups go as well; made where missing */
+	unsigned backup_dirs_n;
 	const char *fsname;		     /* what mount(8) shows; NULL: the store's path */
 };
 

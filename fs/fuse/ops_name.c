@@ -66,9 +66,24 @@ void ops_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	make(req, parent, name, &(struct core_make){.mode = mode, .rdev = rdev});
 }
 
+static void make_in_view(fuse_req_t req, uint64_t parent, const char *name)
+{
+	struct core_entry entry;
+	int r = server_check_name(name);
+	if (r == 0)
+		r = views_mkdir(server_of(req)->views, parent, name, &entry);
+	if (r == 0)
+		reply_entry(req, &entry);
+	else
+		reply_error(req, parent, r);
+}
+
 void ops_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	make(req, parent, name, &(struct core_make){.mode = S_IFDIR | (mode & 07777)});
+	if (views_owns(parent))
+		make_in_view(req, parent, name);
+	else
+		make(req, parent, name, &(struct core_make){.mode = S_IFDIR | (mode & 07777)});
 }
 
 void ops_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
@@ -105,8 +120,11 @@ void ops_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct server *s = server_of(req);
 	struct cred who = server_cred(req);
-	int r = check_change(parent, name);
-	reply_error(req, parent, r ? r : session_rmdir(s->sessions, &who, parent, name));
+	int r = server_check_name(name);
+	if (r == 0)
+		r = views_owns(parent) ? views_rmdir(s->views, parent, name)
+				       : session_rmdir(s->sessions, &who, parent, name);
+	reply_error(req, parent, r);
 }
 
 void ops_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,

@@ -51,7 +51,8 @@ void ops_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 void ops_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	_cleanup_buf_ struct buf names = {0};
-	int r = views_owns(ino) ? 0 : core_listxattr(server_of(req)->core, ino, &names);
+	int r = views_owns(ino) ? views_listxattr(server_of(req)->views, ino, &names)
+				: core_listxattr(server_of(req)->core, ino, &names);
 	if (r == 0)
 		reply_xattr(req, &names, size);
 	else

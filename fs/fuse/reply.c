@@ -115,8 +115,9 @@ void reply_open_view(fuse_req_t req, uint64_t ino, void *view, struct fuse_file_
 {
 	fi->fh = (uintptr_t)view;
 	/* Each reader has a version of its own, and pages are the inode's. */
-	fi->direct_io = view != NULL;
-	fi->keep_cache = view == NULL;
+	bool settled = !view || views_settled(ino);
+	fi->direct_io = !settled;
+	fi->keep_cache = settled;
 	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) < 0)
 		views_file_release(server_of(req)->views, ino, view);

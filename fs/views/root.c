@@ -14,7 +14,7 @@ DEFINE_CLEANUP(struct views *, views_close);
 #define COOKIE_USERS 3 /* after the dots; the trees' follow */
 
 /* Also the order in a listing. Names, ids and ranges are for ever. */
-static const struct tree *const trees[] = {&tree_readme};
+static const struct tree *const trees[] = {&tree_backups, &tree_readme};
 #define TREES (sizeof trees / sizeof *trees)
 
 struct views {
@@ -192,6 +192,38 @@ int views_readdir(
 	if (ino == VIEWS_ROOT_INO)
 		return root_readdir(v, cookie, with_attr, fill, arg);
 	return t && t->readdir ? t->readdir(state, ino, cookie, with_attr, fill, arg) : -ENOTDIR;
+}
+
+bool views_settled(uint64_t ino)
+{
+	for (size_t i = 0; i < TREES; i++)
+		if (ino >= trees[i]->first && ino <= trees[i]->last)
+			return trees[i]->settled;
+	return false;
+}
+
+int views_mkdir(struct views *v, uint64_t parent, const char *name, struct core_entry *ret_entry)
+{
+	void *state;
+	const struct tree *t = tree_of(v, parent, &state);
+
+	return t && t->mkdir ? t->mkdir(state, parent, name, ret_entry) : -EPERM;
+}
+
+int views_rmdir(struct views *v, uint64_t parent, const char *name)
+{
+	void *state;
+	const struct tree *t = tree_of(v, parent, &state);
+
+	return t && t->rmdir ? t->rmdir(state, parent, name) : -EPERM;
+}
+
+int views_listxattr(struct views *v, uint64_t ino, struct buf *ret_names)
+{
+	void *state;
+	const struct tree *t = tree_of(v, ino, &state);
+
+	return t && t->listxattr ? t->listxattr(state, ino, ret_names) : 0;
 }
 
 bool views_constant(uint64_t ino)

@@ -1,7 +1,7 @@
 /*
  * root.h: what is beside users/ in a mount: the root directory itself and the derived trees that stand in
- * it. Everything in here is read-only: changes are refused with -EPERM by the caller (fs/fuse) for every
- * number that views_owns(). Any thread. What a tree is: tree.h.
+ * it. Read-only but for what views_mkdir() and views_rmdir() do: other changes are refused with -EPERM by the caller
+ * (fs/fuse) for every number that views_owns(). Any thread. What a tree is: tree.h.
  */
 #ifndef SCRIBEFS_FS_VIEWS_ROOT_H
 #define SCRIBEFS_FS_VIEWS_ROOT_H
@@ -31,6 +31,13 @@ int views_readdir(struct views *v, uint64_t ino, uint64_t cookie, bool with_attr
 	void *arg);
 int views_readlink(struct views *v, uint64_t ino, struct buf *ret_target);
 int views_getxattr(struct views *v, uint64_t ino, const char *name, struct buf *ret_value);
+
+int views_listxattr(struct views *v, uint64_t ino, struct buf *ret_names);
+/* Trees in which something can be made or removed; -EPERM elsewhere. */
+int views_mkdir(struct views *v, uint64_t parent, const char *name, struct core_entry *ret_entry);
+int views_rmdir(struct views *v, uint64_t parent, const char *name);
+/* Whether the kernel may keep the pages of the file @ino, though it is opened with a state of its own. */
+bool views_settled(uint64_t ino);
 
 /* Whether a name that was not found may be cached as absent, and a listing of @ino kept. */
 bool views_constant(uint64_t ino);

@@ -23,6 +23,7 @@ struct tree {
 	const char *name;     /* in the mount's root */
 	mode_t type;	      /* S_IFDIR, S_IFREG: of what the name stands for … */
 	uint64_t first, last; /* … which is the first of its numbers */
+	bool settled;	      /* its files never change: the kernel may keep their pages */
 
 	int (*start)(struct sessions *sessions, void **ret_state);
 	void (*stop)(void *state);
@@ -32,6 +33,11 @@ struct tree {
 		void *arg);
 	int (*readlink)(void *state, uint64_t ino, struct buf *ret_target);
 	int (*getxattr)(void *state, uint64_t ino, const char *name, struct buf *ret_value);
+	/* NUL-terminated names, appended. NULL: none. */
+	int (*listxattr)(void *state, uint64_t ino, struct buf *ret_names);
+	/* NULL: nothing can be made or removed. */
+	int (*mkdir)(void *state, uint64_t parent, const char *name, struct core_entry *ret_entry);
+	int (*rmdir)(void *state, uint64_t parent, const char *name);
 	int (*open)(void *state, uint64_t ino, void **ret_file);
 	ssize_t (*read)(void *state, uint64_t ino, void *file, void *data, size_t size, off_t offset);
 	void (*release)(void *state, void *file);
@@ -39,5 +45,7 @@ struct tree {
 
 /* readme.c: README.md in the mount's root. */
 extern const struct tree tree_readme;
+/* backups.c: backups/. */
+extern const struct tree tree_backups;
 
 #endif
