@@ -14,6 +14,9 @@ const struct command *const commands[] = {
 	&cmd_status,
 	&cmd_key,
 	&cmd_backup,
+	&cmd_set,
+	&cmd_get,
+	&cmd_inherit,
 	&cmd_help,
 	NULL,
 };

@@ -2,16 +2,13 @@
  * xattr.c: user.scribefs.*: values that are derived (read by name, never listed), and policies
  * (stored as plain attributes of directories).
  */
+#include "fs/session/property.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
 #include "fs/session/uuid.h"
 
 #include <inttypes.h>
 
-#define PREFIX "user.scribefs."
-
-static const char *const policies[] = {"autosnapshot", "keep", "keep_hourly", "keep_daily", "trash",
-        "max_sessions", "cleanup_after", "backup", "backup_keep", "max_messages", NULL};
 static const char *const derived[] = {"name", "role", "id", "timestamp", "tokens", "number",
         "agent", "model", "session_id", "title", "state", "message_count", NULL};
 
@@ -25,8 +22,8 @@ static bool is_one_of(const char *name, const char *const *names)
 
 static const char *own_name(const char *name)
 {
-	size_t len = strlen(PREFIX);
-	return strncmp(name, PREFIX, len) == 0 ? name + len : NULL;
+	size_t len = strlen(PROPERTY_PREFIX);
+	return strncmp(name, PROPERTY_PREFIX, len) == 0 ? name + len : NULL;
 }
 
 static int get_session_record(struct sessions *s, struct container *c, struct srec *ret_rec)
@@ -134,9 +131,11 @@ int session_getxattr(struct sessions *s, const struct cred *who, uint64_t ino, c
 
 /* Whether @name of ours may be set or removed there: the reason of a rejected save is copied with
  * -X. */
-static int check_own(struct sessions *s, uint64_t ino, const char *own)
+static int check_own(struct sessions *s, uint64_t ino, const char *own, const void *value, size_t size)
 {
 	_cleanup_inode_ struct inode *inode = NULL;
+	const struct property *p = property_find(own);
+	int64_t number;
 	int r = inode_get(s->core, ino, NULL, &inode);
 
 	if (r < 0)
@@ -144,7 +143,7 @@ static int check_own(struct sessions *s, uint64_t ino, const char *own)
 	if (is_one_of(own, derived))
 		return -EPERM;
 	if (inode_is_dir(inode))
-		return is_one_of(own, policies) ? 0 : -EINVAL;
+		return p && (!value || property_parse(p, value, size, &number) == 0) ? 0 : -EINVAL;
 	return strcmp(own, "reason") == 0 ? 0 : -EINVAL;
 }
 
@@ -152,13 +151,13 @@ int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, c
         const void *value, size_t size, int flags)
 {
 	const char *own = own_name(name);
-	int r = own ? check_own(s, ino, own) : 0;
+	int r = own ? check_own(s, ino, own, value, size) : 0;
 	return r < 0 ? r : core_setxattr(s->core, who, ino, name, value, size, flags);
 }
 
 int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name)
 {
 	const char *own = own_name(name);
-	int r = own ? check_own(s, ino, own) : 0;
+	int r = own ? check_own(s, ino, own, NULL, 0) : 0;
 	return r < 0 ? r : core_removexattr(s->core, who, ino, name);
 }

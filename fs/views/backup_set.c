@@ -1,5 +1,6 @@
 #include "fs/views/backup_set.h"
 
+#include "fs/session/property.h"
 #include "kv/log.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 
 #define TICK_SECONDS 10
 #define RETRY_SECONDS 600 /* after a scheduled one that failed */
-#define KEEP_DEFAULT 7
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
@@ -222,30 +222,18 @@ int backup_set_drop(struct backup_set *set, const char *name)
 
 /* ---- the keeper ------------------------------------------------------------------------------ */
 
-/* A duration as "90s", "15min", "1h", "1d", "2w"; bare: seconds. 0: none, or no sense in it. */
-static int64_t duration(const struct buf *text)
-{
-	char word[32] = "", unit[8] = "";
-	unsigned long long n = 0;
-	if (text->len == 0 || text->len >= sizeof word)
-		return 0;
-	memcpy(word, text->data, text->len);
-	if (sscanf(word, "%9llu%7[a-z]", &n, unit) < 1)
-		return 0;
-	static const struct {
-		const char *name;
-		int64_t seconds;
-	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (strcmp(unit, units[i].name) == 0)
-			return (int64_t)n * units[i].seconds;
-	return 0;
-}
-
-static int64_t setting(struct backup_set *set, const char *name, int64_t none)
+/* A policy of users/. */
+static int64_t setting(struct backup_set *set, const char *name)
 {
 	_cleanup_buf_ struct buf value = {0};
-	return core_getxattr(set->core, CORE_ROOT_INO, name, &value) < 0 ? none : duration(&value);
+	char attribute[64];
+	const struct property *p = property_find(name);
+	int64_t number;
+	snprintf(attribute, sizeof attribute, PROPERTY_PREFIX "%s", name);
+	if (core_getxattr(set->core, CORE_ROOT_INO, attribute, &value) < 0 ||
+		property_parse(p, value.data, value.len, &number) < 0)
+		return property_fallback(p);
+	return number;
 }
 
 /* Drops what the schedule made in @folder and what is more than @keep. */
@@ -286,7 +274,7 @@ static int64_t newest(struct backup_set *set, uint64_t *ret_sequence)
 
 static void keep_schedule(struct backup_set *set)
 {
-	int64_t every = setting(set, "user.scribefs.backup", 0), now = (int64_t)time(NULL);
+	int64_t every = setting(set, "backup") / 1000, now = (int64_t)time(NULL);
 	uint64_t sequence;
 	char name[64];
 	time_t t = (time_t)now;
@@ -302,7 +290,7 @@ static void keep_schedule(struct backup_set *set)
 		set->next_try = now + RETRY_SECONDS;
 		return;
 	}
-	int64_t keep = setting(set, "user.scribefs.backup_keep", KEEP_DEFAULT);
+	int64_t keep = setting(set, "backup_keep");
 	for (size_t f = 0; f < set->folders_n; f++)
 		thin(set, set->folders[f], keep);
 }

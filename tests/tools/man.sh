@@ -14,7 +14,7 @@ options <page | grep -vx -e --help -e --version >in-page
 empty "in --help and not in the manual" "$(comm -23 in-help in-page)"
 empty "in the manual and not in --help" "$(comm -13 in-help in-page)"
 
-for word in ro rw allow_other allow_root sync async cache log log_to fsname nosuid nodev noexec noatime \
+for word in ro rw backup_dir allow_other allow_root sync async cache log log_to fsname nosuid nodev noexec noatime \
 	passphrase_file passphrase_command key_file recovery_key_file defaults noauto _netdev nofail; do
 	check "mount option $word in the manual" grep -qw "$word" page
 	check "mount option $word in --help" grep -qw "$word" help
