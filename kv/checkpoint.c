@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -77,6 +78,17 @@ static void remove_checkpoint(const char *path, int dir_fd)
 	rmdir(path);
 }
 
+static int sync_parent(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	_cleanup_close_ int fd = -1;
+
+	if (!copy)
+		return -ENOMEM;
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 int kv_checkpoint(struct kv *kv, const char *path)
 {
 	_cleanup_free_ char *db = NULL;
@@ -103,6 +115,8 @@ int kv_checkpoint(struct kv *kv, const char *path)
 		r = write_mark(kv, path, sequence);
 	if (r == 0 && fsync(dir_fd) < 0)
 		r = -errno;
+	if (r == 0)
+		r = sync_parent(path);
 	if (r < 0)
 		remove_checkpoint(path, dir_fd);
 	return r;

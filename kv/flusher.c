@@ -2,8 +2,8 @@
  * The flusher: one thread that syncs the engine for all that wait, so that no caller's thread waits
  * for the disk unless it wants to. It takes every waiter there is, notes the last published commit,
  * syncs, writes the mark, and answers them all; who comes meanwhile is served by the next round. On
- * its own it syncs what has been unsynced for sync_seconds, and looks at the free space once a
- * second.
+ * its own it syncs in time before something has been unsynced for sync_seconds, and looks at the free
+ * space once a second. The mark is synced after the answers, now and then.
  *
  * A sync that failed is final for this open: the kernel may have dropped the pages that it could
  * not write, so that a second fsync would succeed over a hole. Every later sync returns the same
@@ -16,6 +16,7 @@
 
 #define TICK_MS 1000
 #define SYNC_SECONDS_DEFAULT 5
+#define MARK_MS 4000
 
 static int64_t now_ms(void)
 {
@@ -74,8 +75,14 @@ static bool sync_due(struct kv *kv, int64_t now)
 		kv->options.sync_seconds ? kv->options.sync_seconds : SYNC_SECONDS_DEFAULT;
 	int64_t since = atomic_load(&kv->flusher.dirty_since);
 
-	/* A tick early rather than late. */
-	return kv->flusher.failed == 0 && since && now + TICK_MS >= since + (int64_t)seconds * 1000;
+	/* The next look is a tick away, and what is committed now was written up to a second ago. */
+	return kv->flusher.failed == 0 && since &&
+	       now + 2 * TICK_MS >= since + (int64_t)seconds * 1000;
+}
+
+static bool mark_due(const struct kv *kv, int64_t now, int64_t synced)
+{
+	return kv->mark.unsynced && now - synced >= MARK_MS;
 }
 
 static void wait_tick(struct kv_flusher *f)
@@ -93,7 +100,7 @@ static void *flusher_run(void *arg)
 	struct kv_flusher *f = &kv->flusher;
 	struct kv_waiter *spare = NULL;
 	size_t spare_cap = 0;
-	int64_t looked = now_ms();
+	int64_t looked = now_ms(), marked = looked;
 
 	pthread_mutex_lock(&f->lock);
 	for (;;) {
@@ -119,6 +126,10 @@ static void *flusher_run(void *arg)
 			/* Where it fails the last figures stand. */
 			(void)kv_space_refresh(kv);
 			looked = now;
+		}
+		if (mark_due(kv, now, marked)) {
+			kv_mark_sync(&kv->mark);
+			marked = now;
 		}
 		pthread_mutex_lock(&f->lock);
 		if (n) {

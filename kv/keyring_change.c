@@ -145,7 +145,8 @@ int keyring_create(const char *path, const struct keyring_init *init,
 		return -errno;
 	_cleanup_close_ int dir = keyring_disk_open(path);
 	int r = dir < 0 ? dir : create_in(dir, init, ret_recovery);
-	if (r == 0 && made) {
+	/* One that was there may be what an init left that did not come so far. */
+	if (r == 0) {
 		_cleanup_close_ int parent = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		/* A parent that may not be read can only be left to the file system. */
 		if (parent >= 0 && fsync(parent) < 0)

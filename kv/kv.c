@@ -127,12 +127,11 @@ static int open_mark(struct kv *kv, bool *ret_found)
 	return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }
 
-static void sync_directory(const char *path)
+static int sync_directory(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd >= 0)
-		fsync(fd);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 static int open_store(struct kv *kv, const struct kv_unlock *unlock)
@@ -172,10 +171,11 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 	atomic_store(&kv->flusher.synced, row.sequence);
 	if (kv->state.read_only)
 		return 0;
+	/* `db` and `mark` may be new. */
 	if (!marked)
-		sync_directory(kv->path);
+		r = sync_directory(kv->path);
 	/* What was recovered beyond the mark may have been in the page cache alone. */
-	if (row.sequence > kv->state.expected)
+	if (r == 0 && row.sequence > kv->state.expected)
 		r = kv->ops->sync(kv->engine);
 	if (r < 0)
 		return r;
@@ -183,6 +183,8 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 	r = kv_mark_write(kv, &kv->mark, row.sequence, false);
 	if (r < 0 && r != -ENOSPC)
 		return r;
+	/* Before the first commit: a mark that still says clean would hide that the power went. */
+	kv_mark_sync(&kv->mark);
 	return kv_flusher_start(kv);
 }
 
@@ -256,8 +258,10 @@ int kv_close(struct kv *kv)
 
 	/* The engine goes first: should it fail to close its files, the mark says unclean. */
 	close_engine(kv);
-	if (r == 0 && !kv->state.read_only)
+	if (r == 0 && !kv->state.read_only) {
 		(void)kv_mark_write(kv, &kv->mark, atomic_load(&kv->commit.published), true);
+		kv_mark_sync(&kv->mark);
+	}
 	release(kv);
 	return r;
 }

@@ -103,7 +103,10 @@ const char *kv_cipher_name(const struct kv *kv);
  * is on disk and synced.
  */
 int kv_domain_create(struct kv *kv, uint32_t *ret_domain);
-/* Deletes the domain's key: its records are unreadable from then on. -ENOENT. Synced on return. */
+/*
+ * Syncs what was committed, so that what refers to the domain does not come back, and deletes the
+ * domain's key: its records are unreadable from then on. -ENOENT. Synced on return.
+ */
 int kv_domain_destroy(struct kv *kv, uint32_t domain);
 bool kv_domain_exists(const struct kv *kv, uint32_t domain);
 

@@ -202,6 +202,7 @@ struct kv_mark {
 	uint64_t number; /* of the last slot that was written */
 	uint64_t sequence;
 	bool clean;
+	bool unsynced; /* written since the last kv_mark_sync() */
 };
 
 /*
@@ -211,6 +212,8 @@ struct kv_mark {
 int kv_mark_open(struct kv *kv, const char *path, bool read_only, struct kv_mark *ret_mark);
 /* Overwrites the older slot. Not synced: that it lags does no harm. */
 int kv_mark_write(struct kv *kv, struct kv_mark *mark, uint64_t sequence, bool clean);
+/* So that the loss of power leaves what was written. Where it fails the mark lags. */
+void kv_mark_sync(struct kv_mark *mark);
 
 /* ---- flusher, space, lock -------------------------------------------------------------------- */
 

@@ -11,7 +11,9 @@
  *   32  u64   number of this write; the slot is number mod 2, the highest authentic one counts
  *   40  24    BLAKE2b-192 over bytes 0–39 under KEYRING_PURPOSE_MARK
  *
- * It is written after a sync and not synced itself: it may lag, it is never ahead.
+ * It is written after a sync and not synced with it: it may lag, it is never ahead. It is synced itself
+ * before the first commit of an open, every few seconds, and at a close: so the loss of power leaves one,
+ * with the right flag, and no more than the last seconds' commits beyond it.
  */
 #include "kv/kv_internal.h"
 
@@ -100,5 +102,12 @@ int kv_mark_write(struct kv *kv, struct kv_mark *mark, uint64_t sequence, bool c
 	mark->number = number;
 	mark->sequence = sequence;
 	mark->clean = clean;
+	mark->unsynced = true;
 	return 0;
+}
+
+void kv_mark_sync(struct kv_mark *mark)
+{
+	if (mark->unsynced && fdatasync(mark->fd) == 0)
+		mark->unsynced = false;
 }

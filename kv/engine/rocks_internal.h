@@ -1,8 +1,8 @@
 /*
  * rocks_internal.h: what the files of the RocksDB engine share. Internal to kv/engine.
  *
- * rocks_open.c opens and closes, rocks.c reads and writes, rocks_iter.c iterates, rocks_error.c
- * turns RocksDB's error strings into errno.
+ * rocks_open.c opens and closes, rocks_log.c looks at the logs of a crash before that, rocks.c reads
+ * and writes, rocks_iter.c iterates, rocks_error.c turns RocksDB's error strings into errno.
  */
 #ifndef SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
 #define SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
@@ -43,6 +43,28 @@ int rocks_error_number(const char *text);
 int rocks_open(const char *path, const struct kv_options *options, bool read_only,
 	struct kv_engine **ret_engine);
 void rocks_close(struct kv_engine *e);
+
+#define ROCKS_LOG_NAME 32
+
+/* The logs are good up to here: what follows in this log, and all later logs, lie behind a hole. */
+struct rocks_hole {
+	uint64_t log; /* its number */
+	off_t end;    /* bytes of it */
+};
+
+/* Whether the database in directory @path has a log with anything in it: 1, 0, -errno. */
+int rocks_log_any(const char *path);
+/*
+ * Looks for the first hole in the logs from number @from on: a place that RocksDB would pass over
+ * without a word. @last_sequence: all writes up to it are in tables; 0: unknown. 1: there is one, 0:
+ * none, or -errno.
+ */
+int rocks_log_find_hole(
+	const char *path, uint64_t from, uint64_t last_sequence, struct rocks_hole *ret_hole);
+/* Copies all that lies before the hole to the empty directory @folder, under the same names. */
+int rocks_log_copy_before(const char *path, const struct rocks_hole *hole, const char *folder);
+/* Takes away all that lies behind it. On return that is durable. */
+int rocks_log_cut(const char *path, const struct rocks_hole *hole);
 
 int rocks_iter_open(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
 	const void *prefix, size_t prefix_len, struct kv_engine_iter **ret_iter);

@@ -4,6 +4,11 @@
  * of KV_DATA (some 32 KiB, write-once) want other block sizes and are compacted apart.
  *  - Recovery stops at the first damaged record of the log (point in time): a torn tail is what a
  *    crash leaves. That it did not stop too early is checked above, by the commit's sequence.
+ *  - RocksDB replays its logs over holes without a word. So the logs of a crash are looked at first
+ *    (rocks_log.c): opened for writing, what lies behind a hole is cut off; read-only, it is left and
+ *    RocksDB is given a copy of what lies before it. Reading comes first where the last process died
+ *    (kv.c), so nothing that was synced is cut off.
+ *  - Logs are not recycled: an old record must not be taken for one of the new log.
  *  - Values are sealed, so compression is off: they do not compress.
  *  - Close flushes the write buffers, so that the log of a cleanly closed store is empty: a flipped
  *    byte at rest is then in a table, where it hits one block and not all that follows.
@@ -20,8 +25,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define CACHE_BYTES_DEFAULT (32u << 20)
 #define MEMTABLE_BYTES_DEFAULT (32u << 20)
@@ -104,15 +111,19 @@ static void database_options(
 }
 
 /*
- * Without fallocate() for the log: its blocks would be converted as they are written, which makes a sync
- * of a small commit slower (160 against 131 µs on ext4), and it takes room on a full disk that holds nothing.
- * The C API has no function for this one.
+ * For these the C API has no functions of their own.
+ *  - Without fallocate() for the log: its blocks would be converted as they are written, which makes a
+ *    sync of a small commit slower (160 against 131 µs on ext4), and it takes room on a full disk that
+ *    holds nothing.
+ *  - The manifest says which logs were synced, and how far: one of several that is missing or too
+ *    short refuses the open. The one that is written to is the mark's to judge.
  */
-static int do_not_preallocate(rocksdb_options_t *o)
+static int options_by_name(rocksdb_options_t *o)
 {
 	char *error = NULL;
 
-	rocksdb_get_options_from_string(o, "allow_fallocate=false", o, &error);
+	rocksdb_get_options_from_string(
+		o, "allow_fallocate=false;track_and_verify_wals_in_manifest=true", o, &error);
 	return rocks_error(NULL, "options", error);
 }
 
@@ -140,20 +151,89 @@ static int holds_nothing(const char *path, bool *ret_nothing)
 	return 0;
 }
 
-static int open_database(struct kv_engine *e, const char *path)
+/* @logs: where the logs are; NULL: with the rest. */
+static int open_database(struct kv_engine *e, const char *path, bool read_only, const char *logs)
 {
 	const rocksdb_options_t *options[KV_FAMILIES];
 	char *error = NULL;
 
+	rocksdb_options_set_wal_dir(e->options[KV_SYS], logs ? logs : "");
 	for (int f = 0; f < KV_FAMILIES; f++)
 		options[f] = e->options[f];
-	if (e->read_only)
+	if (read_only)
 		e->db = rocksdb_open_for_read_only_column_families(e->options[KV_SYS], path,
 			KV_FAMILIES, family_names, options, e->family, 0, &error);
 	else
 		e->db = rocksdb_open_column_families(e->options[KV_SYS], path, KV_FAMILIES,
 			family_names, options, e->family, &error);
+	if (error)
+		e->db = NULL;
 	return rocks_error(e, "open", error);
+}
+
+static void close_database(struct kv_engine *e)
+{
+	if (!e->db)
+		return;
+	for (int f = 0; f < KV_FAMILIES; f++)
+		rocksdb_column_family_handle_destroy(e->family[f]);
+	rocksdb_close(e->db);
+	e->db = NULL;
+}
+
+static void remove_folder(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir)))
+		unlinkat(dirfd(dir), d->d_name, 0);
+	if (dir)
+		closedir(dir);
+	rmdir(path);
+}
+
+/*
+ * Looks for a hole in the logs, as rocks_log_find_hole(). Which logs count, and up to where the tables
+ * go, the manifest says: the database is opened with the empty folder @none in the place of its logs.
+ * Where it misses some there, which it knows to be synced, it is opened with them, in memory.
+ */
+static int find_hole(
+	struct kv_engine *e, const char *path, const char *none, struct rocks_hole *ret_hole)
+{
+	uint64_t from = 0, last = 0;
+	int r = open_database(e, path, true, none);
+
+	if (r == 0)
+		last = rocksdb_get_latest_sequence_number(e->db);
+	else
+		r = open_database(e, path, true, NULL);
+	if (r == 0 && rocksdb_property_int(e->db, "rocksdb.min-log-number-to-keep", &from) < 0)
+		r = -EIO;
+	close_database(e);
+	return r < 0 ? r : rocks_log_find_hole(path, from, last, ret_hole);
+}
+
+static int open_checked(struct kv_engine *e, const char *path)
+{
+	char folder[] = "/tmp/scribefs-logs-XXXXXX";
+	struct rocks_hole hole;
+	int r = rocks_log_any(path);
+
+	if (r <= 0)
+		return r < 0 ? r : open_database(e, path, e->read_only, NULL);
+	if (!mkdtemp(folder))
+		return -errno;
+	r = find_hole(e, path, folder, &hole);
+	if (r > 0)
+		r = e->read_only ? rocks_log_copy_before(path, &hole, folder)
+				 : rocks_log_cut(path, &hole);
+	else
+		hole.log = 0;
+	if (r == 0)
+		r = open_database(e, path, e->read_only, hole.log && e->read_only ? folder : NULL);
+	remove_folder(folder);
+	return r;
 }
 
 int rocks_open(const char *path, const struct kv_options *options, bool read_only,
@@ -182,11 +262,10 @@ int rocks_open(const char *path, const struct kv_options *options, bool read_onl
 	rocksdb_readoptions_set_verify_checksums(e->read, 1);
 	e->write = rocksdb_writeoptions_create();
 	e->batch = rocksdb_writebatch_create();
-	r = do_not_preallocate(e->options[KV_SYS]);
+	r = options_by_name(e->options[KV_SYS]);
 	if (r == 0)
-		r = open_database(e, path);
+		r = open_checked(e, path);
 	if (r < 0) {
-		e->db = NULL;
 		rocks_close(e);
 		return r;
 	}
@@ -210,13 +289,9 @@ static void flush_buffers(struct kv_engine *e)
 
 void rocks_close(struct kv_engine *e)
 {
-	if (e->db) {
-		if (!e->read_only)
-			flush_buffers(e);
-		for (int f = 0; f < KV_FAMILIES; f++)
-			rocksdb_column_family_handle_destroy(e->family[f]);
-		rocksdb_close(e->db);
-	}
+	if (e->db && !e->read_only)
+		flush_buffers(e);
+	close_database(e);
 	rocksdb_writebatch_destroy(e->batch);
 	rocksdb_writeoptions_destroy(e->write);
 	rocksdb_readoptions_destroy(e->read);

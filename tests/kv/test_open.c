@@ -1,24 +1,21 @@
 /* Opening: locks, marks, what a killed process and a damaged log leave. RocksDB, but where said. */
-#include "store.h"
+#include "files.h"
 
-#include <dirent.h>
-#include <signal.h>
-#include <sys/wait.h>
+struct amount {
+	unsigned synced, unsynced;
+};
 
-static char *in_store(const char *name)
+static void write_records(const void *arg)
 {
-	static char path[160];
+	const struct amount *amount = arg;
+	char text[16];
 
-	snprintf(path, sizeof path, "%s/%s", store, name);
-	return path;
-}
-
-static struct kv_state state_now(void)
-{
-	struct kv_state state;
-
-	kv_get_state(kv, &state);
-	return state;
+	for (unsigned i = 0; i < amount->synced + amount->unsynced; i++) {
+		snprintf(text, sizeof text, "r%u", i);
+		put_now(text, "a value that is long enough to stand out in the log");
+		if (i + 1 == amount->synced)
+			ok(kv_sync(kv));
+	}
 }
 
 /*
@@ -27,81 +24,7 @@ static struct kv_state state_now(void)
  */
 static void die_after(unsigned synced, unsigned unsynced)
 {
-	pid_t pid;
-	int status;
-
-	shut();
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		char text[16];
-
-		reopen();
-		for (unsigned i = 0; i < synced + unsynced; i++) {
-			snprintf(text, sizeof text, "r%u", i);
-			put_now(text, "a value that is long enough to stand out in the log");
-			if (i + 1 == synced)
-				ok(kv_sync(kv));
-		}
-		kill(getpid(), SIGKILL);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
-
-static unsigned records_there(void)
-{
-	_cleanup_buf_ struct buf b = {0};
-	char text[16];
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < 1000; i++) {
-		snprintf(text, sizeof text, "r%u", i);
-		n += look(NULL, NULL, KV_META, text, &b) == 0;
-	}
-	return n;
-}
-
-/* The largest file of the database whose name ends in @ending. */
-static void find_file(const char *ending, char ret_path[160])
-{
-	off_t largest = -1;
-	DIR *d = opendir(in_store("db"));
-	struct dirent *e;
-	struct stat st;
-
-	ck_assert_ptr_nonnull(d);
-	while ((e = readdir(d))) {
-		char path[400];
-
-		snprintf(path, sizeof path, "%s/db/%s", store, e->d_name);
-		if (!strstr(e->d_name, ending) || stat(path, &st) < 0 || st.st_size <= largest)
-			continue;
-		largest = st.st_size;
-		snprintf(ret_path, 160, "%.159s", path);
-	}
-	closedir(d);
-	ck_assert_int_gt(largest, 0);
-}
-
-static void flip_byte(const char *path, off_t at)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	uint8_t byte;
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
-	byte ^= 0x10;
-	ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
-	close(fd);
-}
-
-static off_t size_of(const char *path)
-{
-	struct stat st;
-
-	ok(stat(path, &st));
-	return st.st_size;
+	die_in(write_records, &(struct amount){synced, unsynced});
 }
 
 START_TEST(refusals)

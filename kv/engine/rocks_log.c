@@ -1,0 +1,330 @@
+/*
+ * What RocksDB's logs hold after a crash. RocksDB replays its logs up to the first record that is
+ * damaged. What it does not see is a hole: zeros where a block never reached the disk, or a log that
+ * lost its end while the next one is there; it passes over both and goes on with what lies behind
+ * (7.8), so that a commit is lost and later ones are not. Each batch names its sequence number, and
+ * these are dense; so here the batches are counted before RocksDB opens the logs.
+ *
+ * A log is a row of blocks of 32 KiB. A fragment in it, which never crosses a block, all numbers
+ * little-endian:
+ *
+ *    0  u32   CRC-32C of what follows from byte 6 on, masked
+ *    4  u16   length of the data
+ *    6  u8    type: 1 a whole record, 2 its first, 3 a middle, 4 its last fragment; 0: space unused
+ *    7        data
+ *
+ * A record is a batch: u64 sequence number of its first write, u32 how many writes, the writes.
+ */
+#include "kv/engine/rocks_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BLOCK_BYTES 32768u
+#define HEAD_BYTES 7u
+#define BATCH_HEAD_BYTES 12u
+
+enum { FRAGMENT_NONE, FRAGMENT_WHOLE, FRAGMENT_FIRST, FRAGMENT_MIDDLE, FRAGMENT_LAST };
+
+struct scan {
+	uint32_t crc[256];
+	uint64_t next; /* the sequence number that the next batch must have; 0: none was there yet */
+	uint64_t first_max; /* … that the first one may have; 0: any */
+	const uint8_t *data;
+	size_t size, at;
+	uint8_t head[BATCH_HEAD_BYTES]; /* of the batch that is being put together */
+	size_t head_len;
+	bool inside; /* a record has begun and not ended */
+	size_t good; /* where the last batch that was expected ends */
+};
+
+static uint64_t get_le(const uint8_t *p, unsigned bytes)
+{
+	uint64_t n = 0;
+
+	while (bytes--)
+		n = n << 8 | p[bytes];
+	return n;
+}
+
+static void crc_init(uint32_t table[256])
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t c = i;
+
+		for (int bit = 0; bit < 8; bit++)
+			c = c & 1 ? c >> 1 ^ 0x82f63b78u : c >> 1;
+		table[i] = c;
+	}
+}
+
+static uint32_t crc_masked(const uint32_t table[256], const uint8_t *p, size_t len)
+{
+	uint32_t c = 0xffffffffu;
+
+	while (len--)
+		c = table[(c ^ *p++) & 0xff] ^ c >> 8;
+	c = ~c;
+	return (c >> 15 | c << 17) + 0xa282ead8u;
+}
+
+/*
+ * Takes the next fragment. 1: it is @ret_type's; 0: the log ends here, or RocksDB stops here.
+ * FRAGMENT_NONE: the rest of the block is unused, or so it looks.
+ */
+static int next_fragment(
+	struct scan *s, unsigned *ret_type, const uint8_t **ret_data, size_t *ret_len)
+{
+	size_t left = BLOCK_BYTES - s->at % BLOCK_BYTES, len;
+	const uint8_t *p;
+
+	if (left < HEAD_BYTES) {
+		s->at += left;
+		left = BLOCK_BYTES;
+	}
+	if (s->at >= s->size || s->size - s->at < HEAD_BYTES)
+		return 0;
+	p = s->data + s->at;
+	len = get_le(p + 4, 2);
+	*ret_type = p[6];
+	if (len == 0 && *ret_type == FRAGMENT_NONE) {
+		s->at += left;
+		return 1;
+	}
+	if (*ret_type > FRAGMENT_LAST || HEAD_BYTES + len > left ||
+		HEAD_BYTES + len > s->size - s->at ||
+		get_le(p, 4) != crc_masked(s->crc, p + 6, len + 1))
+		return 0;
+	*ret_data = p + HEAD_BYTES;
+	*ret_len = len;
+	s->at += HEAD_BYTES + len;
+	return 1;
+}
+
+static void take_head(struct scan *s, const uint8_t *data, size_t len)
+{
+	size_t missing = sizeof s->head - s->head_len;
+
+	len = len < missing ? len : missing;
+	memcpy(s->head + s->head_len, data, len);
+	s->head_len += len;
+}
+
+/* Takes the next batch: 1, or 0 as next_fragment(). */
+static int next_batch(struct scan *s)
+{
+	const uint8_t *data = NULL;
+	unsigned type;
+	size_t len;
+
+	while (next_fragment(s, &type, &data, &len)) {
+		bool begins = type == FRAGMENT_WHOLE || type == FRAGMENT_FIRST;
+
+		if (type == FRAGMENT_NONE ? s->inside : s->inside == begins)
+			return 0;
+		if (type == FRAGMENT_NONE)
+			continue;
+		if (begins)
+			s->head_len = 0;
+		take_head(s, data, len);
+		s->inside = type == FRAGMENT_FIRST || type == FRAGMENT_MIDDLE;
+		if (!s->inside)
+			return s->head_len == sizeof s->head;
+	}
+	return 0;
+}
+
+/* One log, from its beginning. 1: there is a hole behind s->good, 0: none. */
+static int scan_log(struct scan *s)
+{
+	s->at = s->good = 0;
+	s->inside = false;
+	while (next_batch(s)) {
+		uint64_t sequence = get_le(s->head, 8);
+
+		if (s->next ? sequence != s->next : s->first_max && sequence > s->first_max)
+			return 1;
+		s->next = sequence + get_le(s->head + 8, 4);
+		s->good = s->at;
+	}
+	return 0;
+}
+
+static int scan_file(struct scan *s, int dir, const char *name)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	void *data;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size == 0)
+		return 0;
+	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED)
+		return -errno;
+	s->data = data;
+	s->size = (size_t)st.st_size;
+	r = scan_log(s);
+	munmap(data, (size_t)st.st_size);
+	return r;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* The numbers of the logs in @path, rising. */
+static int list_logs(const char *path, uint64_t **ret_logs, size_t *ret_n)
+{
+	_cleanup_free_ uint64_t *logs = NULL;
+	size_t n = 0, cap = 0;
+	DIR *dir = opendir(path);
+	struct dirent *d;
+
+	if (!dir)
+		return -errno;
+	while ((d = readdir(dir))) {
+		char *end;
+		uint64_t number = strtoull(d->d_name, &end, 10);
+
+		if (end == d->d_name || strcmp(end, ".log"))
+			continue;
+		if (n == cap) {
+			uint64_t *more = reallocarray(logs, cap = 2 * cap + 16, sizeof *logs);
+			if (!more) {
+				closedir(dir);
+				return -ENOMEM;
+			}
+			logs = more;
+		}
+		logs[n++] = number;
+	}
+	closedir(dir);
+	if (n)
+		qsort(logs, n, sizeof *logs, compare_numbers);
+	*ret_logs = steal_ptr(logs);
+	*ret_n = n;
+	return 0;
+}
+
+static void log_name(uint64_t number, char ret_name[ROCKS_LOG_NAME])
+{
+	snprintf(ret_name, ROCKS_LOG_NAME, "%06llu.log", (unsigned long long)number);
+}
+
+int rocks_log_any(const char *path)
+{
+	_cleanup_free_ uint64_t *logs = NULL;
+	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[ROCKS_LOG_NAME];
+	struct stat st;
+	size_t n = 0;
+	int r = dir < 0 ? -errno : list_logs(path, &logs, &n);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		log_name(logs[i], name);
+		if (fstatat(dir, name, &st, 0) == 0 && st.st_size > 0)
+			return 1;
+	}
+	return 0;
+}
+
+int rocks_log_find_hole(
+	const char *path, uint64_t from, uint64_t last_sequence, struct rocks_hole *ret_hole)
+{
+	_cleanup_free_ uint64_t *logs = NULL;
+	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[ROCKS_LOG_NAME];
+	struct scan s = {.first_max = last_sequence ? last_sequence + 1 : 0};
+	size_t n = 0;
+	int r = dir < 0 ? -errno : list_logs(path, &logs, &n);
+
+	if (r < 0)
+		return r;
+	crc_init(s.crc);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (logs[i] < from)
+			continue;
+		log_name(logs[i], name);
+		r = scan_file(&s, dir, name);
+		*ret_hole = (struct rocks_hole){.log = logs[i], .end = (off_t)s.good};
+	}
+	return r;
+}
+
+/* A log, or of the one with the hole what lies before it, in the folder @to. */
+static int copy_log(int dir, const char *name, off_t len, int to)
+{
+	_cleanup_close_ int in = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (in < 0 || out < 0)
+		return -errno;
+	while (len > 0) {
+		ssize_t n = copy_file_range(in, NULL, out, NULL, (size_t)len, 0);
+		if (n < 0 && (errno == EXDEV || errno == EOPNOTSUPP || errno == EINVAL))
+			n = sendfile(out, in, NULL, (size_t)len);
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		len -= n;
+	}
+	return 0;
+}
+
+int rocks_log_copy_before(const char *path, const struct rocks_hole *hole, const char *folder)
+{
+	_cleanup_free_ uint64_t *logs = NULL;
+	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int to = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[ROCKS_LOG_NAME];
+	struct stat st;
+	size_t n = 0;
+	int r = dir < 0 || to < 0 ? -errno : list_logs(path, &logs, &n);
+
+	for (size_t i = 0; r == 0 && i < n && logs[i] <= hole->log; i++) {
+		log_name(logs[i], name);
+		if (fstatat(dir, name, &st, 0) < 0)
+			return -errno;
+		r = copy_log(dir, name, logs[i] < hole->log ? st.st_size : hole->end, to);
+	}
+	return r;
+}
+
+/* The last ones first: whenever the power goes, what is left has the hole, or nothing behind it. */
+int rocks_log_cut(const char *path, const struct rocks_hole *hole)
+{
+	_cleanup_free_ uint64_t *logs = NULL;
+	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = -1;
+	char name[ROCKS_LOG_NAME];
+	size_t n = 0;
+	int r = dir < 0 ? -errno : list_logs(path, &logs, &n);
+
+	if (r < 0)
+		return r;
+	for (size_t i = n; i > 0 && logs[i - 1] > hole->log; i--) {
+		log_name(logs[i - 1], name);
+		if (unlinkat(dir, name, 0) < 0 || fsync(dir) < 0)
+			return -errno;
+	}
+	log_name(hole->log, name);
+	fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, hole->end) < 0 || fsync(fd) < 0)
+		return -errno;
+	return 0;
+}
