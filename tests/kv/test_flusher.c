@@ -77,6 +77,32 @@ START_TEST(a_dead_process_loses_nothing)
 }
 END_TEST
 
+START_TEST(a_key_goes_after_what_refers_to_it)
+{
+	struct key k;
+	struct kv_txn *txn;
+	uint32_t gone;
+
+	start(ON_MEMORY);
+	ok(kv_domain_create(kv, &gone));
+	k = key_in(gone, "a");
+	txn = begin();
+	ok(kv_txn_put(txn, KV_META, k.bytes, k.len, "1", 1));
+	ok(commit(txn));
+	ok(kv_sync(kv));
+	txn = begin();
+	ok(kv_txn_delete(txn, KV_META, k.bytes, k.len));
+	ok(commit(txn));
+	ok(kv_domain_destroy(kv, gone));
+	kv_memory_crash(memory, true);
+	kv_close(kv);
+	reopen();
+	ck_assert(!kv_domain_exists(kv, gone));
+	fails(kv_memory_peek(memory, KV_META, k.bytes, k.len, &(struct buf){0}), -ENOENT);
+	finish();
+}
+END_TEST
+
 START_TEST(a_log_that_ends_before_the_mark_is_damage)
 {
 	struct kv_state state;
@@ -187,11 +213,11 @@ START_TEST(syncs_by_itself)
 {
 	start(_i);
 	shut();
-	options.sync_seconds = 2;
+	options.sync_seconds = 3;
 	reopen();
 	put_now("a", "1");
 	ck_assert_uint_lt(kv_synced(kv), kv_sequence(kv));
-	for (int tenths = 0; tenths < 21 && kv_synced(kv) < kv_sequence(kv); tenths++)
+	for (int tenths = 0; tenths < 31 && kv_synced(kv) < kv_sequence(kv); tenths++)
 		usleep(100000);
 	ck_assert_uint_eq(kv_synced(kv), kv_sequence(kv));
 	finish();
@@ -273,6 +299,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, what_is_synced_survives_and_no_more);
 	tcase_add_test(t, a_dead_process_loses_nothing);
+	tcase_add_test(t, a_key_goes_after_what_refers_to_it);
 	tcase_add_test(t, a_log_that_ends_before_the_mark_is_damage);
 	tcase_add_test(t, nothing_to_sync_is_answered_at_once);
 	tcase_add_test(t, one_sync_serves_all);
