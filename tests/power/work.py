@@ -34,11 +34,16 @@ class Ledger:
         return number
 
 
-class Worker:
-    """dice: its own; eager: whether it syncs."""
+# Some files are synced; none is; the mount has the option sync, so that close is as good as fsync.
+KINDS = ("eager", "quiet", "sync")
 
-    def __init__(self, base, ack, dice, eager):
-        self.base, self.dice, self.eager = base, dice, eager
+
+class Worker:
+    """dice: its own; kind: one of KINDS."""
+
+    def __init__(self, base, ack, dice, kind):
+        self.base, self.dice, self.eager = base, dice, kind != "quiet"
+        self.closed = "S" if kind == "sync" else "D"
         self.ledger = Ledger(ack)
 
     def path(self, *names):
@@ -71,7 +76,7 @@ class Worker:
         finally:
             os.close(fd)
         if thing:
-            self.ledger.put("D", thing, number)
+            self.ledger.put(self.closed, thing, number)
 
     def messages(self):
         """Through next.md, so that the numbers count; some deleted again."""
@@ -90,7 +95,7 @@ class Worker:
                     self.ledger.put("S", thing, number)
             finally:
                 os.close(fd)
-            self.ledger.put("D", thing, number)
+            self.ledger.put(self.closed, thing, number)
             mine.append((thing, name))
             if len(mine) > 3 and self.dice.random() < 0.1:
                 thing, name = mine.pop(self.dice.choice((-1, 0)))
@@ -155,7 +160,7 @@ class Worker:
                     self.ledger.put("S", thing, number)
             finally:
                 os.close(fd)
-            self.ledger.put("D", thing, number)
+            self.ledger.put(self.closed, thing, number)
 
     def large(self):
         """Files of some MiB, so that the engine turns its logs and tables over."""
@@ -254,8 +259,7 @@ def things(acks, cut_time, seconds):
             thing.states[number] = state
             thing.tried[number] = position
             continue
-        if letter == "D":
-            thing.done[number] = position
+        thing.done.setdefault(number, position)
         if number > thing.floor and (letter == "S" or cut_time - when > seconds):
             thing.floor = number
             thing.why = "fsync" if letter == "S" else f"{cut_time - when:.1f} s"
