@@ -83,8 +83,8 @@ static void judge(struct kv *kv, const struct kv_commit_row *row)
 
 /*
  * An engine that is opened for writing rewrites its log as it recovers it, so what a log holds
- * beyond a damaged record would be gone for good. Where the last process died, the recovery is
- * therefore first done in memory, and looked at.
+ * beyond a damaged record would be gone for good. The recovery is therefore first done in memory, and
+ * looked at: also where the last process closed the store, for on a full disk a log is left over.
  */
 static int open_checked(struct kv *kv, struct kv_commit_row *ret_row)
 {
@@ -97,7 +97,7 @@ static int open_checked(struct kv *kv, struct kv_commit_row *ret_row)
 	/* With commits behind it, an engine that is gone must not come up as a new, empty one. */
 	if (kv->state.expected && !kv->options.engine_arg && stat(db, &st) < 0)
 		return errno == ENOENT ? -EBADMSG : -errno;
-	if (kv->options.read_only || (kv->state.unclean && kv->state.expected)) {
+	if (kv->options.read_only || kv->state.expected) {
 		r = open_engine(kv, true, ret_row);
 		if (r < 0)
 			return r == -ENOENT && kv->state.expected ? -EBADMSG : r;

@@ -6,8 +6,8 @@
  *    crash leaves. That it did not stop too early is checked above, by the commit's sequence.
  *  - RocksDB replays its logs over holes without a word. So the logs of a crash are looked at first
  *    (rocks_log.c): opened for writing, what lies behind a hole is cut off; read-only, it is left and
- *    RocksDB is given a copy of what lies before it. Reading comes first where the last process died
- *    (kv.c), so nothing that was synced is cut off.
+ *    RocksDB is given a copy of what lies before it. Reading comes first (kv.c), so nothing that was
+ *    synced is cut off.
  *  - Logs are not recycled: an old record must not be taken for one of the new log.
  *  - Values are sealed, so compression is off: they do not compress.
  *  - Close flushes the write buffers, so that the log of a cleanly closed store is empty: a flipped
@@ -92,6 +92,7 @@ static void database_options(
 	rocksdb_options_set_create_missing_column_families(o, 1);
 	rocksdb_options_set_paranoid_checks(o, 1);
 	rocksdb_options_set_wal_recovery_mode(o, POINT_IN_TIME_RECOVERY);
+	rocksdb_options_set_recycle_log_file_num(o, 0);
 	rocksdb_options_set_db_write_buffer_size(o, memtable);
 	rocksdb_options_set_max_total_wal_size(o, 2 * (uint64_t)memtable);
 	rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);

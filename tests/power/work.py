@@ -21,14 +21,15 @@ def content(key, size):
 
 
 class Ledger:
-    def __init__(self, ack):
+    def __init__(self, ack, pause):
         self.fd = os.open(ack, os.O_WRONLY)
-        self.numbers = {}
+        self.numbers, self.pause = {}, pause
 
     def put(self, letter, thing, number, state=None):
         os.write(self.fd, json.dumps([letter, thing, number, state]).encode())
 
     def begin(self, thing, state):
+        time.sleep(self.pause)
         number = self.numbers[thing] = self.numbers.get(thing, 0) + 1
         self.put("T", thing, number, state)
         return number
@@ -44,7 +45,8 @@ class Worker:
     def __init__(self, base, ack, dice, kind):
         self.base, self.dice, self.eager = base, dice, kind != "quiet"
         self.closed = "S" if kind == "sync" else "D"
-        self.ledger = Ledger(ack)
+        # Who never waits for a sync would drown the rest in what it does.
+        self.ledger = Ledger(ack, 0 if self.eager else 0.01)
 
     def path(self, *names):
         return os.path.join(self.base, *names)
