@@ -236,13 +236,12 @@ static int replay_one(struct disk *d, const struct journal_record *r, uint64_t o
 	return 0;
 }
 
-static int replay(struct disk *d, const char *path)
+static int replay(struct disk *d, struct journal *journal)
 {
-	struct journal journal;
 	struct journal_record record;
-	int r = journal_open(path, &journal);
+	int r = 0;
 
-	for (uint64_t i = 0; r == 0 && i < d->cut->records && journal_next(&journal, &record); i++)
+	for (uint64_t i = 0; r == 0 && i < d->cut->records && journal_next(journal, &record); i++)
 		r = replay_one(d, &record, i);
 	return r;
 }
@@ -274,8 +273,10 @@ static void name_drop(struct disk *d, const char *path)
 {
 	struct name *name = name_find(d, path);
 
-	if (name)
-		*name = d->names[--d->names_n];
+	if (!name)
+		return;
+	free(name->path);
+	*name = d->names[--d->names_n];
 }
 
 /* A directory takes along what lies in it. */
@@ -290,6 +291,7 @@ static void move_directory(struct disk *d, const char *from, const char *to)
 		if (strncmp(n->path, from, len) || (n->path[len] && n->path[len] != '/'))
 			continue;
 		snprintf(path, sizeof path, "%s%s", to, n->path + len);
+		free(n->path);
 		n->path = strdup(path);
 	}
 }
@@ -535,15 +537,39 @@ static int write_out(struct disk *d, const char *out)
 	return r;
 }
 
+static void release(struct disk *d)
+{
+	for (size_t i = 0; i < d->files_n; i++) {
+		free(d->files[i].durable);
+		free(d->files[i].changes);
+	}
+	for (size_t i = 0; i < d->ops_n; i++) {
+		free(d->ops[i].path);
+		free(d->ops[i].to);
+	}
+	for (size_t i = 0; i < d->names_n; i++)
+		free(d->names[i].path);
+	free(d->files);
+	free(d->ops);
+	free(d->names);
+}
+
 int disk_survive(const char *journal, const char *base, const struct disk_cut *cut, const char *out)
 {
 	struct disk d = {.cut = cut, .base = base, .dice = cut->seed ^ 0x5eed};
-	int r;
+	struct journal records;
+	int r = journal_open(journal, &records);
 
-	d.moment = cut->records - below(&d.dice, cut->records < 400 ? cut->records + 1 : 400);
-	r = replay(&d, journal);
 	if (r < 0)
 		return r;
-	choose_names(&d);
-	return write_out(&d, out);
+	d.moment = cut->records - below(&d.dice, cut->records < 400 ? cut->records + 1 : 400);
+	/* Changes point into the journal until the end. */
+	r = replay(&d, &records);
+	if (r == 0) {
+		choose_names(&d);
+		r = write_out(&d, out);
+	}
+	release(&d);
+	journal_close(&records);
+	return r;
 }

@@ -46,6 +46,11 @@ int journal_open(const char *path, struct journal *ret_journal)
 	return 0;
 }
 
+void journal_close(struct journal *journal)
+{
+	munmap((void *)(uintptr_t)journal->data, journal->size);
+}
+
 /* The records are not aligned: the head is copied out of the way. */
 int journal_next(struct journal *journal, struct journal_record *ret_record)
 {

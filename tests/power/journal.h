@@ -56,6 +56,7 @@ struct journal {
 
 /* Maps the whole file. 0 or -errno. */
 int journal_open(const char *path, struct journal *ret_journal);
+void journal_close(struct journal *journal);
 /* 1: the next record, 0: the end (one that is cut off ends it, too). */
 int journal_next(struct journal *journal, struct journal_record *ret_record);
 

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SEEDS 300
+#define SEEDS 100
 
 static char dir[64];
 static int journal;
@@ -221,7 +221,7 @@ int main(void)
 	SRunner *r;
 	int failed;
 
-	tcase_set_timeout(t, 120);
+	tcase_set_timeout(t, 300);
 	tcase_add_test(t, what_is_synced_is_there);
 	tcase_add_test(t, what_is_not_is_torn);
 	tcase_add_test(t, names_are_as_durable_as_the_model_says);
