@@ -92,6 +92,8 @@ static int load_rows(struct kv *kv)
 			continue;
 		value = kv->ops->iter_value(it, &value_len);
 		r = load_row(kv, key, value, value_len);
+		if (r == -EBADMSG && kv->options.repair)
+			continue; /* the checker counts anew */
 		if (r < 0)
 			break;
 	}

@@ -280,6 +280,22 @@ const struct seal_key *keyring_domain_key(struct keyring *k, uint32_t domain)
 	return key;
 }
 
+int keyring_domains(struct keyring *k, uint32_t **ret_domains, size_t *ret_n)
+{
+	uint32_t *domains;
+
+	pthread_rwlock_rdlock(&k->lock);
+	*ret_n = k->entries;
+	domains = calloc(k->entries + 1, sizeof *domains);
+	for (size_t i = 0; domains && i < k->entries; i++)
+		domains[i] = k->entry[i].number;
+	pthread_rwlock_unlock(&k->lock);
+	if (!domains)
+		return -ENOMEM;
+	*ret_domains = domains;
+	return 0;
+}
+
 int keyring_domain_derive(struct keyring *k, uint32_t domain, uint64_t purpose, uint8_t ret_key[32])
 {
 	int r = -ENOKEY;

@@ -34,6 +34,8 @@ void keyring_derive(const struct keyring *k, uint64_t purpose, uint8_t ret_key[3
 const struct seal_key *keyring_domain_key(struct keyring *k, uint32_t domain);
 /* Derived from the domain's key for @purpose, for kv_hash*(). -ENOKEY. */
 int keyring_domain_derive(struct keyring *k, uint32_t domain, uint64_t purpose, uint8_t ret_key[32]);
+/* The numbers of all domains, rising; the caller frees. -ENOMEM. */
+int keyring_domains(struct keyring *k, uint32_t **ret_domains, size_t *ret_n);
 /* These re-read the file under its lock (a tool may have changed slots), write and sync it. */
 int keyring_domain_create(struct keyring *k, uint32_t *ret_domain);
 int keyring_domain_destroy(struct keyring *k, uint32_t domain);

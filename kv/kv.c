@@ -97,7 +97,7 @@ static int open_checked(struct kv *kv, struct kv_commit_row *ret_row)
 	/* With commits behind it, an engine that is gone must not come up as a new, empty one. */
 	if (kv->state.expected && !kv->options.engine_arg && stat(db, &st) < 0)
 		return errno == ENOENT ? -EBADMSG : -errno;
-	if (kv->options.read_only || kv->state.expected) {
+	if (kv->options.read_only || (kv->state.expected && !kv->options.repair)) {
 		r = open_engine(kv, true, ret_row);
 		if (r < 0)
 			return r == -ENOENT && kv->state.expected ? -EBADMSG : r;
@@ -167,7 +167,9 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 		return r;
 	kv->state.mark_lost = !marked && row.sequence > 0;
 	kv->state.sequence = row.sequence;
-	kv->state.read_only = kv->options.read_only || kv->state.damaged;
+	kv->state.read_only =
+		kv->options.read_only || (kv->state.damaged && !kv->options.repair);
+	kv->mending = kv->options.repair;
 	atomic_store(&kv->flusher.synced, row.sequence);
 	if (kv->state.read_only)
 		return 0;
@@ -188,7 +190,7 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 	return kv_flusher_start(kv);
 }
 
-static void release(struct kv *kv)
+void kv_release(struct kv *kv)
 {
 	close_engine(kv);
 	kv_commit_release(kv);
@@ -245,7 +247,34 @@ int kv_open(const char *path, const struct kv_unlock *unlock, const struct kv_op
 		return -ENOMEM;
 	r = open_store(kv, unlock);
 	if (r < 0) {
-		release(kv);
+		kv_release(kv);
+		return r;
+	}
+	*ret_kv = kv;
+	return 0;
+}
+
+int kv_hold(const char *path, const struct kv_unlock *unlock, const struct kv_options *options,
+	struct kv **ret_kv)
+{
+	struct kv *kv;
+	bool marked;
+	int r;
+
+	if (sodium_init() < 0)
+		return -EIO;
+	kv = store_new(path, options);
+	if (!kv)
+		return -ENOMEM;
+	r = take_lock(kv);
+	if (r == 0)
+		r = open_keyring(kv, unlock);
+	if (r == 0 && keyring_read_only(kv->keyring))
+		r = -EROFS;
+	if (r == 0)
+		r = open_mark(kv, &marked);
+	if (r < 0) {
+		kv_release(kv);
 		return r;
 	}
 	*ret_kv = kv;
@@ -262,7 +291,7 @@ int kv_close(struct kv *kv)
 		(void)kv_mark_write(kv, &kv->mark, atomic_load(&kv->commit.published), true);
 		kv_mark_sync(&kv->mark);
 	}
-	release(kv);
+	kv_release(kv);
 	return r;
 }
 

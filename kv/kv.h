@@ -55,6 +55,7 @@ struct kv_options {
 	size_t memtable_bytes;		    /* all write buffers together; 0: 32 MiB */
 	uint64_t reserve_bytes; /* free disk space below which growing commits get -ENOSPC; 0: 64 MiB */
 	unsigned sync_seconds;	/* everything is synced at most this long after its commit; 0: 5 */
+	bool repair; /* for check.h: damage is no reason for read-only, and stays marked until kv_settle() */
 };
 
 /* What open found, for the one line that the caller prints. */

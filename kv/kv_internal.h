@@ -210,10 +210,22 @@ struct kv_mark {
  * slot is authentic (the file stays open for writing).
  */
 int kv_mark_open(struct kv *kv, const char *path, bool read_only, struct kv_mark *ret_mark);
-/* Overwrites the older slot. Not synced: that it lags does no harm. */
+/* Overwrites the older slot (nothing while a repair is under way). Not synced: that it lags does no harm. */
 int kv_mark_write(struct kv *kv, struct kv_mark *mark, uint64_t sequence, bool clean);
 /* So that the loss of power leaves what was written. Where it fails the mark lags. */
 void kv_mark_sync(struct kv_mark *mark);
+
+/* ---- open in steps (kv.c) -------------------------------------------------------------------- */
+
+/* Lock, keyring and mark of the store, for kv_rebuild(); no engine. Freed with kv_release(). */
+int kv_hold(const char *path, const struct kv_unlock *unlock, const struct kv_options *options,
+	struct kv **ret_kv);
+void kv_release(struct kv *kv);
+/*
+ * An engine's iterator at the first record that can be read above @key, where a move failed: 1, 0 there is none.
+ */
+int kv_pass_gap(const struct kv_engine_ops *ops, struct kv_engine_iter *it, const uint8_t *key,
+	size_t key_len);
 
 /* ---- flusher, space, lock -------------------------------------------------------------------- */
 
@@ -273,7 +285,8 @@ struct kv_view {
 struct kv {
 	char *path;
 	struct kv_options options;
-	struct kv_state state; /* set by kv_open(), then constant */
+	struct kv_state state; /* set by kv_open(), then constant, but for check.h's kv_settle() */
+	_Atomic bool mending;  /* opened with options.repair, not settled yet: `mark` stays as it was */
 	struct keyring *keyring;
 	struct kv_secrets *secrets;
 	struct seal_context seal;

@@ -89,6 +89,8 @@ int kv_mark_write(struct kv *kv, struct kv_mark *mark, uint64_t sequence, bool c
 	uint8_t *p = put_be32(slot, MARK_MAGIC);
 	ssize_t n;
 
+	if (kv->mending)
+		return 0;
 	p = put_u8(p, MARK_FORMAT);
 	p = put_u8(p, clean ? MARK_CLEAN : 0);
 	p = put_be16(p, 0);

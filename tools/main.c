@@ -17,6 +17,7 @@ const struct command *const commands[] = {
 	&cmd_set,
 	&cmd_get,
 	&cmd_inherit,
+	&cmd_fsck,
 	&cmd_help,
 	NULL,
 };

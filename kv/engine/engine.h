@@ -66,6 +66,12 @@ struct kv_engine_ops {
 
 	/* A complete copy as of now in the new directory @path. */
 	int (*checkpoint)(struct kv_engine *e, const char *path);
+
+	/*
+	 * For check.h: makes the files in @path, a copy that nobody else has, such that open() takes them:
+	 * metadata anew from the tables, the log read past what is damaged in it. NULL: cannot be done.
+	 */
+	int (*salvage)(const char *path, const struct kv_options *options);
 };
 
 extern const struct kv_engine_ops kv_engine_rocks;

@@ -186,4 +186,5 @@ const struct kv_engine_ops kv_engine_rocks = {
 	.iter_key = rocks_iter_key,
 	.iter_value = rocks_iter_value,
 	.checkpoint = rocks_checkpoint,
+	.salvage = rocks_salvage,
 };

@@ -34,6 +34,7 @@
 #define MEMTABLE_BYTES_DEFAULT (32u << 20)
 #define OPEN_FILES_MAX 256
 #define POINT_IN_TIME_RECOVERY 2
+#define SKIPPING_RECOVERY 3
 #define LOG_LEVEL_HEADER 5
 #define NO_DIRECTORY "/dev/null/none"
 #define DELETES_WINDOW 128
@@ -91,7 +92,6 @@ static void database_options(
 	rocksdb_options_set_create_if_missing(o, create);
 	rocksdb_options_set_create_missing_column_families(o, 1);
 	rocksdb_options_set_paranoid_checks(o, 1);
-	rocksdb_options_set_wal_recovery_mode(o, POINT_IN_TIME_RECOVERY);
 	rocksdb_options_set_recycle_log_file_num(o, 0);
 	rocksdb_options_set_db_write_buffer_size(o, memtable);
 	rocksdb_options_set_max_total_wal_size(o, 2 * (uint64_t)memtable);
@@ -237,22 +237,12 @@ static int open_checked(struct kv_engine *e, const char *path)
 	return r;
 }
 
-int rocks_open(const char *path, const struct kv_options *options, bool read_only,
-	struct kv_engine **ret_engine)
+struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool read_only)
 {
-	struct kv_engine *e;
-	bool create = false;
-	int r = holds_nothing(path, &create);
+	struct kv_engine *e = calloc(1, sizeof *e);
 
-	if (r < 0)
-		return r;
-	if (create && read_only)
-		return -ENOENT;
-	if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	e = calloc(1, sizeof *e);
 	if (!e)
-		return -ENOMEM;
+		return NULL;
 	e->read_only = read_only;
 	e->cache = rocksdb_cache_create_lru(
 		options->cache_bytes ? options->cache_bytes : CACHE_BYTES_DEFAULT);
@@ -263,15 +253,49 @@ int rocks_open(const char *path, const struct kv_options *options, bool read_onl
 	rocksdb_readoptions_set_verify_checksums(e->read, 1);
 	e->write = rocksdb_writeoptions_create();
 	e->batch = rocksdb_writebatch_create();
+	return e;
+}
+
+static int open_with(const char *path, const struct kv_options *options, bool read_only,
+	int recovery, struct kv_engine **ret_engine)
+{
+	struct kv_engine *e;
+	bool create = false;
+	int r = holds_nothing(path, &create);
+
+	if (r < 0)
+		return r;
+	if (create && (read_only || recovery == SKIPPING_RECOVERY))
+		return read_only ? -ENOENT : -EBADMSG;
+	if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	e = rocks_new(options, create, read_only);
+	if (!e)
+		return -ENOMEM;
+	rocksdb_options_set_wal_recovery_mode(e->options[KV_SYS], recovery);
 	r = options_by_name(e->options[KV_SYS]);
+	/* Past what is damaged: a hole in the logs is no reason to stop there. */
 	if (r == 0)
-		r = open_checked(e, path);
+		r = recovery == SKIPPING_RECOVERY ? open_database(e, path, false, NULL)
+						  : open_checked(e, path);
 	if (r < 0) {
 		rocks_close(e);
 		return r;
 	}
 	*ret_engine = e;
 	return 0;
+}
+
+int rocks_open(const char *path, const struct kv_options *options, bool read_only,
+	struct kv_engine **ret_engine)
+{
+	return open_with(path, options, read_only, POINT_IN_TIME_RECOVERY, ret_engine);
+}
+
+int rocks_open_skipping(const char *path, const struct kv_options *options,
+	struct kv_engine **ret_engine)
+{
+	return open_with(path, options, false, SKIPPING_RECOVERY, ret_engine);
 }
 
 static void flush_buffers(struct kv_engine *e)

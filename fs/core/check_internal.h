@@ -1,0 +1,208 @@
+/*
+ * check_internal.h: what the files of the check share. Only for fs/core/check*.c.
+ *
+ * check.c runs a look over the containers; check_space.c has what belongs to the store as a whole (leases,
+ * work, containers, counters, keys), check_nodes.c the inodes of a container, check_entries.c its
+ * directories, check_data.c xattrs, maps and chunks; check_path.c names things, check_mend.c writes.
+ */
+#ifndef SCRIBEFS_FS_CORE_CHECK_INTERNAL_H
+#define SCRIBEFS_FS_CORE_CHECK_INTERNAL_H
+
+#include "fs/core/check.h"
+#include "fs/core/core_internal.h"
+#include "fs/core/map.h"
+#include "kv/check.h"
+
+enum node_state {
+	NODE_BAD = 1,	  /* the record cannot be read */
+	NODE_XATTRS = 2,  /* says that it has xattrs, and none were seen yet */
+	NODE_MAPPED = 4,  /* its data has not been looked at yet */
+	NODE_REACHED = 8, /* directories: its parents lead to the root */
+	NODE_WALKING = 16,
+	NODE_LISTED = 32, /* directories: its entries were seen */
+	NODE_MADE = 64,	  /* was missing, and has been made anew by this look */
+	NODE_TORN = 128,  /* a page of its map cannot be read: what lay below is nobody's now */
+};
+
+/* An inode of the container at hand: 48 bytes. */
+struct node {
+	uint64_t ino, parent;
+	uint32_t generation, nlink;
+	uint32_t links;	  /* entries that were found */
+	uint32_t subdirs; /* directories: entries of directories in it */
+	uint32_t number, want_number;
+	uint16_t mode;
+	uint8_t role, want_role, flags, state;
+};
+
+/* A directory whose record does not say what its entries are. */
+struct dir_fix {
+	uint64_t ino;
+	struct msum sum;
+	uint64_t count;
+};
+
+/* An entry of the container at hand that leads to an inode that is not there, or cannot be read. */
+struct dangling {
+	uint64_t dir;
+	int role; /* of that directory, -1: not known */
+	struct dentry entry;
+	bool done;
+};
+
+struct lease {
+	uint64_t first, end; /* inode numbers */
+	uint32_t domain, container;
+	bool used;
+};
+
+struct work_row {
+	uint64_t ino, sequence;
+	uint8_t kind;
+	uint32_t domain, container;
+	uint64_t from_chunk, max_version;
+};
+
+/* A container of the store. */
+struct cont {
+	uint32_t id, domain;
+	uint32_t generation; /* of its root */
+	uint32_t links;
+	uint64_t parent; /* of its root */
+	uint64_t granted, lease_end, highest; /* highest: inode number in use */
+	uint16_t type;	 /* of its root; 0: there is none */
+	uint8_t kind, role;
+	bool record;
+};
+
+/* An entry that leads to another container. */
+struct cont_link {
+	uint64_t dir, key, ino;
+	uint32_t dir_domain, dir_container;
+	uint32_t domain, container, generation;
+	uint8_t type, want_role;
+};
+
+struct domain_count {
+	uint32_t domain;
+	bool keyless;	  /* its key is gone */
+	uint64_t records; /* that were opened */
+	uint64_t sealed;  /* that could not be, for want of the key */
+	int64_t inodes, bytes, containers;
+};
+
+struct page_seen {
+	uint64_t ino, index, version;
+	uint8_t level;
+	bool bad, named;
+};
+
+struct list {
+	void *items;
+	size_t n, cap;
+};
+/* Room for one more, zeroed; NULL: no memory. */
+void *list_add(struct list *list, size_t size);
+#define LIST_ADD(list, type) ((type *)list_add(list, sizeof(type)))
+#define LIST_AT(list, type, i) (&((type *)(list)->items)[i])
+
+struct check {
+	struct kv *kv;
+	const struct check_options *options;
+	const struct check_rules *rules;
+	struct check_result *result;
+	struct core core; /* stands in for an open one: kv and options only */
+
+	struct kv_scan *meta, *data;
+	int meta_at, data_at; /* 1: stands at a record */
+	struct buf value;     /* of the record at hand */
+	int value_error;
+
+	struct kv_txn *txn; /* of a mending look */
+	unsigned txn_writes;
+
+	struct list leases, works, conts, links, domains; /* by rising number */
+	uint32_t blocks;   /* the counter's, 0: none */
+	bool blocks_bad;
+	struct irec users; /* the root directory, whose owner new directories get */
+
+	/* The container at hand. */
+	uint32_t domain, container;
+	struct container stand_in;
+	struct cont *cont;
+	struct list nodes, fixes, danglings, pages;
+	uint64_t entries, data_records;
+	uint64_t path_dir; /* the last directory whose path was asked for, and that */
+	struct buf path;
+};
+
+/* check.c */
+bool at_prefix(const struct kv_scan *scan, int at, const struct key *prefix);
+int scan_step(struct check *c, struct kv_scan *scan, int *at); /* also opens the value into c->value */
+static inline uint64_t key_ino(const uint8_t *key)
+{
+	return (uint64_t)key[9] << 32 | get_be32(key + 10);
+}
+
+/* check_nodes.c */
+struct node *node_find(struct check *c, uint64_t ino);
+int nodes_read(struct check *c, const uint8_t *key, size_t len);
+/* After entries, xattrs and data: links, numbers, roles, what has lost its name. */
+int nodes_settle(struct check *c);
+
+/* check_entries.c */
+int entries_read(struct check *c);
+int entries_settle(struct check *c);
+/* How many directories are named in @dir. */
+uint32_t subdirs_of(struct check *c, uint64_t dir);
+#define ROLE_UNKNOWN 0xff
+/* The entry's element in its directory's sum. */
+int entry_hash(struct check *c, uint64_t dir, const struct dentry *d, uint8_t ret_hash[16]);
+
+/* check_data.c */
+int xattrs_read(struct check *c);
+int data_check(struct check *c);
+
+/* check_space.c */
+int space_store_record(struct check *c, const uint8_t *key, size_t len);
+int space_sort(struct check *c);
+const struct lease *lease_of(const struct check *c, uint64_t ino);
+/* A row of work on this inode; kind 0: any. */
+const struct work_row *work_of(const struct check *c, uint64_t ino, uint8_t kind);
+int space_container_record(struct check *c);
+int space_container_settle(struct check *c);
+int space_settle(struct check *c);
+struct domain_count *domain_of(struct check *c, uint32_t domain);
+
+int lost_add(struct check *c, const struct check_lost *lost);
+
+/* check_path.c: "users/…", or "inode N". With @name: of that name in directory @dir. */
+const char *check_path(struct check *c, uint64_t dir, const char *name, uint64_t ino);
+/* What an inode number belongs to, by the leases or as the container at hand. */
+bool place_of(const struct check *c, uint64_t ino, uint32_t *ret_domain, uint32_t *ret_container);
+/* The entry that leads to @ino in directory @dir. -ENOENT. */
+int entry_to(struct check *c, uint64_t dir, uint64_t ino, struct dentry *ret_entry);
+
+/* check_mend.c */
+int mend_commit(struct check *c);
+struct inode_copy {
+	struct irec rec;
+	struct buf inline_data;
+	struct blob *facts;
+};
+void inode_copy_release(struct inode_copy *copy);
+#define _cleanup_copy_ _cleanup_(inode_copy_release)
+/* -ENOENT, -EBADMSG. Also what this look has changed already. */
+int mend_load(struct check *c, uint64_t ino, struct inode_copy *ret_copy);
+int mend_store(struct check *c, uint64_t ino, const struct inode_copy *copy);
+int mend_put_entry(struct check *c, uint64_t dir, const struct dentry *d);
+int mend_delete_entry(struct check *c, uint64_t dir, uint64_t key);
+/* A directory anew: rights 0700, the owner of users/. */
+int mend_make_dir(struct check *c, uint64_t ino, uint32_t generation, uint64_t parent, uint8_t role,
+	uint8_t flags, const struct dir_fix *entries, uint32_t subdirs);
+int mend_put_work(struct check *c, const struct work_row *row);
+/* For damaged.txt, in a mending look: @ino, as @name in @dir where that is known. */
+int mend_note(struct check *c, uint64_t dir, const char *name, uint64_t ino, bool kept,
+	const char *why);
+
+#endif

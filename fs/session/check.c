@@ -1,0 +1,565 @@
+/*
+ * check.c: sessions in a check of the whole store. The contract is in check.h.
+ *
+ * In the order of keys a container shows its rows, then its files with their facts, then its entries. So
+ * the facts of messages are kept (40 bytes each, of one session) until the entries say which of them
+ * count. Ids and days concern a user: they are kept until the domain ends.
+ */
+#include "fs/session/check.h"
+
+#include "fs/session/session_internal.h"
+#include "fs/session/timestamp.h"
+#include "fs/session/uuid.h"
+
+struct fact {
+	uint64_t ino, tokens;
+	int64_t time;
+	uint16_t names; /* NNN.md that were found */
+	bool title;	/* gives one */
+};
+
+struct id_row {
+	uint8_t id[16];
+	uint32_t container; /* whose session it is */
+	uint32_t user;	    /* the container of the row; 0: of a session's record */
+	bool paired;
+};
+
+struct day_row {
+	uint32_t day, number, user; /* user 0: of a name */
+};
+
+struct rows {
+	void *items;
+	size_t n, cap;
+};
+
+struct session_check {
+	struct check_rules rules;
+	/* The container at hand. */
+	uint32_t container;
+	struct srec rec;
+	int rec_error; /* -ENOENT: no row was seen */
+	uint16_t ring; /* rows of renderings that were seen */
+	uint64_t ring_version; /* of the newest, and its text */
+	struct buf ring_text;
+	struct rows facts;
+	/* What its entries come to. */
+	uint32_t messages, number_high, title_number;
+	uint64_t tokens;
+	int64_t activity;
+	bool shared; /* a message has several names: which of them gives the title depends */
+	/* The domain at hand. */
+	struct rows ids, days;
+	uint32_t user;
+};
+
+static void *rows_add(struct rows *rows, size_t size)
+{
+	if (rows->n == rows->cap) {
+		size_t cap = rows->cap ? rows->cap + rows->cap / 2 : 16;
+		void *items = reallocarray(rows->items, cap, size);
+		if (!items)
+			return NULL;
+		rows->items = items;
+		rows->cap = cap;
+	}
+	void *item = (char *)rows->items + rows->n++ * size;
+	memset(item, 0, size);
+	return item;
+}
+#define ROWS_ADD(rows, type) ((type *)rows_add(rows, sizeof(type)))
+#define ROWS_AT(rows, type, i) (&((type *)(rows)->items)[i])
+
+static struct key row_key(struct check *c, uint32_t container, uint8_t which)
+{
+	struct key key = key_make(check_domain(c), container, KEY_SESSION, 0);
+	key_add_u8(&key, which);
+	return key;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+/* The first call for a container forgets the one before. */
+static void enter(struct session_check *s, struct check *c)
+{
+	if (s->container == check_container(c))
+		return;
+	s->container = check_container(c);
+	srec_release(&s->rec);
+	s->rec = (struct srec){0};
+	s->rec_error = -ENOENT;
+	s->ring = 0;
+	s->ring_version = 0;
+	s->ring_text.len = 0;
+	s->facts.n = 0;
+	s->messages = s->number_high = s->title_number = 0;
+	s->tokens = 0;
+	s->activity = ACTIVITY_NONE;
+	s->shared = false;
+}
+
+static int drop_row(struct check *c, const struct check_row *row, const char *what)
+{
+	struct key key = row_key(c, row->container, row->which);
+
+	key.len = (size_t)(put_bytes(key.bytes + key.len, row->more, row->more_len) - key.bytes);
+	if (!check_tell(c, true, "session-row", 0, NULL, 0, "%s cannot be read", what))
+		return 0;
+	return check_delete(c, KV_META, key.bytes, key.len);
+}
+
+static int ring_row(struct session_check *s, struct check *c, const struct check_row *row)
+{
+	uint64_t version = row->error == 0 && row->value->len >= 8 ? get_be64(row->value->data) : 0;
+
+	if (!version || RECORD_RING + version % RECORD_RING_SIZE != row->which)
+		return drop_row(c, row, "a rendering of session.json");
+	s->ring |= (uint16_t)(1u << (row->which - RECORD_RING));
+	if (version <= s->ring_version)
+		return 0;
+	s->ring_version = version;
+	s->ring_text.len = 0;
+	return buf_append(&s->ring_text, row->value->data + 8, row->value->len - 8);
+}
+
+static int id_row(struct session_check *s, struct check *c, const struct check_row *row)
+{
+	struct id_row *id;
+
+	if (row->error < 0 || row->more_len != 16 || row->value->len != 4)
+		return drop_row(c, row, "the row of a session's id");
+	id = ROWS_ADD(&s->ids, struct id_row);
+	if (!id)
+		return -ENOMEM;
+	memcpy(id->id, row->more, 16);
+	id->container = get_be32(row->value->data);
+	id->user = row->container;
+	return 0;
+}
+
+static int day_row(struct session_check *s, struct check *c, const struct check_row *row)
+{
+	struct day_row *day;
+
+	if (row->error < 0 || row->more_len != 4 || row->value->len != 4)
+		return drop_row(c, row, "the highest number of a day");
+	day = ROWS_ADD(&s->days, struct day_row);
+	if (!day)
+		return -ENOMEM;
+	*day = (struct day_row){.day = get_be32(row->more),
+	        .number = get_be32(row->value->data),
+	        .user = row->container};
+	return 0;
+}
+
+static int check_row(void *arg, struct check *c, const struct check_row *row)
+{
+	struct session_check *s = arg;
+
+	enter(s, c);
+	if (row->which >= RECORD_RING && row->which < RECORD_RING + RECORD_RING_SIZE)
+		return ring_row(s, c, row);
+	switch (row->which) {
+	case RECORD_SESSION:
+		s->rec_error = row->error;
+		if (row->error == 0)
+			s->rec_error = srec_decode(row->value->data, row->value->len, &s->rec);
+		return s->rec_error == -ENOMEM ? -ENOMEM : 0;
+	case RECORD_NAME:
+		return row->error < 0 ? drop_row(c, row, "the name of a user or workflow") : 0;
+	case RECORD_ID:
+		return id_row(s, c, row);
+	case RECORD_DAY:
+		return day_row(s, c, row);
+	case RECORD_STORE:
+		return row->error < 0 || row->value->len != 8
+		               ? drop_row(c, row, "the store's count of crashes")
+		               : 0;
+	default:
+		return drop_row(c, row, "a row of a kind that is not known, or");
+	}
+}
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+static int check_file(void *arg, struct check *c, uint64_t ino, const struct irec *rec,
+        const struct blob *facts)
+{
+	struct session_check *s = arg;
+	struct message m;
+
+	enter(s, c);
+	if (!facts || message_decode(facts, &m) < 0)
+		return 0;
+	struct fact *fact = ROWS_ADD(&s->facts, struct fact);
+	if (!fact)
+		return -ENOMEM;
+	*fact = (struct fact){.ino = ino,
+	        .tokens = m.tokens,
+	        .time = m.time,
+	        .title = m.role == MESSAGE_USER && m.flags & MESSAGE_TEXT};
+	return 0;
+}
+
+static int by_ino(const void *a, const void *b)
+{
+	const struct fact *x = a, *y = b;
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+static void count_message(struct session_check *s, uint64_t ino, uint32_t number)
+{
+	struct fact key = {.ino = ino}, *fact;
+
+	/* They came in the order of inodes. */
+	fact = s->facts.n ? bsearch(&key, s->facts.items, s->facts.n, sizeof key, by_ino) : NULL;
+	if (!fact)
+		return; /* not taken in yet: at the next look at the session */
+	if (fact->names++)
+		s->shared = true;
+	s->messages++;
+	s->tokens += fact->tokens;
+	if (fact->time > s->activity)
+		s->activity = fact->time;
+	if (fact->title && !s->title_number)
+		s->title_number = number; /* entries come by rising number */
+}
+
+/* The name that a user's or workflow's container has of its own. */
+static int check_name(struct check *c, uint64_t dir, const struct dentry *d)
+{
+	struct key key = key_make(d->domain, d->container, KEY_SESSION, 0);
+	_cleanup_buf_ struct buf value = {0};
+
+	key_add_u8(&key, RECORD_NAME);
+	int r = check_get(c, KV_META, &key, &value);
+	if (r == 0 && value.len == d->name_len && !memcmp(value.data, d->name, d->name_len))
+		return 0;
+	if (r == -ENOKEY || !check_tell(c, true, "name", dir, d->name, d->ino, "it does not know its name"))
+		return 0;
+	return check_put(c, KV_META, &key, d->name, d->name_len);
+}
+
+static int add_day(struct session_check *s, const struct dentry *d)
+{
+	uint32_t day, number = ids_session_number(d->name, d->name_len, &day);
+	struct day_row *row;
+
+	if (!number)
+		return 0;
+	for (size_t i = 0; i < s->days.n; i++) {
+		row = ROWS_AT(&s->days, struct day_row, i);
+		if (row->user || row->day != day)
+			continue;
+		if (row->number < number)
+			row->number = number;
+		return 0;
+	}
+	row = ROWS_ADD(&s->days, struct day_row);
+	if (!row)
+		return -ENOMEM;
+	*row = (struct day_row){.day = day, .number = number};
+	return 0;
+}
+
+static int check_entry(void *arg, struct check *c, uint64_t dir, uint8_t dir_role,
+        const struct dentry *d)
+{
+	struct session_check *s = arg;
+	uint32_t number;
+
+	enter(s, c);
+	switch (dir_role) {
+	case ROLE_MESSAGES:
+		number = name_message_number(d->name, d->name_len);
+		if (number > s->number_high)
+			s->number_high = number;
+		if (number && d->type == S_IFREG >> 12)
+			count_message(s, d->ino, number);
+		return 0;
+	case ROLE_USERS:
+	case ROLE_USER:
+	case ROLE_TRASH:
+		return d->container ? check_name(c, dir, d) : 0;
+	case ROLE_WORKFLOW:
+		return d->container ? add_day(s, d) : 0;
+	default:
+		return 0;
+	}
+}
+
+/* ---- a session ------------------------------------------------------------------------------- */
+
+static int store(struct session_check *s, struct check *c)
+{
+	struct key key = row_key(c, s->container, RECORD_SESSION);
+	_cleanup_buf_ struct buf value = {0};
+	int r = srec_encode(&s->rec, &value);
+	return r < 0 ? r : check_put(c, KV_META, &key, value.data, value.len);
+}
+
+/* The id that a row of the user's says this session has. */
+static bool id_of(struct session_check *s, uint8_t ret_id[16])
+{
+	for (size_t i = 0; i < s->ids.n; i++) {
+		const struct id_row *id = ROWS_AT(&s->ids, struct id_row, i);
+		if (id->user && id->container == s->container) {
+			memcpy(ret_id, id->id, 16);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A record anew: what the last rendering says, and a look at all messages when it is next looked at. */
+static int make_record(struct session_check *s, const struct irec *root)
+{
+	struct merge merge = {0};
+	const char *reason = NULL;
+	int r = 0;
+
+	srec_release(&s->rec);
+	s->rec = (struct srec){.activity = s->activity, .messages = s->messages,
+	        .tokens = s->tokens, .number_high = s->number_high};
+	s->rec.created = s->rec.updated = s->rec.changed = timestamp_ms(&root->btime);
+	if (s->ring_text.len)
+		r = merge_document(&s->rec, (const char *)s->ring_text.data, s->ring_text.len, NULL,
+		        0, s->rec.created, &merge, &reason);
+	if (r == 0 && merge.has_id)
+		memcpy(s->rec.id, merge.id, 16);
+	else if (!id_of(s, s->rec.id))
+		uuid_random(s->rec.id);
+	merge_release(&merge);
+	s->rec.version = s->rec.version_high = s->ring_version;
+	s->rec.ring_used = s->ring;
+	s->rec.flags = SREC_CHANGED | SREC_RECOUNT | SREC_FILE_STALE;
+	/* Not the store's count of crashes: so the messages are compared with their facts, too. */
+	s->rec.epoch = UINT64_MAX;
+	return r == -EINVAL ? 0 : r;
+}
+
+/* Whether the sums in the record are those of its messages; they become so. */
+static bool settle_counts(struct session_check *s)
+{
+	struct srec *rec = &s->rec;
+	bool recount = rec->flags & SREC_RECOUNT;
+	bool good = rec->messages == s->messages && rec->tokens == s->tokens &&
+	            rec->number_high >= s->number_high && rec->ring_used == s->ring &&
+	            (recount || rec->activity == s->activity) &&
+	            (recount || s->shared || rec->title_number == s->title_number);
+
+	rec->messages = s->messages;
+	rec->tokens = s->tokens;
+	if (rec->number_high < s->number_high)
+		rec->number_high = s->number_high;
+	rec->ring_used = s->ring;
+	rec->activity = s->activity;
+	/* The title itself comes from the message's text, at the next look. */
+	if (!good)
+		rec->flags |= SREC_RECOUNT | SREC_CHANGED;
+	return good;
+}
+
+static int add_id(struct session_check *s)
+{
+	struct id_row *id = ROWS_ADD(&s->ids, struct id_row);
+
+	if (!id)
+		return -ENOMEM;
+	memcpy(id->id, s->rec.id, 16);
+	id->container = s->container;
+	return 0;
+}
+
+static int check_session(struct session_check *s, struct check *c, const struct irec *root)
+{
+	int r = 0;
+
+	if (s->rec_error < 0) {
+		if (!check_tell(c, true, "session", 0, NULL, 0,
+		            "the session's record %s; its title and counts are made anew",
+		            s->rec_error == -ENOENT ? "is missing" : "cannot be read"))
+			return 0;
+		r = make_record(s, root);
+		if (r == 0)
+			r = store(s, c);
+	} else {
+		uint32_t messages = s->rec.messages;
+		uint64_t tokens = s->rec.tokens;
+		if (!settle_counts(s) &&
+		        check_tell(c, true, "session", 0, NULL, 0,
+		                "it says %u messages of %llu tokens and has %u of %llu, or another "
+		                "newest, first or highest one",
+		                messages, (unsigned long long)tokens, s->messages,
+		                (unsigned long long)s->tokens))
+			r = store(s, c);
+	}
+	return r < 0 ? r : add_id(s);
+}
+
+static int end_container(void *arg, struct check *c, uint8_t kind, const struct irec *root)
+{
+	struct session_check *s = arg;
+
+	enter(s, c);
+	if (kind == ROLE_USER && !s->user)
+		s->user = check_container(c);
+	return kind == ROLE_SESSION ? check_session(s, c, root) : 0;
+}
+
+/* ---- a user ---------------------------------------------------------------------------------- */
+
+static int by_id(const void *a, const void *b)
+{
+	const struct id_row *x = a, *y = b;
+	int r = memcmp(x->id, y->id, 16);
+	if (r == 0)
+		r = x->container < y->container ? -1 : x->container > y->container;
+	/* The session's own before the row that tells of it. */
+	return r ? r : (x->user > y->user) - (x->user < y->user);
+}
+
+static struct key id_key(struct check *c, uint32_t user, const uint8_t id[16])
+{
+	struct key key = row_key(c, user, RECORD_ID);
+	key.len = (size_t)(put_bytes(key.bytes + key.len, id, 16) - key.bytes);
+	return key;
+}
+
+/* Rows and sessions with one id and one container lie side by side once they are sorted. */
+static void pair_ids(struct session_check *s)
+{
+	if (s->ids.n)
+		qsort(s->ids.items, s->ids.n, sizeof(struct id_row), by_id);
+	for (size_t i = 0; i + 1 < s->ids.n; i++) {
+		struct id_row *id = ROWS_AT(&s->ids, struct id_row, i), *next = id + 1;
+		if (!id->user && next->user && next->container == id->container &&
+		        memcmp(next->id, id->id, 16) == 0)
+			id->paired = next->paired = true;
+	}
+}
+
+/* Rows that no session answers to go; then, with @missing, sessions get the rows that they lack. */
+static int check_ids(struct session_check *s, struct check *c, bool missing)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->ids.n && r == 0; i++) {
+		struct id_row *id = ROWS_AT(&s->ids, struct id_row, i);
+		struct key key = id_key(c, id->user ? id->user : s->user, id->id);
+		uint8_t value[4];
+
+		if (id->paired || !s->user || !!id->user == missing)
+			continue;
+		if (id->user) {
+			if (check_tell(c, true, "session-id", 0, NULL, (uint64_t)id->user << 8,
+			            "the row of an id names a session that is not there"))
+				r = check_delete(c, KV_META, key.bytes, key.len);
+		} else if (check_tell(c, true, "session-id", 0, NULL, (uint64_t)id->container << 8,
+		                   "no row of its user's tells of its id")) {
+			put_be32(value, id->container);
+			r = check_put(c, KV_META, &key, value, sizeof value);
+		}
+	}
+	return r;
+}
+
+static int check_days(struct session_check *s, struct check *c)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->days.n && r == 0; i++) {
+		const struct day_row *name = ROWS_AT(&s->days, struct day_row, i);
+		uint32_t highest = 0;
+		uint8_t value[4];
+
+		if (name->user || !s->user)
+			continue;
+		for (size_t k = 0; k < s->days.n; k++) {
+			const struct day_row *row = ROWS_AT(&s->days, struct day_row, k);
+			if (row->user && row->day == name->day && row->number > highest)
+				highest = row->number;
+		}
+		if (highest >= name->number ||
+		        !check_tell(c, true, "session-day", 0, NULL, (uint64_t)s->user << 8,
+		                "the highest number of SESSION-%06u is %u, not %u", name->day,
+		                name->number, highest))
+			continue;
+		struct key key = row_key(c, s->user, RECORD_DAY);
+		key.len = (size_t)(put_be32(key.bytes + key.len, name->day) - key.bytes);
+		put_be32(value, name->number);
+		r = check_put(c, KV_META, &key, value, sizeof value);
+	}
+	return r;
+}
+
+static int end_domain(void *arg, struct check *c, uint32_t domain)
+{
+	struct session_check *s = arg;
+	pair_ids(s);
+	int r = check_ids(s, c, false);
+	if (r == 0)
+		r = check_ids(s, c, true);
+	if (r == 0)
+		r = check_days(s, c);
+	s->ids.n = s->days.n = 0;
+	s->user = 0;
+	s->container = 0;
+	return r;
+}
+
+static int known_name(void *arg, struct check *c, uint32_t domain, uint32_t container,
+        char ret_name[CORE_NAME_MAX + 1])
+{
+	struct key key = key_make(domain, container, KEY_SESSION, 0);
+	_cleanup_buf_ struct buf value = {0};
+
+	key_add_u8(&key, RECORD_NAME);
+	int r = check_get(c, KV_META, &key, &value);
+	if (r < 0 || value.len == 0 || value.len > CORE_NAME_MAX)
+		return r < 0 ? r : -ENOENT;
+	memcpy(ret_name, value.data, value.len);
+	ret_name[value.len] = '\0';
+	return 0;
+}
+
+static bool numbered(uint8_t role)
+{
+	return role == ROLE_MESSAGES;
+}
+
+struct session_check *session_check_new(void)
+{
+	struct session_check *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->rules = (struct check_rules){.role = rules_role,
+	        .numbered = numbered,
+	        .row = check_row,
+	        .file = check_file,
+	        .entry = check_entry,
+	        .end_container = end_container,
+	        .end_domain = end_domain,
+	        .name = known_name,
+	        .arg = s};
+	return s;
+}
+
+void session_check_free(struct session_check *s)
+{
+	if (!s)
+		return;
+	srec_release(&s->rec);
+	buf_release(&s->ring_text);
+	free(s->facts.items);
+	free(s->ids.items);
+	free(s->days.items);
+	free(s);
+}
+
+const struct check_rules *session_check_rules(struct session_check *s)
+{
+	return &s->rules;
+}
