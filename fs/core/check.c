@@ -236,6 +236,22 @@ static bool next_container(struct check *c)
 	return true;
 }
 
+static int end_domain(struct check *c, uint32_t domain)
+{
+	uint32_t next = c->domain, container = c->container;
+	int r;
+
+	if (!c->rules)
+		return 0;
+	c->domain = domain;
+	c->container = 0;
+	c->nodes.n = 0;
+	r = c->rules->end_domain(c->rules->arg, c, domain);
+	c->domain = next;
+	c->container = container;
+	return r;
+}
+
 static int check_containers(struct check *c)
 {
 	uint32_t before = UINT32_MAX;
@@ -244,14 +260,14 @@ static int check_containers(struct check *c)
 	if (r >= 0)
 		r = scan_step(c, c->data, &c->data_at);
 	while (r >= 0 && next_container(c)) {
-		if (c->rules && before != UINT32_MAX && before != c->domain)
-			r = c->rules->end_domain(c->rules->arg, c, before);
+		if (before != UINT32_MAX && before != c->domain)
+			r = end_domain(c, before);
 		before = c->domain;
 		if (r >= 0)
 			r = check_container_at(c);
 	}
-	if (r >= 0 && c->rules && before != UINT32_MAX)
-		r = c->rules->end_domain(c->rules->arg, c, before);
+	if (r >= 0 && before != UINT32_MAX)
+		r = end_domain(c, before);
 	return r < 0 ? r : 0;
 }
 

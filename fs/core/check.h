@@ -93,6 +93,8 @@ struct check_rules {
 	/* The end of a container of @kind whose root is there. */
 	int (*end_container)(void *arg, struct check *c, uint8_t kind, const struct irec *root);
 	int (*end_domain)(void *arg, struct check *c, uint32_t domain);
+	/* The one name that things of this role have, or NULL. */
+	const char *(*name_of_role)(uint8_t role);
 	/* A name that the layer above remembers for a container that has lost its own. -ENOENT. */
 	int (*name)(void *arg, struct check *c, uint32_t domain, uint32_t container,
 		char ret_name[CORE_NAME_MAX + 1]);

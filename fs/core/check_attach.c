@@ -121,15 +121,24 @@ static int attach_root(struct attach *a, const struct check_lost *lost)
 	return r < 0 ? r : name_child(a, &op, dir, free, child);
 }
 
-/* A message whose number is free goes back to it. */
-static bool has_number(struct op *op, const struct check_lost *lost, struct inode *dir, char name[16])
+/* A message whose number is free goes back to it, messages/ to its place, if that is free. */
+static bool known_name(struct attach *a, struct op *op, const struct check_lost *lost,
+	struct inode *dir, char name[64])
 {
+	const struct check_rules *rules = a->options->rules;
+	const char *of_role = rules ? rules->name_of_role(lost->role) : NULL;
 	struct dentry d;
 
-	if (!lost->number || !inode_is_dir(dir) || !dir->numbered || dir->ghost)
+	if (!inode_is_dir(dir) || dir->ghost)
 		return false;
-	name[name_of_message(lost->number, name)] = '\0';
-	return op_find(op, dir, name, strlen(name), &d) == -ENOENT;
+	if (of_role)
+		snprintf(name, 64, "%s", of_role);
+	else if (lost->number && dir->numbered)
+		name[name_of_message(lost->number, name)] = '\0';
+	else
+		return false;
+	return role_in(a, dir, name, (mode_t)lost->type << 12) == lost->role &&
+	       op_find(op, dir, name, strlen(name), &d) == -ENOENT;
 }
 
 static int attach_one(struct attach *a, const struct check_lost *lost)
@@ -137,7 +146,7 @@ static int attach_one(struct attach *a, const struct check_lost *lost)
 	_cleanup_inode_ struct inode *dir = NULL, *child = NULL, *root = NULL, *found = NULL;
 	_cleanup_(container_putp) struct container *c = NULL;
 	_cleanup_(op_end) struct op op;
-	char name[64], number[16];
+	char name[64], free[64];
 	int r;
 
 	if (lost->root)
@@ -154,55 +163,76 @@ static int attach_one(struct attach *a, const struct check_lost *lost)
 		r = op_txn(&op);
 	if (r < 0)
 		return r;
-	if (lost->number && inode_get(a->core, lost->parent, c, &dir) == 0 &&
-		has_number(&op, lost, dir, number))
-		return name_child(a, &op, dir, number, child);
+	if (lost->parent && inode_get(a->core, lost->parent, c, &dir) == 0 &&
+		known_name(a, &op, lost, dir, name))
+		return name_child(a, &op, dir, name, child);
 	r = lost_found(a, &op, root, &found);
 	if (r < 0)
 		return r;
 	snprintf(name, sizeof name, "#%llu", (unsigned long long)lost->ino);
-	r = free_name(&op, found, name, name);
-	return r < 0 ? r : name_child(a, &op, found, name, child);
+	r = free_name(&op, found, name, free);
+	return r < 0 ? r : name_child(a, &op, found, free, child);
 }
 
 /* ---- damaged files --------------------------------------------------------------------------- */
 
-/* The file gets the bytes that a source has, as a new inode with the old one's rights. */
+/* The file keeps its inode and gets other bytes; what is left of the old ones is deleted. */
+static int restore_bytes(struct op *op, struct inode *file, const struct buf *bytes)
+{
+	struct irec *rec = op_stage(op, file);
+	uint64_t next;
+	int r;
+
+	if (!rec)
+		return -ENOMEM;
+	next = rec->map.next_version;
+	if (rec->body == INODE_MAPPED) {
+		r = work_add(op, WORK_TAIL, file, 0, next - 1);
+		if (r < 0)
+			return r;
+	}
+	rec->map = (struct map_root){.chunk_shift = rec->map.chunk_shift, .next_version = next};
+	rec->body = INODE_EMPTY;
+	rec->size = 0;
+	return data_replace(op, file, rec, bytes->data, bytes->len);
+}
+
+/* The file that lost its inode: a new one under its name. */
+static int restore_file(struct attach *a, struct op *op, struct inode *dir, const char *name,
+	const struct buf *bytes)
+{
+	const struct irec *like = op_stage(op, dir);
+	struct inode *file;
+	struct irec *rec;
+	int r = op_new_inode(op, dir->container, S_IFREG | (like->mode & 0600),
+		role_in(a, dir, name, S_IFREG), &file);
+
+	if (r < 0)
+		return r;
+	rec = op_stage(op, file);
+	rec->uid = like->uid;
+	rec->gid = like->gid;
+	r = data_replace(op, file, rec, bytes->data, bytes->len);
+	return r < 0 ? r : op_add_entry(op, dir, name, strlen(name), file);
+}
+
 static int restore(struct attach *a, const struct check_damage *d, const struct buf *bytes)
 {
-	_cleanup_inode_ struct inode *dir = NULL, *old = NULL;
-	const char *name = strrchr(d->path, '/') + 1;
-	struct inode *file;
+	_cleanup_inode_ struct inode *dir = NULL, *file = NULL;
 	_cleanup_(op_end) struct op op;
-	struct irec *rec;
 	int r;
 
 	op_begin(&op, a->core, NULL);
 	r = inode_get(a->core, d->dir, NULL, &dir);
+	if (r == 0 && d->kept)
+		r = inode_get(a->core, d->ino, NULL, &file);
 	if (r == 0)
 		r = op_lock(&op, &dir, 1);
 	if (r == 0)
 		r = op_txn(&op);
 	if (r == 0)
-		r = op_lookup(&op, dir, name, strlen(name), &old);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	const struct irec *like = op_stage(&op, old ? old : dir);
-	r = op_new_inode(&op, dir->container,
-		S_IFREG | (like->mode & (old ? 07777 : 0600)),
-		role_in(a, dir, name, S_IFREG), &file);
-	if (r < 0)
-		return r;
-	rec = op_stage(&op, file);
-	like = op_stage(&op, old ? old : dir);
-	rec->uid = like->uid;
-	rec->gid = like->gid;
-	r = data_replace(&op, file, rec, bytes->data, bytes->len);
-	if (r == 0)
-		r = old ? op_replace_entry(&op, dir, name, strlen(name), old, file)
-			: op_add_entry(&op, dir, name, strlen(name), file);
-	if (r == 0 && old && op_stage(&op, old)->nlink == 0)
-		r = op_drop_inode(&op, old);
+		r = file ? restore_bytes(&op, file, bytes)
+			 : restore_file(a, &op, dir, strrchr(d->path, '/') + 1, bytes);
 	return r < 0 ? r : op_commit(&op);
 }
 

@@ -74,6 +74,27 @@ int entry_to(struct check *c, uint64_t dir, uint64_t ino, struct dentry *ret_ent
 	return entry_search(c, &key, ino, ret_entry);
 }
 
+/* The directory that one of the container's entries to @ino is in: of a file with several names. */
+static uint64_t dir_of(struct check *c, const struct node *node)
+{
+	struct key prefix = key_make(c->domain, c->container, KEY_DENTRY, 0);
+	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
+	_cleanup_buf_ struct buf value = {0};
+	int r = node && node->links ? kv_iter_open(c->kv, NULL, c->txn, KV_META, prefix.bytes, 9, &it)
+				    : -ENOENT;
+
+	for (r = r < 0 ? r : kv_iter_seek(it, NULL, 0); r > 0; r = kv_iter_next(it)) {
+		size_t len;
+		const uint8_t *key = kv_iter_key(it, &len);
+		struct dentry d;
+
+		if (len == KEY_PREFIX + 8 && kv_iter_value(it, &value) == 0 &&
+			dentry_decode(value.data, value.len, &d) == 0 && d.ino == node->ino)
+			return key_ino(key);
+	}
+	return 0;
+}
+
 /* The directory that an inode's record names; 0: it cannot be told. */
 static uint64_t parent_of(struct check *c, uint64_t ino)
 {
@@ -111,6 +132,8 @@ static bool path_of_dir(struct check *c, uint64_t dir)
 		uint64_t parent = depth < PATH_DEPTH ? parent_of(c, dir) : 0;
 		struct dentry d;
 
+		if (depth == PATH_DEPTH) /* it lies in itself */
+			c->path.len = 0;
 		if (!parent || entry_to(c, parent, dir, &d) < 0) {
 			int n = snprintf(number, sizeof number, "inode %llu", (unsigned long long)dir);
 			r = prepend(&c->path, number, (size_t)n);
@@ -137,8 +160,13 @@ const char *check_path(struct check *c, uint64_t dir, const char *name, uint64_t
 		return unknown;
 	if (!dir && !ino)
 		ino = (uint64_t)c->container << 8;
-	if (!dir && ino != CORE_ROOT_INO && (dir = parent_of(c, ino)) != 0)
-		name = entry_to(c, dir, ino, &d) == 0 ? d.name : NULL;
+	if (!dir && ino != CORE_ROOT_INO && (dir = parent_of(c, ino)) != 0) {
+		r = entry_to(c, dir, ino, &d);
+		if (r < 0 && (dir = dir_of(c, node_find(c, ino))) != 0)
+			r = entry_to(c, dir, ino, &d);
+		name = r == 0 ? d.name : NULL;
+		r = 0;
+	}
 	if (!dir || (dir && !name)) {
 		c->path_dir = 0;
 		c->path.len = 0;

@@ -524,6 +524,22 @@ static int known_name(void *arg, struct check *c, uint32_t domain, uint32_t cont
 	return 0;
 }
 
+static const char *name_of_role(uint8_t role)
+{
+	switch (role) {
+	case ROLE_TRASH:
+		return ".trash";
+	case ROLE_MESSAGES:
+		return "messages";
+	case ROLE_SESSION_JSON:
+		return JSON_NAME;
+	case ROLE_AGENT:
+		return "agent";
+	default:
+		return NULL;
+	}
+}
+
 static bool numbered(uint8_t role)
 {
 	return role == ROLE_MESSAGES;
@@ -542,6 +558,7 @@ struct session_check *session_check_new(void)
 	        .entry = check_entry,
 	        .end_container = end_container,
 	        .end_domain = end_domain,
+	        .name_of_role = name_of_role,
 	        .name = known_name,
 	        .arg = s};
 	return s;
