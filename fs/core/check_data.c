@@ -329,7 +329,10 @@ static int check_file(struct check *c, struct node *node)
 	int r = mend_load(c, node->ino, &copy);
 
 	node->state &= (uint8_t)~NODE_MAPPED;
-	if (r == 0)
+	w.bad_page = r == -EBADMSG; /* it lies in a block that cannot be read: nothing of it is nobody's */
+	if (w.bad_page)
+		r = 0;
+	else if (r == 0)
 		r = walk_entry(&w, &copy.rec.map.root, copy.rec.map.depth, 0);
 	if (w.bad_page)
 		node->state |= NODE_TORN;

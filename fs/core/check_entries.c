@@ -192,9 +192,11 @@ static int end_run(struct check *c, struct run *run)
 	}
 	if (run->node && !(run->node->state & NODE_BAD)) {
 		r = mend_load(c, run->dir, &copy);
-		if (r < 0 || (copy.rec.size == run->sum.count &&
-				     same_sum(&copy.rec.entries, &run->sum.sum)))
-			return r;
+		if (r < 0)
+			return r == -ENOMEM ? r : 0;
+		if (copy.rec.size == run->sum.count &&
+			same_sum(&copy.rec.entries, &run->sum.sum))
+			return 0;
 	}
 	fix = LIST_ADD(&c->fixes, struct dir_fix);
 	if (!fix)
@@ -329,7 +331,7 @@ static int find_extra(struct check *c, const struct dir_fix *fix, const struct i
 		child->links--;
 		return take_away(c, fix->ino, &d);
 	}
-	return r;
+	return 0;
 }
 
 /* The entry that the inode's own record tells of: NNN.md of its number. */

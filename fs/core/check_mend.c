@@ -57,8 +57,11 @@ int check_delete(struct check *c, enum kv_family family, const void *key, size_t
 
 int check_get(struct check *c, enum kv_family family, const struct key *key, struct buf *ret_value)
 {
-	return c->txn ? kv_txn_get(c->txn, family, key->bytes, key->len, ret_value)
-		      : kv_get(c->kv, NULL, family, key->bytes, key->len, ret_value);
+	int r = c->txn ? kv_txn_get(c->txn, family, key->bytes, key->len, ret_value)
+		       : kv_get(c->kv, NULL, family, key->bytes, key->len, ret_value);
+
+	/* What lies in a block that the engine cannot read cannot be read: no reason to end the look. */
+	return r == -EIO ? -EBADMSG : r;
 }
 
 void inode_copy_release(struct inode_copy *copy)

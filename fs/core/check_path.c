@@ -53,7 +53,7 @@ static int entry_search(struct check *c, const struct key *prefix, uint64_t ino,
 		ret_entry->key = get_be64(key + KEY_PREFIX);
 		return 0;
 	}
-	return r < 0 ? r : -ENOENT;
+	return -ENOENT; /* also where the rest cannot be read: the scan tells of that */
 }
 
 int entry_to(struct check *c, uint64_t dir, uint64_t ino, struct dentry *ret_entry)
