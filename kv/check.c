@@ -63,8 +63,22 @@ static bool number_middle(
 	return memcmp(ret, low, GAP_BYTES) != 0;
 }
 
-int kv_pass_gap(const struct kv_engine_ops *ops, struct kv_engine_iter *it, const uint8_t *key,
-	size_t key_len)
+/*
+ * A seek by an iterator of its own, which takes the place of *@it: after an error RocksDB's answers depend on
+ * where the iterator was before.
+ */
+static int probe(struct kv *kv, enum kv_family family, struct kv_engine_iter **it,
+	const uint8_t at[GAP_BYTES])
+{
+	if (*it)
+		kv->ops->iter_free(*it);
+	*it = NULL;
+	int r = kv->ops->iter_open(kv->engine, NULL, family, NULL, 0, it);
+	return r < 0 ? r : kv->ops->iter_seek(*it, at, GAP_BYTES);
+}
+
+int kv_pass_gap(struct kv *kv, enum kv_family family, struct kv_engine_iter **it,
+	const uint8_t *key, size_t key_len)
 {
 	uint8_t low[GAP_BYTES] = {0}, high[GAP_BYTES], at[GAP_BYTES];
 	bool found = false;
@@ -75,15 +89,15 @@ int kv_pass_gap(const struct kv_engine_ops *ops, struct kv_engine_iter *it, cons
 		for (unsigned n = GAP_STEPS; n < 2 * GAP_STEPS && !found; n++) {
 			if (!number_add(at, n, bit, high))
 				break;
-			found = ops->iter_seek(it, high, GAP_BYTES) >= 0;
+			found = probe(kv, family, it, high) >= 0;
 			if (!found)
 				memcpy(low, high, GAP_BYTES);
 		}
 	if (!found)
 		return 0;
 	while (number_middle(low, high, at))
-		memcpy(ops->iter_seek(it, at, GAP_BYTES) >= 0 ? high : low, at, GAP_BYTES);
-	return ops->iter_seek(it, high, GAP_BYTES);
+		memcpy(probe(kv, family, it, at) >= 0 ? high : low, at, GAP_BYTES);
+	return probe(kv, family, it, high);
 }
 
 /* ---- scans ----------------------------------------------------------------------------------- */
@@ -110,7 +124,8 @@ void kv_scan_free(struct kv_scan *scan)
 {
 	if (!scan)
 		return;
-	scan->kv->ops->iter_free(scan->it);
+	if (scan->it)
+		scan->kv->ops->iter_free(scan->it);
 	free(scan);
 }
 
@@ -139,7 +154,8 @@ int kv_scan_next(struct kv_scan *scan)
 		scan->started = true;
 		if (r < 0 && r != -ENOMEM) {
 			scan->gaps++;
-			r = kv_pass_gap(ops, scan->it, scan->last, scan->last_len);
+			r = kv_pass_gap(scan->kv, scan->family, &scan->it, scan->last,
+				scan->last_len);
 		}
 		scan->valid = r > 0;
 		if (r <= 0)

@@ -222,10 +222,11 @@ int kv_hold(const char *path, const struct kv_unlock *unlock, const struct kv_op
 	struct kv **ret_kv);
 void kv_release(struct kv *kv);
 /*
- * An engine's iterator at the first record that can be read above @key, where a move failed: 1, 0 there is none.
+ * Puts another iterator, over all of @family, in the place of one whose move from @key on failed; it
+ * stands at the first record above that can be read: 1, or 0 there is none.
  */
-int kv_pass_gap(const struct kv_engine_ops *ops, struct kv_engine_iter *it, const uint8_t *key,
-	size_t key_len);
+int kv_pass_gap(struct kv *kv, enum kv_family family, struct kv_engine_iter **it,
+	const uint8_t *key, size_t key_len);
 
 /* ---- flusher, space, lock -------------------------------------------------------------------- */
 

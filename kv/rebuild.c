@@ -157,13 +157,14 @@ static int batch_add(struct batch *b, const struct kv_engine_ops *ops, struct kv
 }
 
 /* Reads a family to its end; with @to every record is written there. Adds to *@gaps. */
-static int read_family(const struct kv_engine_ops *ops, struct kv_engine *from,
-	enum kv_family family, struct kv_engine *to, struct batch *b, unsigned *gaps)
+static int read_family(struct kv *kv, enum kv_family family, struct kv_engine *to,
+	struct batch *b, unsigned *gaps)
 {
+	const struct kv_engine_ops *ops = kv->ops;
 	struct kv_engine_iter *it;
 	uint8_t last[KV_KEY_MAX];
 	size_t last_len = 0;
-	int r = ops->iter_open(from, NULL, family, NULL, 0, &it), error = 0;
+	int r = ops->iter_open(kv->engine, NULL, family, NULL, 0, &it), error = 0;
 
 	if (r < 0)
 		return r;
@@ -173,7 +174,7 @@ static int read_family(const struct kv_engine_ops *ops, struct kv_engine *from,
 
 		if (r < 0) {
 			(*gaps)++;
-			r = kv_pass_gap(ops, it, last, last_len);
+			r = kv_pass_gap(kv, family, &it, last, last_len);
 		}
 		if (r <= 0)
 			break;
@@ -186,19 +187,21 @@ static int read_family(const struct kv_engine_ops *ops, struct kv_engine *from,
 			error = batch_write(ops, to, b);
 		r = ops->iter_next(it);
 	}
-	ops->iter_free(it);
+	if (it)
+		ops->iter_free(it);
 	if (error == 0 && to)
 		error = batch_write(ops, to, b);
 	return error < 0 ? error : r;
 }
 
-static int read_all(struct rebuild *rb, struct kv_engine *from, struct kv_engine *to, unsigned *gaps)
+/* All of the copy, which is open as the store's engine. */
+static int read_all(struct rebuild *rb, struct kv_engine *to, unsigned *gaps)
 {
 	_cleanup_free_ struct batch *b = calloc(1, sizeof *b);
 	int r = b ? 0 : -ENOMEM;
 
 	for (enum kv_family f = 0; r == 0 && f < KV_FAMILIES; f++)
-		r = read_family(rb->kv->ops, from, f, to, b, gaps);
+		r = read_family(rb->kv, f, to, b, gaps);
 	if (b)
 		buf_release(&b->bytes);
 	return r;
@@ -206,7 +209,7 @@ static int read_all(struct rebuild *rb, struct kv_engine *from, struct kv_engine
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-static int write_fresh(struct rebuild *rb, struct kv_engine *from)
+static int write_fresh(struct rebuild *rb)
 {
 	const struct kv_engine_ops *ops = rb->kv->ops;
 	struct kv_engine *to;
@@ -215,7 +218,7 @@ static int write_fresh(struct rebuild *rb, struct kv_engine *from)
 
 	if (r < 0)
 		return r;
-	r = read_all(rb, from, to, &gaps);
+	r = read_all(rb, to, &gaps);
 	if (r == 0)
 		r = ops->sync(to);
 	ops->close(to);
@@ -237,9 +240,9 @@ static int try_copy(struct rebuild *rb)
 	if (r == -EBADMSG || r == -EIO)
 		r = 0;
 	if (r == 0)
-		r = read_all(rb, rb->kv->engine, NULL, &gaps);
+		r = read_all(rb, NULL, &gaps);
 	if (r == 0 && gaps)
-		r = write_fresh(rb, rb->kv->engine);
+		r = write_fresh(rb);
 	if (r == 0)
 		r = ops->sync(rb->kv->engine);
 	ops->close(rb->kv->engine);

@@ -2,8 +2,7 @@
  * check.c: one look over the store. The contract is in check.h.
  *
  * The store's own records come first, for they have the lowest keys; then the containers, one after
- * the other. Two scans run side by side, over KV_META and KV_DATA; each stands at its next record,
- * whose value is opened as the scan comes to it.
+ * the other. Two scans run side by side, over KV_META and KV_DATA; each stands at its next record.
  */
 #include "fs/core/check_internal.h"
 
@@ -87,7 +86,7 @@ int scan_step(struct check *c, struct kv_scan *scan, int *at)
 	domain = domain_of(c, get_be32(kv_scan_key(scan, &len)));
 	if (!domain)
 		return -ENOMEM;
-	/* The value of a record is opened as the scan comes to it, so both scans have one. */
+	/* A value of KV_META is opened as the scan comes to it; those of KV_DATA where they are wanted. */
 	if (scan == c->meta)
 		c->value_error = kv_scan_value(scan, &c->value);
 	if (domain->keyless)
@@ -282,7 +281,7 @@ static int settle_store(struct check *c)
 	if (c->result->gaps)
 		check_tell(c, false, "unreadable", 0, NULL, 0,
 			"%u stretches of the database cannot be read", c->result->gaps);
-	r = space_settle(c);
+	r = store_settle(c);
 	if (r < 0)
 		return r;
 	c->result->sum_differs = kv_scan_verify(c->kv, c->meta, c->data) < 0;

@@ -1,8 +1,8 @@
 /*
  * check_internal.h: what the files of the check share. Only for fs/core/check*.c.
  *
- * check.c runs a look over the containers; check_space.c has what belongs to the store as a whole (leases,
- * work, containers, counters, keys), check_nodes.c the inodes of a container, check_entries.c its
+ * check.c runs a look over the containers; check_space.c has leases and work, check_store.c what belongs to
+ * the store as a whole (containers, counters, keys), check_nodes.c the inodes of a container, check_entries.c its
  * directories, check_data.c xattrs, maps and chunks; check_path.c names things, check_mend.c writes.
  */
 #ifndef SCRIBEFS_FS_CORE_CHECK_INTERNAL_H
@@ -163,6 +163,8 @@ int entry_hash(struct check *c, uint64_t dir, const struct dentry *d, uint8_t re
 int xattrs_read(struct check *c);
 int data_check(struct check *c);
 
+#define LEASE_BLOCK 256 /* container.c: inode numbers of a block */
+
 /* check_space.c */
 int space_store_record(struct check *c, const uint8_t *key, size_t len);
 int space_sort(struct check *c);
@@ -171,9 +173,10 @@ const struct lease *lease_of(const struct check *c, uint64_t ino);
 const struct work_row *work_of(const struct check *c, uint64_t ino, uint8_t kind);
 int space_container_record(struct check *c);
 int space_container_settle(struct check *c);
-int space_settle(struct check *c);
 struct domain_count *domain_of(struct check *c, uint32_t domain);
 
+/* check_store.c: all containers have been seen. */
+int store_settle(struct check *c);
 int lost_add(struct check *c, const struct check_lost *lost);
 
 /* check_path.c: "users/…", or "inode N". With @name: of that name in directory @dir. */

@@ -45,10 +45,10 @@ int rocks_open(const char *path, const struct kv_options *options, bool read_onl
 void rocks_close(struct kv_engine *e);
 /* With the usual options, and no database yet. NULL: no memory. */
 struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool read_only);
-/* Another recovery than the usual one: log records that are damaged are passed over; nothing is created. For salvage. */
+/* For salvage: log records that are damaged are passed over, and nothing is created. */
 int rocks_open_skipping(const char *path, const struct kv_options *options,
 	struct kv_engine **ret_engine);
-int rocks_salvage(const char *path, const struct kv_options *options); /* rocks_salvage.c */
+int rocks_salvage(const char *path, const struct kv_options *options);
 
 #define ROCKS_LOG_NAME 32
 

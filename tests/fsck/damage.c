@@ -107,56 +107,22 @@ static bool decode(const struct buf *value, struct irec *ret_rec)
 	return good;
 }
 
-static bool is_message(const struct record *r, const struct buf *value)
-{
-	struct irec rec;
-	return decode(value, &rec) && rec.role == ROLE_MESSAGE;
-}
-static bool is_messages(const struct record *r, const struct buf *value)
-{
-	struct irec rec;
-	return decode(value, &rec) && rec.role == ROLE_MESSAGES;
-}
-static bool is_plain_dir(const struct record *r, const struct buf *value)
-{
-	struct irec rec;
-	return decode(value, &rec) && S_ISDIR(rec.mode) && rec.role == ROLE_PLAIN;
-}
-static bool is_session(const struct record *r, const struct buf *value)
-{
-	struct irec rec;
-	return decode(value, &rec) && rec.role == ROLE_SESSION;
-}
-static bool is_user(const struct record *r, const struct buf *value)
-{
-	struct irec rec;
-	return decode(value, &rec) && rec.role == ROLE_USER;
-}
-static bool is_workflow(const struct record *r, const struct buf *value)
-{
-	struct irec rec;
-	return decode(value, &rec) && rec.role == ROLE_WORKFLOW;
-}
-static bool is_users(const struct record *r, const struct buf *value)
-{
-	struct irec rec;
-	return decode(value, &rec) && rec.role == ROLE_USERS;
-}
-static bool is_file(const struct record *r, const struct buf *value)
-{
-	struct irec rec;
-	return decode(value, &rec) && S_ISREG(rec.mode) && rec.role == ROLE_PLAIN;
-}
-static bool is_mapped(const struct record *r, const struct buf *value)
-{
-	struct irec rec;
-	return decode(value, &rec) && rec.body == INODE_MAPPED;
-}
-static bool has_xattrs(const struct record *r, const struct buf *value)
-{
-	struct irec rec;
-	return decode(value, &rec) && rec.xattrs;
-}
+#define INODE_IS(name, condition)                                                                  \
+	static bool name(const struct record *r, const struct buf *value)                          \
+	{                                                                                          \
+		struct irec rec;                                                                   \
+		return decode(value, &rec) && (condition);                                         \
+	}
+INODE_IS(is_message, rec.role == ROLE_MESSAGE)
+INODE_IS(is_messages, rec.role == ROLE_MESSAGES)
+INODE_IS(is_plain_dir, S_ISDIR(rec.mode) && rec.role == ROLE_PLAIN)
+INODE_IS(is_session, rec.role == ROLE_SESSION)
+INODE_IS(is_user, rec.role == ROLE_USER)
+INODE_IS(is_workflow, rec.role == ROLE_WORKFLOW)
+INODE_IS(is_users, rec.role == ROLE_USERS)
+INODE_IS(is_file, S_ISREG(rec.mode) && rec.role == ROLE_PLAIN)
+INODE_IS(is_mapped, rec.body == INODE_MAPPED)
+INODE_IS(has_xattrs, rec.xattrs > 0)
 static bool entry_of_message(const struct record *r, const struct buf *value)
 {
 	return get_be64(r->key.bytes + KEY_PREFIX) < 1ull << 62;

@@ -1,5 +1,6 @@
 #!/bin/bash
 # scribefs fsck on stores on disk: clean ones, each kind of damage of the corpus, the engine's own files, kill -9.
+# FULL=1: the whole corpus. KILLS: how often a repair is killed.
 . "$(dirname "$0")/lib.sh"
 need_mount
 CORPUS=${CORPUS:-$(dirname "$SCRIBEFS")/tests/fsck/fsck_corpus}
@@ -92,7 +93,11 @@ could_not "a damaged keyring" "$SCRIBEFS" fsck "$STORE" --repair --key-file "$KE
 cp "$W/keyring" "$STORE/keyring"
 
 # ---- the corpus: what is found, mended, left ------------------------------------------------------
+at=0
 while read -r name fate; do
+	# The unit tests do all of them, on the memory engine; FULL=1 does so here.
+	at=$((at + 1))
+	[ -n "${FULL:-}" ] || [ $((at % 4)) = 1 ] || continue
 	fresh
 	"$CORPUS" "$STORE" "$KEY" "$name" 1 2>/dev/null || "$CORPUS" "$STORE" "$KEY" "$name" ||
 		{ failed "the corpus cannot do $name"; continue; }
