@@ -15,7 +15,7 @@ struct damage {
 	/* To the @nth record that it can be done to, from 0. -ENOENT: there are fewer. */
 	int (*apply)(struct kv *kv, unsigned nth);
 	bool left;  /* it cannot be mended in full: fsck --repair exits with 4 */
-	unsigned lost; /* names that are gone after the repair, at most (they are in damaged.txt) */
+	unsigned lost; /* names that are gone after the repair, at most */
 };
 
 /* A NULL name ends it. */
