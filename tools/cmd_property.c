@@ -67,7 +67,8 @@ static const struct property *assignment(const struct command *self, char *word,
 	const struct property *p = known(self, word);
 	if (p && property_parse(p, equals + 1, strlen(equals + 1), &value) < 0) {
 		options_wrong(self, "%s takes %s, not '%s'", p->name,
-			p->kind == PROPERTY_COUNT ? "a number" : "a time such as 30s, 15min, 1h, 30d or none", equals + 1);
+			p->kind == PROPERTY_COUNT ? "a number" : "a time such as 30s, 15min, 1h, 30d or none",
+			equals + 1);
 		return NULL;
 	}
 	*ret_value = equals + 1;

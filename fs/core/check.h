@@ -18,7 +18,6 @@
  *   a file's links                        the entries that lead to it
  *   an entry's generation and type        the inode, for numbers are never given twice
  *   a directory that is gone or unreadable   its entries, and the entry that leads to it; rights 0700
- *   a map page                            the chunks, where the inode's sum of bytes proves that all are there
  *   counters, leases, containers' records what is there
  *   a file without an entry               its own record: the directory and the number of a message; else
  *                                         .lost+found/ in the root of its container (core_check_attach())
