@@ -242,6 +242,17 @@ off_t core_lseek(struct core *core, struct file *file, off_t offset, int whence)
 	return r;
 }
 
+/* @size, or less where the file ends before. */
+static size_t length_from(struct inode *inode, uint64_t offset, size_t size)
+{
+	uint64_t end;
+
+	pthread_rwlock_rdlock(&inode->lock);
+	end = inode->rec.size;
+	pthread_rwlock_unlock(&inode->lock);
+	return offset >= end ? 0 : size < end - offset ? size : (size_t)(end - offset);
+}
+
 ssize_t core_copy_range(struct core *core, struct file *in, off_t in_offset, struct file *out,
 	off_t out_offset, size_t size)
 {
@@ -253,6 +264,8 @@ ssize_t core_copy_range(struct core *core, struct file *in, off_t in_offset, str
 		return -EBADF;
 	if (in_offset < 0 || out_offset < 0 || size > SSIZE_MAX)
 		return -EINVAL;
+	/* What is there now: a copy within one file may make it longer. */
+	size = length_from(in->inode, (uint64_t)in_offset, size);
 	if (in->inode == out->inode && (uint64_t)in_offset < (uint64_t)out_offset + size &&
 		(uint64_t)out_offset < (uint64_t)in_offset + size)
 		return -EINVAL;

@@ -196,8 +196,10 @@ static int change_title(
 		rec->title_number = number;
 		return srec_set(&rec->auto_title, title);
 	}
-	if (number == rec->title_number)
+	if (number == rec->title_number) {
 		rec->flags |= SREC_RECOUNT;
+		rec->title_number = 0;
+	}
 	return 0;
 }
 
@@ -223,6 +225,8 @@ void srec_settle_title(struct srec *rec)
 {
 	char buffer[TITLE_AUTO_MAX + 1];
 
+	if (rec->auto_title && !rec->title_number)
+		return; /* it is of a message that is gone */
 	title_of_id(rec->id, buffer);
 	if (rec->title && strcmp(rec->title, rec->auto_title ? rec->auto_title : buffer) == 0) {
 		free(rec->title);

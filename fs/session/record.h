@@ -89,7 +89,10 @@ void srec_changed(struct srec *rec, const struct timespec *now);
  */
 int srec_change_message(struct srec *rec, uint32_t number, const struct message *old,
         const struct message *m, const char *title);
-/* A user's title that is equal to the automatic one counts as automatic. */
+/*
+ * A user's title that is equal to the automatic one counts as automatic, as when session.json comes back
+ * before the message that gave it.
+ */
 void srec_settle_title(struct srec *rec);
 /* The title that is shown; NUL-terminated in @buffer where it is the one from the id. */
 const char *srec_title(const struct srec *rec, char buffer[TITLE_AUTO_MAX + 1]);

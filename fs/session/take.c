@@ -36,6 +36,7 @@ static int take(struct op *op, struct inode *file, uint32_t number, uint16_t mor
 		r = message_encode(&m, &facts);
 	if (r < 0)
 		return r;
+	srec_settle_title(rec);
 	op_set_facts(op, file, facts);
 	irec->role = ROLE_MESSAGE;
 	srec_changed(rec, &op->now);

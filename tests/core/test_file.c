@@ -325,6 +325,9 @@ START_TEST(copies_ranges)
 	ck_assert_int_eq(core_copy_range(s.core, f, 0, f, 100, 100), 100);
 	expect_at(f, big, 100, 100);
 	ck_assert_int_eq(core_copy_range(s.core, f, sizeof big, g, 0, 10), 0);
+	/* what was there when it began, not what it makes itself */
+	const off_t end = sizeof big;
+	ck_assert_int_eq(core_copy_range(s.core, f, end - 10, f, end + 50, 1000), 10);
 	done(f);
 	done(g);
 }

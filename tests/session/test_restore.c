@@ -171,6 +171,31 @@ START_TEST(a_copy_beside_gets_an_id_of_its_own)
 }
 END_TEST
 
+/* session.json came first, and nobody looked before the message changed: the title was never the user's. */
+START_TEST(an_automatic_title_stays_automatic_in_a_copy)
+{
+	make_original();
+	ck_assert_int_eq(tree_mkdir(COPY), 0);
+	restore_json(COPY, _i);
+	for (int i = 0; i < N; i++)
+		restore_message(COPY, i, _i);
+	tree_write(COPY "/messages/001.md", "Another question\n");
+	ck_assert_ptr_nonnull(strstr(tree_read(COPY "/session.json"), "\"title\": \"Another question\""));
+}
+END_TEST
+
+/* … and the text of a message that is gone may be a title of the user's. */
+START_TEST(a_title_after_a_message_that_is_gone)
+{
+	tree_next("First\n");
+	tree_next("Second\n");
+	tree_expect_field("title", "First");
+	ck_assert_int_eq(tree_unlink(MESSAGES "/001.md"), 0);
+	tree_write(JSON, "{\"title\": \"First\"}");
+	tree_expect_field("title", "First");
+}
+END_TEST
+
 START_TEST(an_old_backup_of_it_is_taken_whole)
 {
 	make_original();
@@ -194,6 +219,8 @@ int main(void)
 	tcase_add_test(c, into_another_store);
 	tcase_add_test(c, a_message_streamed_over_time);
 	tcase_add_test(c, a_copy_beside_gets_an_id_of_its_own);
+	tcase_add_loop_test(c, an_automatic_title_stays_automatic_in_a_copy, 0, 2);
+	tcase_add_test(c, a_title_after_a_message_that_is_gone);
 	tcase_add_test(c, an_old_backup_of_it_is_taken_whole);
 	return suite_run("restore", c);
 }
