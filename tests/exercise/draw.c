@@ -306,10 +306,10 @@ void draw_step(struct draw *d, struct run *run, struct step *ret_step)
 		sessions_draw(d, run, s);
 		return;
 	}
-	if (one_in(d, 2000)) {
+	if (d->restarts && one_in(d, d->restarts)) {
+		s->verb = one_in(d, 2) ? VERB_kill : VERB_reopen;
+	} else if (one_in(d, 2000)) {
 		s->verb = VERB_check;
-		if (d->restarts)
-			s->verb = one_in(d, 2) ? VERB_kill : VERB_reopen;
 	} else if (run->m->n_nodes > NODES_MANY && one_in(d, 4)) {
 		draw_remove(d, run, s);
 	} else if (kind < 50) {

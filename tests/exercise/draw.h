@@ -9,7 +9,7 @@
 
 struct draw {
 	uint64_t state;
-	bool restarts; /* draw reopen and kill */
+	unsigned restarts; /* one reopen or kill in so many steps, 0 none */
 };
 
 void draw_init(struct draw *draw, uint64_t seed);

@@ -79,20 +79,23 @@ static void message_set(struct session_model *s, unsigned number, const char *te
 static size_t compose(uint32_t seed, char *text)
 {
 	static const char *const roles[] = {"user", "assistant", "system", "tool"};
-	size_t at = 0, want = seed % 17 ? 10 + seed % 90 : 6000;
+	char head[256] = "", *end = head;
+	size_t at, want = seed % 17 ? 10 + seed % 90 : 6000;
 	if (seed % 31 == 0)
 		return 0;
 	if (seed % 8 == 6)
-		at += (size_t)sprintf(text, "---\n{ no: [yaml\n---\n");
+		end += sprintf(end, "---\n{ no: [yaml\n---\n");
 	else if (seed % 8 > 2)
-		at += (size_t)sprintf(text, "---\nid: m%u\nrole: %s\n", seed, roles[seed / 8 % 4]);
+		end += sprintf(end, "---\nid: m%u\nrole: %s\n", seed, roles[seed / 8 % 4]);
 	if (seed % 8 == 4 || seed % 8 == 5)
-		at += (size_t)sprintf(text + at, "tokens: %u\n", seed % 1000);
+		end += sprintf(end, "tokens: %u\n", seed % 1000);
 	if (seed % 8 == 7)
-		at += (size_t)sprintf(text + at, "timestamp: 2024-0%u-11T10:20:30Z\n", 1 + seed % 9);
-	if (at && seed % 8 != 6)
-		at += (size_t)sprintf(text + at, "---\n");
-	at += (size_t)sprintf(text + at, "Question %u", seed);
+		end += sprintf(end, "timestamp: 2024-0%u-11T10:20:30Z\n", 1 + seed % 9);
+	if (seed % 8 > 2 && seed % 8 != 6)
+		end += sprintf(end, "---\n");
+	end += sprintf(end, "Question %u", seed);
+	at = (size_t)(end - head);
+	memcpy(text, head, at);
 	while (want--)
 		text[at++] = want % 29 == 28 ? '\n' : (char)('a' + (seed + want) % 26);
 	text[at - 1] = '\n';
@@ -518,6 +521,6 @@ void sessions_draw(struct draw *d, struct run *run, struct step *s)
 		s->verb = draw_below(d, 4) ? VERB_forget : VERB_drop;
 	else if (s->verb == VERB_drop && draw_below(d, 3))
 		s->verb = VERB_verify;
-	if (draw_below(d, 300) == 0 && d->restarts)
+	if (d->restarts && draw_below(d, 300) == 0)
 		s->verb = draw_below(d, 2) ? VERB_kill : VERB_reopen;
 }

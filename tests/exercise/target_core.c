@@ -404,6 +404,9 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 static void core_free(struct target *target)
 {
 	struct target_core *t = of(target);
+	for (unsigned i = 0; i <= STEP_CHECK_SLOT; i++)
+		if (t->slots[i].file)
+			core_close_slot(target, i);
 	if (t->sessions)
 		session_close(t->sessions);
 	if (t->core)

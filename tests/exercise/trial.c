@@ -40,7 +40,7 @@ static void perform(struct run *run, const struct form *form, uint64_t seed, con
 {
 	struct draw draw;
 	draw_init(&draw, seed);
-	draw.restarts = !form->every;
+	draw.restarts = form->every ? 0 : form->mount ? 300 : 2000;
 	for (uint64_t i = 0; i < n && !run->failed; i++) {
 		struct step *s = &record->steps[i];
 		if (steps)

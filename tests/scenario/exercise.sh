@@ -10,6 +10,6 @@ umount_store # the exerciser makes mounts of its own below $TMPDIR
 
 exercise() { "$EXERCISE" --program "$SCRIBEFS" "$@" && "$EXERCISE" --program "$SCRIBEFS" "$@" --seed 1; }
 for form in mount parallel mount-session together; do
-	check "no difference on a mount, form $form" exercise --form "$form" --ops "${OPS:-4000}"
+	check "no difference on a mount, form $form" exercise --form "$form" --ops "${OPS:-1200}"
 	grep -a '^ok:' "$W/.out"
 done
