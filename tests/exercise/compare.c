@@ -78,7 +78,7 @@ static void compare_one(struct run *run, struct node *node, const char *path, un
 	if (r < 0)
 		run_fail(run, "stat of %s: %s", path ? path : name, strerror(-r));
 	else
-		expect_stat(run, node, path ? path : name, &st);
+		expect_stat(run, node, !path ? name : *path ? path : "/", &st);
 }
 
 void compare_touched(struct run *run)
