@@ -100,11 +100,12 @@ int model_chown(struct model *m, const struct step_path *path, uid_t uid, gid_t 
 int model_utimens(struct model *m, const struct step_path *path, const struct timespec tv[2])
 {
 	struct node *node;
-	int r = model_look(m, path, &node);
+	int r;
+	if (tv[0].tv_nsec == UTIME_OMIT && tv[1].tv_nsec == UTIME_OMIT)
+		return 0; /* Linux does not even look for it */
+	r = model_look(m, path, &node);
 	if (r)
 		return r;
-	if (tv[0].tv_nsec == UTIME_OMIT && tv[1].tv_nsec == UTIME_OMIT)
-		return 0;
 	for (unsigned i = 0; i < 2; i++) {
 		if (tv[i].tv_nsec == UTIME_NOW) {
 			model_touch(node, 1u << i, 0);

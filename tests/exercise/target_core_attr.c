@@ -46,11 +46,10 @@ int core_utimens_at(struct target *target, const char *path, const struct timesp
 	unsigned what = set_time(&tv[0], CORE_SET_ATIME, CORE_SET_ATIME_NOW) |
 			set_time(&tv[1], CORE_SET_MTIME, CORE_SET_MTIME_NOW);
 	struct core_entry e;
-	int r = target_core_find(t, path, &e);
-	if (r < 0)
+	int r = what ? target_core_find(t, path, &e) : 0;
+	if (r < 0 || !what)
 		return r;
-	if (what)
-		r = target_core_set(t, e.ino, &st, what);
+	r = target_core_set(t, e.ino, &st, what);
 	target_core_put(t, e.ino);
 	return r;
 }
