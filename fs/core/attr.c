@@ -18,17 +18,36 @@ int core_getattr(struct core *core, uint64_t ino, struct stat *ret_st, bool *ret
 	return 0;
 }
 
-/* What set-id programs lose when another could now be in them: also their capabilities. */
-static int kill_priv(struct op *op, struct inode *inode, struct irec *rec, bool set_id)
+void irec_kill_set_id(struct irec *rec, unsigned kill)
 {
-	if (!S_ISREG(rec->mode))
-		return 0;
-	if (set_id) {
-		rec->mode &= ~(uint32_t)S_ISUID;
-		if (rec->mode & S_IXGRP)
-			rec->mode &= ~(uint32_t)S_ISGID;
+	if (!(kill & CORE_SET_KILL_PRIV) || S_ISDIR(rec->mode))
+		return;
+	rec->mode &= ~(uint32_t)S_ISUID;
+	if (rec->mode & S_IXGRP || kill & CORE_SET_KILL_SGID)
+		rec->mode &= ~(uint32_t)S_ISGID;
+}
+
+void inode_accessed(struct inode *inode)
+{
+	const struct core_options *options = &inode->core->options;
+	struct timespec now;
+	bool stale;
+
+	if (options->read_only || options->noatime)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	pthread_rwlock_rdlock(&inode->lock);
+	stale = irec_atime_stale(&inode->rec, &now);
+	pthread_rwlock_unlock(&inode->lock);
+	if (!stale)
+		return;
+	pthread_rwlock_wrlock(&inode->lock);
+	if (!inode->ghost || !inode_is_dir(inode)) {
+		inode->rec.atime = now;
+		inode->attr_dirty = true;
+		data_mark_dirty(inode);
 	}
-	return xattr_kill_capability(op, inode);
+	pthread_rwlock_unlock(&inode->lock);
 }
 
 static int set_owner_and_mode(struct op *op, struct inode *inode, struct irec *rec,
@@ -36,9 +55,11 @@ static int set_owner_and_mode(struct op *op, struct inode *inode, struct irec *r
 {
 	int r = 0;
 	/* The kernel decides for truncation (CAP_FSETID keeps the bits) and leaves chown to us. */
-	if (set & (CORE_SET_UID | CORE_SET_GID | CORE_SET_SIZE | CORE_SET_KILL_PRIV))
-		r = kill_priv(op, inode, rec,
-			set & (CORE_SET_UID | CORE_SET_GID | CORE_SET_KILL_PRIV));
+	if (set & (CORE_SET_UID | CORE_SET_GID))
+		set |= CORE_SET_KILL_PRIV;
+	irec_kill_set_id(rec, set);
+	if (set & (CORE_SET_SIZE | CORE_SET_KILL_PRIV) && !S_ISDIR(rec->mode))
+		r = xattr_kill_capability(op, inode);
 	if (set & CORE_SET_UID)
 		rec->uid = st->st_uid;
 	if (set & CORE_SET_GID)

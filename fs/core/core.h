@@ -48,6 +48,7 @@ struct core_options {
 	unsigned commit_ms;	/* buffered data is committed at most this long after its write; 0: 1000 */
 	size_t dirty_bytes;	/* bound on buffered data of all files; 0: 32 MiB */
 	size_t inodes;		/* inodes kept in memory when nobody uses them; 0: 16384 */
+	bool noatime;		/* reading marks no atime */
 	unsigned name_hash_bits; /* tests: fewer bits, so that names collide; 0: all */
 };
 
@@ -132,6 +133,7 @@ enum {
 	CORE_SET_MTIME = 32, CORE_SET_ATIME_NOW = 64, CORE_SET_MTIME_NOW = 128,
 	CORE_SET_CTIME = 256,	   /* to st_ctim; else it becomes now */
 	CORE_SET_KILL_PRIV = 512,  /* chown, truncate: clear suid, sgid and capabilities as POSIX has it */
+	CORE_SET_KILL_SGID = 1024, /* with it: sgid also where the group may not execute */
 };
 /* Truncation goes through here too (the caller has checked the right to write). */
 int core_setattr(struct core *core, const struct cred *who, uint64_t ino, const struct stat *st,
@@ -166,9 +168,12 @@ bool file_wrote(const struct file *file);
 
 /* Up to @size bytes at @offset into @data; returns the number (short only at the end) or -errno. */
 ssize_t core_read(struct core *core, struct file *file, void *data, size_t size, off_t offset);
-/* All of it or -errno. @kill_priv: the kernel asks to clear suid and sgid. */
+/*
+ * All of it, or what is left up to CORE_FILE_MAX; -errno. @kill: CORE_SET_KILL_PRIV and _SGID where the kernel
+ * asks to clear suid and sgid.
+ */
 ssize_t core_write(struct core *core, struct file *file, const void *data, size_t size, off_t offset,
-	bool kill_priv);
+	unsigned kill);
 /* close(2): commits what is buffered; also returns the error of an earlier deferred commit, once. */
 int core_file_flush(struct core *core, struct file *file);
 /* Commits what is buffered of the inode. Durability is then kv_sync()'s. */

@@ -71,6 +71,11 @@ void inode_pin(struct inode *inode);
 /* Whether someone may still reach it: an open file or the kernel. inode->lock is held. */
 bool inode_reachable(const struct inode *inode);
 
+/* attr.c: relatime, in memory: stored when something else is, or after a while. No locks held. */
+void inode_accessed(struct inode *inode);
+/* attr.c: suid, and sgid where the group may execute or @kill has CORE_SET_KILL_SGID. */
+void irec_kill_set_id(struct irec *rec, unsigned kill);
+
 /* container.c */
 int container_init(struct core *core);
 void container_release(struct core *core);

@@ -105,28 +105,6 @@ bool file_wrote(const struct file *file)
 	return file->wrote;
 }
 
-/* relatime, in memory: stored when something else is, or after a while. */
-static void note_access(const struct file *file)
-{
-	struct inode *inode = file->inode;
-	struct timespec now;
-	bool stale;
-
-	if (file->flags & O_NOATIME || inode->core->options.read_only)
-		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	pthread_rwlock_rdlock(&inode->lock);
-	stale = irec_atime_stale(&inode->rec, &now);
-	pthread_rwlock_unlock(&inode->lock);
-	if (!stale)
-		return;
-	pthread_rwlock_wrlock(&inode->lock);
-	inode->rec.atime = now;
-	inode->attr_dirty = true;
-	data_mark_dirty(inode);
-	pthread_rwlock_unlock(&inode->lock);
-}
-
 ssize_t core_read(struct core *core, struct file *file, void *data, size_t size, off_t offset)
 {
 	struct inode *inode = file->inode;
@@ -137,8 +115,8 @@ ssize_t core_read(struct core *core, struct file *file, void *data, size_t size,
 	pthread_rwlock_rdlock(&inode->lock);
 	n = data_read(inode, data, size, (uint64_t)offset);
 	pthread_rwlock_unlock(&inode->lock);
-	if (n > 0)
-		note_access(file);
+	if (n > 0 && !(file->flags & O_NOATIME))
+		inode_accessed(inode);
 	return n;
 }
 
@@ -288,12 +266,10 @@ static int write_mapped(struct inode *inode, const void *data, size_t size, uint
 }
 
 static int write_locked(struct inode *inode, const void *data, size_t size, uint64_t offset,
-	bool kill_priv)
+	unsigned kill)
 {
 	int r = 0;
 
-	if (offset > CORE_FILE_MAX || size > CORE_FILE_MAX - offset)
-		return -EFBIG;
 	if (inode->rec.body != INODE_MAPPED && offset + size <= INODE_INLINE_MAX) {
 		r = write_inline(inode, data, size, offset);
 	} else {
@@ -309,11 +285,7 @@ static int write_locked(struct inode *inode, const void *data, size_t size, uint
 	}
 	if (r < 0)
 		return r;
-	if (kill_priv) {
-		inode->rec.mode &= ~(uint32_t)S_ISUID;
-		if (inode->rec.mode & S_IXGRP)
-			inode->rec.mode &= ~(uint32_t)S_ISGID;
-	}
+	irec_kill_set_id(&inode->rec, kill);
 	touch(inode);
 	return 0;
 }
@@ -347,9 +319,10 @@ static int relieve(struct core *core, struct inode *inode)
 }
 
 ssize_t core_write(struct core *core, struct file *file, const void *data, size_t size,
-	off_t offset, bool kill_priv)
+	off_t offset, unsigned kill)
 {
 	struct inode *inode = file->inode;
+	uint64_t at;
 	int r;
 
 	if (!may_write(file->flags))
@@ -367,9 +340,13 @@ ssize_t core_write(struct core *core, struct file *file, const void *data, size_
 	pthread_rwlock_wrlock(&inode->lock);
 	r = inode->data.error;
 	inode->data.error = 0;
+	at = file->flags & O_APPEND ? inode->rec.size : (uint64_t)offset;
+	if (r == 0 && at >= CORE_FILE_MAX)
+		r = -EFBIG;
+	if (r == 0 && size > CORE_FILE_MAX - at)
+		size = CORE_FILE_MAX - at;
 	if (r == 0)
-		r = write_locked(inode, data, size,
-			file->flags & O_APPEND ? inode->rec.size : (uint64_t)offset, kill_priv);
+		r = write_locked(inode, data, size, at, kill);
 	if (r == 0)
 		file->wrote = true;
 	pthread_rwlock_unlock(&inode->lock);

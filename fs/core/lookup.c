@@ -92,6 +92,7 @@ int core_readlink(struct core *core, uint64_t ino, struct buf *ret_target)
 		return r;
 	if (!S_ISLNK(inode->type))
 		return -EINVAL;
+	inode_accessed(inode);
 	ret_target->len = 0;
 	return buf_append(ret_target, inode->inline_data.data, inode->inline_data.len);
 }
@@ -156,29 +157,6 @@ static int list_entries(struct inode *dir, uint64_t cookie, bool with_attr, core
 	return r;
 }
 
-/* relatime: a listing marks the directory's atime where it is not younger than the last change. */
-static void mark_listed(struct inode *dir)
-{
-	struct timespec now;
-	bool stale;
-
-	if (dir->core->options.read_only)
-		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	pthread_rwlock_rdlock(&dir->lock);
-	stale = irec_atime_stale(&dir->rec, &now);
-	pthread_rwlock_unlock(&dir->lock);
-	if (!stale)
-		return;
-	pthread_rwlock_wrlock(&dir->lock);
-	if (!dir->ghost) {
-		dir->rec.atime = now;
-		dir->attr_dirty = true;
-		data_mark_dirty(dir);
-	}
-	pthread_rwlock_unlock(&dir->lock);
-}
-
 int core_readdir(struct core *core, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill,
 	void *arg)
 {
@@ -190,7 +168,7 @@ int core_readdir(struct core *core, uint64_t ino, uint64_t cookie, bool with_att
 	if (!inode_is_dir(dir))
 		return -ENOTDIR;
 	if (cookie < NAME_COOKIE_DOT) {
-		mark_listed(dir);
+		inode_accessed(dir);
 		r = list_dot(dir, ".", NAME_COOKIE_DOT, fill, arg);
 		if (r != 0)
 			return r < 0 ? r : 0;

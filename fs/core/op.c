@@ -279,6 +279,12 @@ static uint64_t inline_bytes(const struct staged *s)
 	return !s->gone && s->rec.body == INODE_INLINE ? s->rec.size : 0;
 }
 
+/* Nothing is stored of a ghost, unless it outgrew memory or has records of its own: it becomes an orphan. */
+static bool outgrown(const struct staged *s)
+{
+	return s->rec.body == INODE_MAPPED || s->rec.xattrs > 0;
+}
+
 /* Puts one staged inode into the transaction. */
 static int put_staged(struct op *op, struct staged *s, struct buf *record)
 {
@@ -299,8 +305,7 @@ static int put_staged(struct op *op, struct staged *s, struct buf *record)
 			return r;
 	}
 	if (s->inode->ghost) {
-		/* Nothing is stored of it, unless it outgrew memory: then it becomes an orphan. */
-		if (s->rec.body != INODE_MAPPED)
+		if (!outgrown(s))
 			return 0;
 		r = work_add(op, WORK_ORPHAN, s->inode, 0, 0);
 		if (r < 0)
@@ -329,7 +334,7 @@ static void publish_one(struct staged *s)
 		inode->counted = 0;
 		data_publish(inode);
 	} else {
-		if (inode->ghost && s->rec.body == INODE_MAPPED)
+		if (inode->ghost && outgrown(s))
 			inode->ghost = false;
 		if (!inode->ghost)
 			inode->counted = inline_bytes(s);

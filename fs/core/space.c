@@ -278,7 +278,7 @@ ssize_t core_copy_range(struct core *core, struct file *in, off_t in_offset, str
 
 		if (n > 0)
 			n = core_write(core, out, bytes, (size_t)n, out_offset + (off_t)done,
-				false);
+				0);
 		if (n < 0 && done == 0)
 			return n;
 		if (n <= 0)

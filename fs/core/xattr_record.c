@@ -254,8 +254,8 @@ int xattr_put(struct op *op, struct inode *inode, const char *name, const void *
 	struct irec *rec = op_stage(op, inode);
 	if (!rec)
 		return -ENOMEM;
-	if (inode->ghost)
-		return -EOPNOTSUPP;
+	if (inode->ghost && inode_is_dir(inode))
+		return -ENOENT; /* a removed directory is final; a file gets a record again (op.c) */
 	int r = op_txn(op);
 	if (r < 0)
 		return r;

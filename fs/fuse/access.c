@@ -54,6 +54,20 @@ bool access_in_group(fuse_req_t req, const struct cred *who, gid_t gid)
 	return groups_read(req, who, &groups) == 0 && groups_have(&groups, gid);
 }
 
+/* As Linux: without group execution the bit is no program's, and stays for whom may set it. */
+int access_kills(fuse_req_t req, const struct cred *who, uint64_t ino, unsigned *set)
+{
+	struct stat st;
+	int r = core_getattr(server_of(req)->core, ino, &st, NULL);
+	if (r < 0)
+		return r;
+	*set |= CORE_SET_KILL_PRIV;
+	if ((st.st_mode & (S_ISGID | S_IXGRP)) == S_ISGID && who->uid != 0 &&
+		!access_in_group(req, who, st.st_gid))
+		*set |= CORE_SET_KILL_SGID;
+	return 0;
+}
+
 /* What the list grants to somebody who is not the owner. */
 static bool acl_grants(const struct buf *acl, const struct cred *who, const struct groups *groups,
 	gid_t owning)

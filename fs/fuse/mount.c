@@ -76,6 +76,7 @@ static int open_layers(struct server *s)
 		.root_uid = geteuid(),
 		.root_gid = getegid(),
 		.root_mode = 0700,
+		.noatime = s->options->noatime,
 	};
 	int r = core_open(s->kv, &options, &s->core);
 	if (r == 0) {

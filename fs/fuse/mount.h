@@ -15,7 +15,7 @@
 struct mount_options {
 	const char *store, *mountpoint;
 	bool read_only, allow_other, allow_root, sync, foreground;
-	bool nosuid, nodev, noexec, noatime; /* handed to the kernel */
+	bool nosuid, nodev, noexec, noatime; /* handed to the kernel; atime is also core's */
 	int log_level;			     /* enum log_level */
 	const char *log_target; /* "syslog", "stderr"; NULL: stderr in the foreground, else syslog */
 	size_t cache_bytes;		     /* 0: kv's default */

@@ -51,6 +51,8 @@ void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 	bool fleeting = false;
 	unsigned set = core_set(to_set);
 	int r = views_owns(ino) ? -EPERM : 0;
+	if (r == 0 && set & CORE_SET_KILL_PRIV)
+		r = access_kills(req, &who, ino, &set);
 	if (r == 0 && set != 0)
 		r = session_setattr(s->sessions, &who, ino, st, set, &now);
 	/* Also for what session made of it, and whether a writer is at work. */
@@ -62,15 +64,18 @@ void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 		reply_error(req, ino, r);
 }
 
-int server_kill_priv(struct server *s, const struct cred *who, uint64_t ino)
+int server_kill_priv(fuse_req_t req, const struct cred *who, uint64_t ino)
 {
+	struct server *s = server_of(req);
 	struct stat st;
 	if (who->uid == 0)
 		return 0;
 	int r = core_getattr(s->core, ino, &st, NULL);
 	if (r < 0 || !(st.st_mode & (S_ISUID | S_ISGID)))
 		return r;
-	return session_setattr(s->sessions, who, ino, &st, CORE_SET_KILL_PRIV, &st);
+	unsigned kill = 0;
+	r = access_kills(req, who, ino, &kill);
+	return r < 0 ? r : session_setattr(s->sessions, who, ino, &st, kill, &st);
 }
 
 void ops_statfs(fuse_req_t req, fuse_ino_t ino)

@@ -29,7 +29,7 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	if ((fi->flags & O_TRUNC) && protocol_kills_priv())
-		r = server_kill_priv(s, &who, ino);
+		r = server_kill_priv(req, &who, ino);
 	if (r == 0)
 		r = core_file_open(s->core, &who, ino, fi->flags, &file);
 	if (r == 0)
@@ -76,7 +76,11 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, of
 {
 	struct server *s = server_of(req);
 	struct file *file = server_file(ino, fi);
-	ssize_t n = file ? core_write(s->core, file, data, size, offset, protocol_kills_priv()) : -EROFS;
+	struct cred who = server_cred(req);
+	unsigned kill = 0;
+	ssize_t n = !file ? -EROFS : protocol_kills_priv() ? access_kills(req, &who, ino, &kill) : 0;
+	if (n == 0)
+		n = core_write(s->core, file, data, size, offset, kill);
 	if (n >= 0)
 		fuse_reply_write(req, (size_t)n);
 	else
@@ -123,7 +127,7 @@ void ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t
 	struct server *s = server_of(req);
 	struct cred who = server_cred(req);
 	struct file *file = server_file(ino, fi);
-	int r = file ? server_kill_priv(s, &who, ino) : -EROFS;
+	int r = file ? server_kill_priv(req, &who, ino) : -EROFS;
 	if (r == 0)
 		r = core_fallocate(s->core, file, mode, offset, length);
 	reply_error(req, ino, r);
@@ -168,7 +172,7 @@ void ops_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 	else if (!in || !out)
 		n = -EXDEV; /* the kernel reads and writes instead */
 	else
-		n = server_kill_priv(s, &who, ino_out);
+		n = server_kill_priv(req, &who, ino_out);
 	if (n == 0)
 		n = core_copy_range(s->core, in, off_in, out, off_out, len);
 	if (n >= 0)

@@ -48,11 +48,28 @@ void ops_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 		reply_error(req, ino, r);
 }
 
+/* The names of trusted attributes are for root, as elsewhere; the kernel hides only their values. */
+static void hide_trusted(struct buf *names)
+{
+	char *list = (char *)names->data;
+	size_t len, kept = 0;
+	for (size_t at = 0; at < names->len; at += len) {
+		len = strlen(list + at) + 1;
+		if (strncmp(list + at, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN) == 0)
+			continue;
+		memmove(list + kept, list + at, len);
+		kept += len;
+	}
+	names->len = kept;
+}
+
 void ops_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	_cleanup_buf_ struct buf names = {0};
 	int r = views_owns(ino) ? views_listxattr(server_of(req)->views, ino, &names)
 				: core_listxattr(server_of(req)->core, ino, &names);
+	if (r == 0 && fuse_req_ctx(req)->uid != 0)
+		hide_trusted(&names);
 	if (r == 0)
 		reply_xattr(req, &names, size);
 	else

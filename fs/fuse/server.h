@@ -168,7 +168,9 @@ struct fuse_session *server_session_new(struct server *s);
  * Clears suid, sgid (and capabilities) as POSIX has it where the kernel leaves it to us and tells
  * nothing: fallocate and copy_file_range by anybody but root. (ops_attr.c)
  */
-int server_kill_priv(struct server *s, const struct cred *who, uint64_t ino);
+int server_kill_priv(fuse_req_t req, const struct cred *who, uint64_t ino);
+/* Adds CORE_SET_KILL_* to @set, as the wish of the kernel to clear set-id bits means it for this caller. (access.c) */
+int access_kills(fuse_req_t req, const struct cred *who, uint64_t ino, unsigned *set);
 
 /* Whether @who may make entries in the directory @ino: 0, -EACCES or -errno. (access.c) */
 int access_may_create(fuse_req_t req, const struct cred *who, uint64_t ino);

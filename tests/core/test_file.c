@@ -224,7 +224,8 @@ START_TEST(open_rules)
 	done(f);
 	store_expect(&s, ino, "new");
 	f = open_ino(ino, O_RDWR);
-	ck_assert_int_eq(core_write(s.core, f, "xy", 2, CORE_FILE_MAX - 1, false), -EFBIG);
+	ck_assert_int_eq(core_write(s.core, f, "xy", 2, CORE_FILE_MAX - 1, 0), 1);
+	ck_assert_int_eq(core_write(s.core, f, "xy", 2, CORE_FILE_MAX, 0), -EFBIG);
 	ck_assert_int_eq(core_write(s.core, f, "xy", 2, INT64_MAX - 1, false), -EFBIG);
 	put(f, "x", 1, CORE_FILE_MAX - 1);
 	store_stat(&s, ino, &st);
@@ -262,7 +263,7 @@ START_TEST(writes_mark_times_and_bits)
 	ck_assert_int_gt(after.st_mtim.tv_sec, 1000);
 	ck_assert_uint_eq(after.st_mode & 07777, 06775);
 	ck_assert(file_inode(f)->untaken);
-	ck_assert_int_eq(core_write(s.core, f, "x", 1, 0, true), 1);
+	ck_assert_int_eq(core_write(s.core, f, "x", 1, 0, CORE_SET_KILL_PRIV), 1);
 	store_stat(&s, ino, &after);
 	ck_assert_uint_eq(after.st_mode & 07777, 00775);
 	/* relatime: the first read after a write moves it, the next does not. */
