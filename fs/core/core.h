@@ -184,6 +184,7 @@ int core_commit_all(struct core *core);
 int core_fallocate(struct core *core, struct file *file, int mode, off_t offset, off_t length);
 /* SEEK_DATA and SEEK_HOLE; returns the offset, -ENXIO. */
 off_t core_lseek(struct core *core, struct file *file, off_t offset, int whence);
+/* Copies up to 16 MiB at a time. */
 ssize_t core_copy_range(struct core *core, struct file *in, off_t in_offset, struct file *out,
 	off_t out_offset, size_t size);
 

@@ -14,6 +14,7 @@
 
 #define PUNCH_BUDGET 1024	/* records deleted in one op */
 #define COPY_PIECE (1u << 20) /* bytes */
+#define COPY_MAX (16u << 20)  /* of one call, so that it holds its thread for a moment only */
 
 struct range {
 	uint64_t from, end;
@@ -269,6 +270,8 @@ ssize_t core_copy_range(struct core *core, struct file *in, off_t in_offset, str
 	if (in->inode == out->inode && (uint64_t)in_offset < (uint64_t)out_offset + size &&
 		(uint64_t)out_offset < (uint64_t)in_offset + size)
 		return -EINVAL;
+	if (size > COPY_MAX)
+		size = COPY_MAX;
 	bytes = malloc(size < COPY_PIECE ? size + 1 : COPY_PIECE);
 	if (!bytes)
 		return -ENOMEM;

@@ -257,6 +257,63 @@ static void mapping(void)
 	close(fd);
 }
 
+/*
+ * What is written to the last page beyond the end of the file is no part of it, when it grows either. FUSE's
+ * kernel side clears it when it writes the page, and not when the file grows before that.
+ */
+static void mapping_tail(void)
+{
+	for (int way = suite_plain() ? 0 : 1; way < 3; way++) {
+		char back[100] = "";
+		int fd = MUST(open("f", O_CREAT | O_RDWR | O_TRUNC, 0644));
+		MUST(write(fd, "content", 7));
+		char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		p[0] = 'C';
+		p[50] = '!';
+		if (way == 1)
+			WANT(0, msync(p, 4096, MS_SYNC));
+		if (way == 2)
+			munmap(p, 4096);
+		MUST(ftruncate(fd, 8192));
+		WANT_NUM(100, pread(fd, back, 100, 0));
+		WANT_NUM('C', back[0]);
+		WANT_NUM(0, back[50]);
+		if (way != 2)
+			munmap(p, 4096);
+		close(fd);
+		fd = MUST(open("f", O_RDONLY));
+		WANT_NUM(100, pread(fd, back, 100, 0));
+		WANT_NUM(0, back[50]);
+		close(fd);
+	}
+}
+
+/* A change through a mapping moves mtime when it is written, at the latest when the mapping ends. */
+static void mapping_times(void)
+{
+	for (int way = 0; way < 3; way++) {
+		put_sized("f", 10000);
+		MUST(utimensat(AT_FDCWD, "f", (struct timespec[]){{1000, 0}, {1000, 0}}, 0));
+		int fd = MUST(open("f", O_RDWR));
+		char *p = mmap(NULL, 10000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		struct stat was = look("f");
+		tick();
+		p[5] = 'x';
+		if (way == 0)
+			WANT(0, msync(p, 10000, MS_SYNC));
+		else if (way == 1)
+			munmap(p, 10000);
+		else
+			WANT(0, fsync(fd));
+		struct stat is = look("f");
+		WANT_TRUE(is.st_mtim.tv_sec > 1000);
+		WANT_TRUE(is.st_ctim.tv_sec != was.st_ctim.tv_sec || is.st_ctim.tv_nsec != was.st_ctim.tv_nsec);
+		if (way != 1)
+			munmap(p, 10000);
+		close(fd);
+	}
+}
+
 /* Beyond the end of the file there is nothing: SIGBUS. */
 static sigjmp_buf caught;
 static void on_bus(int sig)
@@ -334,6 +391,8 @@ const struct posix_case data_cases[] = {
 	{"data_offsets", many_offsets},
 	{"data_flags", other_flags},
 	{"data_map", mapping},
+	{"data_map_tail", mapping_tail},
+	{"data_map_times", mapping_times},
 	{"data_map_beyond", mapping_beyond},
 	{"data_copy", copies},
 	{0},

@@ -138,6 +138,21 @@ static void chown_clears(void)
 			}
 }
 
+/* Outside of the group setgid goes also where the group may not execute. */
+static void chown_by_a_stranger(void)
+{
+	make_all();
+	for (size_t t = 0; t < TYPES; t++) {
+		MUST(chown(types[t], ANN, NOBODYS));
+		MUST(chmod(types[t], 02644));
+		if (as(ANN, 0)) {
+			WANT(0, chown(types[t], -1, ANN));
+			done();
+		}
+		WANT_THAT(perms(types[t]) == (t == DIR_ ? 02644 : 0644), "%s: %04o", types[t], perms(types[t]));
+	}
+}
+
 static void owner_numbers(void)
 {
 	put("f", "x");
@@ -365,6 +380,7 @@ const struct posix_case owner_cases[] = {
 	{"owner_rights", chmod_rights, .root = true},
 	{"owner_setgid_bit", chmod_setgid, .root = true},
 	{"owner_chown_clears", chown_clears, .root = true},
+	{"owner_chown_by_a_stranger", chown_by_a_stranger, .root = true},
 	{"owner_numbers", owner_numbers, .root = true},
 	{"owner_write_clears", write_clears, .root = true},
 	{"owner_capabilities", capabilities, .root = true},
