@@ -34,6 +34,15 @@ static int syslog_priority(enum log_level level)
 	return LOG_DEBUG;
 }
 
+void log_clean(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++)
+		if (*p < ' ' || *p == 0x7f)
+			*p = ' ';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* C1, in UTF-8 */
+			p[0] = p[1] = ' ';
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	if (level > log_max)
@@ -46,11 +55,9 @@ void log_line(enum log_level level, const char *fmt, ...)
 	errno = saved; /* for %m */
 	vsnprintf(line + start, sizeof line - start - 1, fmt, ap);
 	va_end(ap);
+	/* An error text of a library may hold several lines, too; the log's reader counts on one. */
+	log_clean(line + start);
 	size_t len = strlen(line);
-	/* An error text of a library may hold several lines; the log's reader counts on one. */
-	for (size_t i = start; i < len; i++)
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			line[i] = ' ';
 	if (log_syslog) {
 		syslog(syslog_priority(level), "%s", line + start);
 	} else {

@@ -15,6 +15,9 @@ void log_setup(enum log_level max, int use_syslog);
 /* One line; no trailing newline in @fmt. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Control characters become blanks: a name must not break a line, nor tell a terminal anything. */
+void log_clean(char *text);
+
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)

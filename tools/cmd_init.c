@@ -1,4 +1,5 @@
 /* `scribefs init`: makes a new, empty store. */
+#include "fs/fuse/hostpath.h"
 #include "kv/keyring.h"
 #include "kv/log.h"
 #include "tools/options.h"
@@ -57,6 +58,11 @@ static int run_init(const struct command *self, int argc, char **argv)
 	if (r)
 		return r > 0 ? STATUS_DONE : STATUS_USAGE;
 	const char *store = argv[0];
+	char walked[PATH_MAX];
+	if (hostpath_resolve(store, walked) == -EPERM) {
+		log_error(HOSTPATH_FOREIGN, walked);
+		return STATUS_FAILED;
+	}
 	enum kv_cipher cipher;
 	if (keyring_cipher_by_name(cipher_name, &cipher) < 0) {
 		options_wrong(self, "no cipher '%s'", cipher_name);

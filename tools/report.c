@@ -1,5 +1,7 @@
 #include "tools/report.h"
 
+#include "kv/log.h"
+
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
@@ -85,10 +87,12 @@ void report_end_item(struct report *report)
 
 static void print_value(const cJSON *row)
 {
-	if (cJSON_IsBool(row))
+	if (cJSON_IsBool(row)) {
 		printf("%s", cJSON_IsTrue(row) ? "yes" : "no");
-	else
-		printf("%s", row->valuestring);
+		return;
+	}
+	log_clean(row->valuestring); /* a path may hold anything; JSON escapes it */
+	printf("%s", row->valuestring);
 }
 
 static void print_rows(const cJSON *rows)

@@ -2,6 +2,7 @@
 #include "fs/fuse/check.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -58,19 +59,51 @@ static int complain(const char *mountpoint, char *said)
 }
 
 /*
+ * The directory itself, not what its path may mean a moment later: a neighbour who can write above it could
+ * put a symlink there between the check and the mount. -1: it is not what was checked.
+ */
+static int open_mountpoint(const char *mountpoint)
+{
+	char link[32], path[PATH_MAX];
+	int dir = open(mountpoint, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	snprintf(link, sizeof link, "/proc/self/fd/%d", dir);
+	ssize_t n = dir < 0 ? -1 : readlink(link, path, sizeof path - 1);
+	if (n >= 0 && (size_t)n == strlen(mountpoint) && memcmp(path, mountpoint, (size_t)n) == 0)
+		return dir;
+	if (dir >= 0)
+		close(dir);
+	return -1;
+}
+
+/*
  * A mountpoint may refuse writes, so that nothing lands in it while nothing is mounted; fusermount3
  * asks for the right to write there of anybody but root. So its owner's bit is lent for the moment.
  */
-int attach(struct fuse_session *se, const char *mountpoint)
+static bool lend_write(int dir, const struct stat *st)
 {
-	_cleanup_close_ int dir = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char said[SAID];
+	return geteuid() != 0 && faccessat(dir, ".", W_OK, 0) < 0 &&
+	       fchmod(dir, (st->st_mode & 07777) | S_IWUSR) == 0;
+}
+
+int attach(struct fuse_session *se, const char *mountpoint, int *ret_dir)
+{
+	_cleanup_close_ int dir = open_mountpoint(mountpoint);
+	char said[SAID] = "", at[32];
 	struct stat st;
-	bool lent = geteuid() != 0 && dir >= 0 && access(mountpoint, W_OK) < 0 &&
-		    fstat(dir, &st) == 0 && fchmod(dir, (st.st_mode & 07777) | S_IWUSR) == 0;
+	if (dir < 0 || fstat(dir, &st) < 0) {
+		libfuse_said[0] = '\0';
+		return complain(mountpoint, said);
+	}
+	bool lent = lend_write(dir, &st);
+	snprintf(at, sizeof at, "/proc/self/fd/%d", dir);
 	libfuse_said[0] = '\0';
-	int r = mount_listening(se, mountpoint, said);
+	/* fusermount3, which mounts for everybody else, takes the same care itself. */
+	int r = mount_listening(se, geteuid() == 0 ? at : mountpoint, said);
 	if (lent && fchmod(dir, st.st_mode & 07777) < 0)
 		log_warning("cannot take back the right to write in the mountpoint: %m");
-	return r == 0 ? 0 : complain(mountpoint, said);
+	if (r != 0)
+		return complain(mountpoint, said);
+	*ret_dir = dir;
+	dir = -1;
+	return 0;
 }

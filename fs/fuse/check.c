@@ -1,5 +1,6 @@
 #include "fs/fuse/check.h"
 #include "fs/fuse/explain.h"
+#include "fs/fuse/hostpath.h"
 #include "fs/fuse/mountinfo.h"
 
 #include <fcntl.h>
@@ -17,6 +18,7 @@ void check_complain(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	log_clean(text);
 	fprintf(stderr, "scribefs: %s\n", text);
 }
 
@@ -41,10 +43,26 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
+/* @ret_path: as hostpath_resolve(). 0, or -1 after the line where a symlink is somebody else's. */
+static int check_links(const char *path, char ret_path[PATH_MAX])
+{
+	int r = path ? hostpath_resolve(path, ret_path) : -ENOENT;
+	if (r == -EPERM)
+		return refuse(HOSTPATH_FOREIGN, ret_path);
+	if (r < 0)
+		ret_path[0] = '\0';
+	return 0;
+}
+
 static int check_store(const char *path, char **ret_store)
 {
 	struct stat st;
+	char walked[PATH_MAX];
+	if (check_links(path, walked) < 0)
+		return -1;
 	_cleanup_free_ char *store = path ? realpath(path, NULL) : NULL;
+	if (store && strcmp(store, walked) != 0)
+		return refuse("%s changes while it is looked at", path);
 	int r = !path ? -ENOENT : !store || stat(store, &st) < 0 ? -errno : 0;
 	if (r == 0 && !S_ISDIR(st.st_mode))
 		r = -ENOTDIR;
@@ -52,6 +70,10 @@ static int check_store(const char *path, char **ret_store)
 		explain_store(path ? path : "", 0, r);
 		return -1;
 	}
+	/* Who owns it can replace its files by symlinks at any time. */
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return refuse("the store %s belongs to another user (%u); run as that user", path,
+			(unsigned)st.st_uid);
 	*ret_store = steal_ptr(store);
 	return 0;
 }
@@ -59,9 +81,13 @@ static int check_store(const char *path, char **ret_store)
 /* The resolved mountpoint, freed of a daemon's dead mount. */
 static int resolve_mountpoint(const char *path, char **ret_mountpoint)
 {
-	char at[PATH_MAX];
+	char at[PATH_MAX], walked[PATH_MAX];
 	struct mountinfo mount;
+	if (check_links(path, walked) < 0)
+		return -1;
 	int r = mountinfo_resolve(path, at);
+	if (r == 0 && strcmp(at, walked) != 0)
+		return refuse("%s changes while it is looked at", path);
 	for (int i = 0; r == 0 && i < 8 && mountinfo_is_dead(at); i++)
 		if (mountinfo_find(at, &mount) < 0 || !mount.ours || mountinfo_unmount(at, true) < 0)
 			return refuse("%s is a dead mount; detach it with `fusermount3 -u -z %s`", path,

@@ -131,6 +131,8 @@ static int close_layers(struct server *s)
 	notify_stop(s->notify);
 	if (s->se)
 		fuse_session_unmount(s->se);
+	if (s->below_fd >= 0)
+		close(s->below_fd);
 	if (s->views)
 		views_close(s->views);
 	if (s->sessions)
@@ -157,7 +159,7 @@ static int serve(struct server *s, const struct kv_unlock *unlock)
 	if (r == 0)
 		r = open_layers(s);
 	if (r == 0)
-		r = attach(s->se, s->mountpoint);
+		r = attach(s->se, s->mountpoint, &s->below_fd);
 	if (r == 0) {
 		r = protocol_install(s);
 		if (r == 0)
@@ -175,7 +177,7 @@ int mount_check(const struct mount_options *options)
 
 int mount_run(const struct mount_options *options, const struct kv_unlock *unlock)
 {
-	struct server s = {.options = options, .parent_fd = -1, .started = time(NULL)};
+	struct server s = {.options = options, .parent_fd = -1, .below_fd = -1, .started = time(NULL)};
 	if (check_mount(options, &s.store, &s.mountpoint) < 0)
 		return 1;
 	int status = options->foreground ? -1 : daemon_fork(&s.parent_fd);

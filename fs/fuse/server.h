@@ -42,6 +42,7 @@ struct server {
 	struct fuse_session *se;
 	struct notify *notify;
 	bool read_only; /* asked for, or because of damage */
+	int below_fd; /* the directory below the mount, by which root unmounts; or -1 */
 	time_t started;
 
 	/* Written by whoever handles INIT, before any other request. */
