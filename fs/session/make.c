@@ -83,6 +83,8 @@ int make_plan(struct op *op, void *arg)
 	if (op->role == ROLE_USER || op->role == ROLE_WORKFLOW || op->role == ROLE_SESSION)
 		op->container_kind = op->role;
 	op->new_domain = op->role == ROLE_USER;
+	if (op->new_domain)
+		op->who.umask |= 077; /* as with home folders: only a chmod or a default ACL lets others in */
 	if (op->role == ROLE_MESSAGES)
 		op->inode_flags |= INODE_NUMBERED;
 	return 0;

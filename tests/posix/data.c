@@ -62,7 +62,8 @@ static void reading_and_writing(void)
 		if (size > 100)
 			WANT_NUM(50, pread(fd, back, 1000, size - 50));
 		/* Scattered. */
-		struct iovec v[3] = {{text, (size_t)size / 3}, {text + size / 3, 0}, {text + size / 3, (size_t)(size - size / 3)}};
+		struct iovec v[3] = {{text, (size_t)size / 3}, {text + size / 3, 0},
+			{text + size / 3, (size_t)(size - size / 3)}};
 		WANT_NUM(size, pwritev(fd, v, 3, 0));
 		struct iovec r[2] = {{back, (size_t)size / 2}, {back + size / 2, (size_t)size}};
 		WANT_NUM(size, preadv(fd, r, 2, 0));

@@ -182,7 +182,8 @@ static void listed_types(void)
 	struct dirent *e;
 	while ((e = readdir(dir))) {
 		struct stat st = look(e->d_name);
-		WANT_THAT(e->d_type == DT_UNKNOWN || e->d_type == IFTODT(st.st_mode), "type of %s: %d", e->d_name, e->d_type);
+		WANT_THAT(e->d_type == DT_UNKNOWN || e->d_type == IFTODT(st.st_mode), "type of %s: %d",
+			e->d_name, e->d_type);
 		if (strcmp(e->d_name, "..") != 0)
 			WANT_NUM(st.st_ino, e->d_ino);
 	}
@@ -192,8 +193,9 @@ static void listed_types(void)
 /* Any byte but / and NUL; case counts; what looks alike is different. */
 static void odd_names(void)
 {
-	static const char *const odd[] = {" ", "  ", "\n", "\t", "\1", "\x7f", "\xff", "\xc3\xa9", "e\xcc\x81", "A", "a", "...",
-		". ", ".x", "-rf", "*", "?", "\\", "'", "\"", "`", "$(x)", "a:b", "con", "nul.txt", "x.", "%s%n", "\xed\xa0\x80"};
+	static const char *const odd[] = {" ", "  ", "\n", "\t", "\1", "\x7f", "\xff", "\xc3\xa9", "e\xcc\x81",
+		"A", "a", "...", ". ", ".x", "-rf", "*", "?", "\\", "'", "\"", "`", "$(x)", "a:b", "con", "nul.txt",
+		"x.", "%s%n", "\xed\xa0\x80"};
 	for (size_t i = 0; i < COUNT(odd); i++) {
 		close(MUST(open(odd[i], O_CREAT | O_EXCL | O_WRONLY, 0644)));
 		WANT_NUM(1, there(odd[i]));

@@ -39,7 +39,8 @@ static void ranges(void)
 					struct flock l;
 					int mine = MUST(open("f", O_RDWR));
 					bool blocked = tried[i].overlaps && (held == 1 || t == 1);
-					WANT(blocked ? EAGAIN : 0, set(mine, F_SETLK, types[t], tried[i].start, tried[i].len));
+					WANT(blocked ? EAGAIN : 0,
+						set(mine, F_SETLK, types[t], tried[i].start, tried[i].len));
 					if (!blocked)
 						WANT(0, set(mine, F_SETLK, F_UNLCK, tried[i].start, tried[i].len));
 					short type = holder(mine, F_GETLK, tried[i].start, tried[i].len, &l);

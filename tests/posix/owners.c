@@ -132,7 +132,7 @@ static void chown_clears(void)
 				} else if (calls[c].actor == ROOT) {
 					WANT(0, chown(types[t], calls[c].uid, calls[c].gid));
 				}
-				WANT_THAT(perms(types[t]) == want, "chown(%d, %d) of a %s of %04o by %s: %04o, not %04o",
+				WANT_THAT(perms(types[t]) == want, "chown(%d, %d) of %s, %04o, by %s: %04o, not %04o",
 					(int)calls[c].uid, (int)calls[c].gid, types[t], mode,
 					user_name(calls[c].actor), perms(types[t]), want);
 			}

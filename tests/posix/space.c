@@ -33,11 +33,13 @@ static void try_range(int mode, long from, long to, bool synced)
 	MUST(fstat(fd, &st));
 	WANT_NUM(size, st.st_size);
 	long n = CALL(pread(fd, bytes, 400000, 0));
-	WANT_THAT(n == size && memcmp(bytes, want, (size_t)size) == 0, "mode %d, %ld up to %ld: the bytes", mode, from, to);
+	WANT_THAT(n == size && memcmp(bytes, want, (size_t)size) == 0, "mode %d, %ld up to %ld: the bytes", mode,
+		from, to);
 	MUST(fsync(fd));
 	MUST(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
 	n = CALL(pread(fd, bytes, 400000, 0));
-	WANT_THAT(n == size && memcmp(bytes, want, (size_t)size) == 0, "mode %d, %ld up to %ld: read anew", mode, from, to);
+	WANT_THAT(n == size && memcmp(bytes, want, (size_t)size) == 0, "mode %d, %ld up to %ld: read anew", mode,
+		from, to);
 	close(fd);
 	free(bytes);
 	free(want);
