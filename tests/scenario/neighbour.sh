@@ -234,9 +234,13 @@ os.chdir(sys.argv[1])
 os.mkdir("a")
 os.symlink(sys.argv[2], "b")
 while os.getppid() == int(sys.argv[3]):
-    os.rename("a", "swap"); os.rename("b", "a"); os.rename("a", "b"); os.rename("swap", "a")
+    for old, new in (("a", "swap"), ("b", "a"), ("a", "b"), ("swap", "a")):
+        try:
+            os.rename(old, new)
+        except OSError: # it is a mountpoint just now
+            pass
 PY
-setpriv --reuid $EVE --regid $EVE --clear-groups python3 "$W/swap.py" "$W/eves" "$W/precious" $$ &
+setpriv --reuid $EVE --regid $EVE --clear-groups env python3 "$W/swap.py" "$W/eves" "$W/precious" $$ &
 swapper=$!
 background $swapper
 for i in $(seq 6); do
