@@ -25,6 +25,10 @@ static void setup(void)
 	served_start(&s);
 	ck_assert_int_eq(chmod(served_path(&s, "users"), 0755), 0);
 	ck_assert_int_eq(mkdir(served_path(&s, "users/u"), 0755), 0);
+	struct stat st;
+	ck_assert_int_eq(stat(served_path(&s, "users/u"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0700); /* as home folders; what follows is for others, too */
+	ck_assert_int_eq(chmod(served_path(&s, "users/u"), 0755), 0);
 }
 
 static void teardown(void)
