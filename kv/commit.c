@@ -28,6 +28,7 @@ int kv_commit_init(struct kv *kv, const struct kv_commit_row *row)
 		return -ENOMEM;
 	c->queue_end = &c->queue;
 	c->sum = row->sum;
+	c->line = row->line;
 	atomic_store(&c->published, row->sequence);
 	return 0;
 }
@@ -176,7 +177,7 @@ static void commit_group(struct kv *kv, struct kv_txn *group)
 {
 	struct kv_commit *c = &kv->commit;
 	uint64_t published = atomic_load(&c->published);
-	struct kv_commit_row row = {.sequence = published, .sum = c->sum};
+	struct kv_commit_row row = {.sequence = published, .line = c->line, .sum = c->sum};
 	int r = 0;
 
 	c->writes_n = 0;
@@ -210,6 +211,23 @@ static void commit_group(struct kv *kv, struct kv_txn *group)
 		t->result = r;
 		stamp(c, t, published);
 	}
+}
+
+int kv_commit_line(struct kv *kv, uint16_t line)
+{
+	struct kv_commit *c = &kv->commit;
+	struct kv_commit_row row = {
+		.sequence = atomic_load(&c->published) + 1, .line = line, .sum = c->sum};
+	int r;
+
+	c->writes_n = 0;
+	c->staged_n = 0;
+	r = write_batch(kv, &row);
+	if (r < 0)
+		return r;
+	c->line = line;
+	atomic_store(&c->published, row.sequence);
+	return 0;
 }
 
 /* Under commit.lock. The group's members may be gone as soon as the lock is: nothing after it. */

@@ -3,7 +3,8 @@
  * for the disk unless it wants to. It takes every waiter there is, notes the last published commit,
  * syncs, writes the mark, and answers them all; who comes meanwhile is served by the next round. On
  * its own it syncs in time before something has been unsynced for sync_seconds, and looks at the free
- * space once a second. The mark is synced after the answers, now and then.
+ * space once a second. The mark is synced after the answers, now and then; and how far it was synced is
+ * told outside of the store (seen.c).
  *
  * A sync that failed is final for this open: the kernel may have dropped the pages that it could
  * not write, so that a second fsync would succeed over a hole. Every later sync returns the same
@@ -125,6 +126,7 @@ static void *flusher_run(void *arg)
 		if (now - looked >= TICK_MS) {
 			/* Where it fails the last figures stand. */
 			(void)kv_space_refresh(kv);
+			kv_seen_tick(kv, now);
 			looked = now;
 		}
 		if (mark_due(kv, now, marked)) {

@@ -38,6 +38,7 @@ static int open_keyring(struct kv *kv, const struct kv_unlock *unlock)
 		return kv->own_key ? -ENOMEM : -EBADMSG;
 	keyring_derive(kv->keyring, KEYRING_PURPOSE_TREE, kv->secrets->tree);
 	keyring_derive(kv->keyring, KEYRING_PURPOSE_MARK, kv->secrets->mark);
+	keyring_derive(kv->keyring, KEYRING_PURPOSE_SEEN, kv->secrets->seen);
 	randombytes_buf(kv->secrets->conflict, sizeof kv->secrets->conflict);
 	kv->seal.cipher = keyring_cipher(kv->keyring);
 	memcpy(kv->seal.store_id, keyring_id(kv->keyring), sizeof kv->seal.store_id);
@@ -90,20 +91,22 @@ static int open_checked(struct kv *kv, struct kv_commit_row *ret_row)
 {
 	struct stat st;
 	_cleanup_free_ char *db = NULL;
+	uint64_t seen = kv_seen_highest(kv);
 	int r = join_path(kv, "db", &db);
 
 	if (r < 0)
 		return r;
 	/* With commits behind it, an engine that is gone must not come up as a new, empty one. */
-	if (kv->state.expected && !kv->options.engine_arg && stat(db, &st) < 0)
+	if ((kv->state.expected || seen) && !kv->options.engine_arg && stat(db, &st) < 0)
 		return errno == ENOENT ? -EBADMSG : -errno;
-	if (kv->options.read_only || (kv->state.expected && !kv->options.repair)) {
+	if (kv->options.read_only || ((kv->state.expected || seen) && !kv->options.repair)) {
 		r = open_engine(kv, true, ret_row);
 		if (r < 0)
 			return r == -ENOENT && kv->state.expected ? -EBADMSG : r;
 		judge(kv, ret_row);
-		if (kv->options.read_only || kv->state.damaged)
-			return 0;
+		r = kv_seen_check(kv, ret_row);
+		if (r < 0 || kv->options.read_only || kv->state.damaged)
+			return r;
 		close_engine(kv);
 	}
 	r = open_engine(kv, false, ret_row);
@@ -134,6 +137,37 @@ static int sync_directory(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+/* The accepted state is on a line of its own from here on, before anything else is committed. */
+static int take_line(struct kv *kv)
+{
+	int r = kv_commit_line(kv, kv_seen_new_line(kv));
+
+	return r < 0 ? r : kv->ops->sync(kv->engine);
+}
+
+/* Makes an engine that was opened and looked at ready for commits. */
+static int begin_writing(struct kv *kv, const struct kv_commit_row *row)
+{
+	int r = 0;
+
+	/* What was recovered beyond the mark may have been in the page cache alone. */
+	if (row->sequence > kv->state.expected)
+		r = kv->ops->sync(kv->engine);
+	if (r == 0 && kv->state.accepted)
+		r = take_line(kv);
+	if (r < 0)
+		return r;
+	atomic_store(&kv->flusher.synced, atomic_load(&kv->commit.published));
+	/* On a full disk it may not be written, and lags. */
+	r = kv_mark_write(kv, &kv->mark, kv_synced(kv), false);
+	if (r < 0 && r != -ENOSPC)
+		return r;
+	/* Before the first commit: a mark that still says clean would hide that the power went. */
+	kv_mark_sync(&kv->mark);
+	kv_seen_write(kv);
+	return kv_flusher_start(kv);
+}
+
 static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 {
 	struct kv_commit_row row;
@@ -152,6 +186,8 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 	if (r == 0)
 		r = open_mark(kv, &marked);
 	if (r == 0)
+		kv_seen_open(kv);
+	if (r == 0)
 		r = open_checked(kv, &row);
 	if (r == 0)
 		r = kv_counters_init(kv, &row);
@@ -166,6 +202,9 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 	if (r < 0)
 		return r;
 	kv->state.mark_lost = !marked && row.sequence > 0;
+	kv->state.unclean |= kv->state.mark_lost; /* nobody knows */
+	kv->state.seen_lost = kv->options.seen_dir && !kv->state.seen_error && row.sequence > 0 &&
+			      !kv_seen_knows(kv, row.line);
 	kv->state.sequence = row.sequence;
 	kv->state.read_only =
 		kv->options.read_only || (kv->state.damaged && !kv->options.repair);
@@ -176,18 +215,7 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 	/* `db` and `mark` may be new. */
 	if (!marked)
 		r = sync_directory(kv->path);
-	/* What was recovered beyond the mark may have been in the page cache alone. */
-	if (r == 0 && row.sequence > kv->state.expected)
-		r = kv->ops->sync(kv->engine);
-	if (r < 0)
-		return r;
-	/* On a full disk it may not be written, and lags. */
-	r = kv_mark_write(kv, &kv->mark, row.sequence, false);
-	if (r < 0 && r != -ENOSPC)
-		return r;
-	/* Before the first commit: a mark that still says clean would hide that the power went. */
-	kv_mark_sync(&kv->mark);
-	return kv_flusher_start(kv);
+	return r < 0 ? r : begin_writing(kv, &row);
 }
 
 void kv_release(struct kv *kv)
@@ -197,6 +225,7 @@ void kv_release(struct kv *kv)
 	kv_counters_release(kv);
 	if (kv->mark.fd >= 0)
 		close(kv->mark.fd);
+	kv_seen_close(kv);
 	sodium_free(kv->secrets);
 	keyring_close(kv->keyring);
 	kv_lock_drop(kv->lock_fd);
@@ -220,7 +249,7 @@ static struct kv *store_new(const char *path, const struct kv_options *options)
 		free(kv);
 		return NULL;
 	}
-	kv->lock_fd = kv->mark.fd = -1;
+	kv->lock_fd = kv->mark.fd = kv->seen.fd = -1;
 	if (options)
 		kv->options = *options;
 	kv->ops = kv->options.engine ? kv->options.engine : &kv_engine_rocks;
@@ -291,6 +320,7 @@ int kv_close(struct kv *kv)
 		(void)kv_mark_write(kv, &kv->mark, atomic_load(&kv->commit.published), true);
 		kv_mark_sync(&kv->mark);
 	}
+	kv_seen_write(kv);
 	kv_release(kv);
 	return r;
 }

@@ -56,17 +56,33 @@ struct kv_options {
 	uint64_t reserve_bytes; /* free disk space below which growing commits get -ENOSPC; 0: 64 MiB */
 	unsigned sync_seconds;	/* everything is synced at most this long after its commit; 0: 5 */
 	bool repair; /* for check.h: damage is no reason for read-only, and stays marked until kv_settle() */
+	/*
+	 * An existing folder outside of the store, the user's own, in which is kept how far stores had
+	 * come (a file each, by the store's id). NULL: an older copy in the store's place goes unnoticed.
+	 */
+	const char *seen_dir;
+	bool accept_older;	/* open an older one, which is remembered: it is told from all others then */
+	struct kv_older *older; /* may be NULL: filled where the store is an older one */
+};
+
+/* What a store has come to, and had come to when it was last seen. */
+struct kv_older {
+	uint64_t sequence, seen;
+	int64_t when; /* seconds since 1970 */
 };
 
 /* What open found, for the one line that the caller prints. */
 struct kv_state {
 	bool damaged;	     /* the log ended before the last synced commit: opened read-only */
-	bool unclean;	     /* the last process died; what it had committed was recovered */
+	bool unclean;	     /* the last process died (or mark_lost); what it had committed was recovered */
 	bool mark_lost;	     /* `mark` was missing or failed authentication */
 	bool read_only;	     /* asked for, or because of damage, or since it is a backup */
 	bool backup;	     /* it is a backup (backup/backup.h): opened read-only */
 	uint64_t sequence;   /* of the last commit that is there */
 	uint64_t expected;   /* of the last synced commit by `mark` */
+	bool seen_lost;	     /* it has commits, and seen_dir knew nothing of it: it was not compared */
+	int seen_error;	     /* nothing can be kept in seen_dir: -errno */
+	bool accepted;	     /* it is older than when it was last seen, as accept_older allows */
 };
 
 /*
@@ -75,6 +91,7 @@ struct kv_state {
  * -ENOENT no store there · -EBUSY another process holds it (kv_holder() says which) ·
  * -EKEYREJECTED wrong secret · -EBADMSG damaged keyring or engine metadata · -EPROTONOSUPPORT a newer
  * format or an unknown incompatible feature · -EOPNOTSUPP this processor lacks the store's cipher ·
+ * -ESTALE older than when it was last seen (see seen_dir) and nothing was changed ·
  * -EROFS the disk is read-only and read_only was not asked for · -EACCES, -EIO, -ENOMEM.
  * The caller frees with kv_close(). A daemon opens after it has forked: a thread is started here.
  */

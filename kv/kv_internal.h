@@ -69,6 +69,7 @@ struct kv_counters {
 
 struct kv_commit_row {
 	uint64_t sequence;
+	uint16_t line; /* see seen.c */
 	kv_sum sum;
 	unsigned n;
 	struct kv_count count[KV_RECENT]; /* the least recently changed first */
@@ -174,10 +175,13 @@ struct kv_commit {
 	struct buf rows;
 
 	_Atomic uint64_t published;
+	uint16_t line; /* of every commit row; set by the open */
 };
 
 int kv_commit_init(struct kv *kv, const struct kv_commit_row *row);
 void kv_commit_release(struct kv *kv);
+/* During the open: a commit of nothing, which puts the store on the line @line. Not synced. */
+int kv_commit_line(struct kv *kv, uint16_t line);
 /* Queues it, and returns when its group is written or refused: 0 or -errno. */
 int kv_commit_run(struct kv *kv, struct kv_txn *txn);
 
@@ -228,6 +232,51 @@ void kv_release(struct kv *kv);
 int kv_pass_gap(struct kv *kv, enum kv_family family, struct kv_engine_iter **it,
 	const uint8_t *key, size_t key_len);
 
+/* ---- what was seen of the store, outside of it (seen.c) ---------------------------------------- */
+
+#define KV_SEEN_LINES 16
+#define KV_SEEN_SLOT_BYTES 512
+
+struct kv_seen_line {
+	uint64_t sequence;
+	int64_t when; /* seconds since 1970 */
+	uint16_t line;
+};
+
+struct kv_seen_table {
+	uint64_t number; /* of the write that it is from */
+	unsigned n;
+	struct kv_seen_line line[KV_SEEN_LINES];
+};
+
+struct kv_seen { /* after the open: the flusher's */
+	int fd;	 /* -1: none is kept */
+	struct kv_seen_table table;
+	uint64_t told; /* the sequence at the last write */
+	int64_t told_at; /* ms */
+};
+
+/* One slot of the file, the one at @index. -EBADMSG. */
+void kv_seen_encode(const struct kv_seen_table *table, const uint8_t id[16], const uint8_t key[32],
+	uint8_t ret_slot[KV_SEEN_SLOT_BYTES]);
+int kv_seen_decode(const uint8_t slot[KV_SEEN_SLOT_BYTES], const uint8_t id[16],
+	const uint8_t key[32], size_t index, struct kv_seen_table *ret_table);
+
+/* Opens and reads the file; what goes wrong is in state.seen_error and never fails the store's open. */
+void kv_seen_open(struct kv *kv);
+void kv_seen_close(struct kv *kv);
+/* The highest sequence of any line. */
+uint64_t kv_seen_highest(const struct kv *kv);
+/* -ESTALE: the store that holds @row is older than what was seen. Accepted: 0, in state.accepted. */
+int kv_seen_check(struct kv *kv, const struct kv_commit_row *row);
+bool kv_seen_knows(const struct kv *kv, uint16_t line);
+/* A number that no line has. */
+uint16_t kv_seen_new_line(const struct kv *kv);
+/* Writes down what is synced by now. Not synced itself. */
+void kv_seen_write(struct kv *kv);
+/* The same, half a minute after the last time at the earliest. */
+void kv_seen_tick(struct kv *kv, int64_t now_ms);
+
 /* ---- flusher, space, lock -------------------------------------------------------------------- */
 
 struct kv_waiter {
@@ -275,6 +324,7 @@ void kv_lock_drop(int fd);
 struct kv_secrets {
 	uint8_t tree[32]; /* the first 16 bytes key the sum */
 	uint8_t mark[32];
+	uint8_t seen[32];
 	uint8_t conflict[16]; /* random, of this process */
 };
 
@@ -296,6 +346,7 @@ struct kv {
 	struct kv_engine *engine;
 	int lock_fd;
 	struct kv_mark mark; /* after the open: the flusher's */
+	struct kv_seen seen;
 	struct kv_commit commit;
 	struct kv_counters counters;
 	struct kv_flusher flusher;

@@ -3,9 +3,9 @@
  * counters of a domain outlive its key.
  *
  * Commit row (domain 0, kind 1), written by every commit:
- *    0  u8    format (1)
+ *    0  u8    format: 1, or 2 where there is a line
  *    1  u8    n: domains that follow, 0 … 16
- *    2  u16   0
+ *    2  u16   line (seen.c), 0: none
  *    4  u64   sequence
  *   12  u128  sum over all records
  *   28  n × { u32 domain, i64 × 4 counters }, the least recently changed first
@@ -20,6 +20,7 @@
 #include "kv/bytes.h"
 
 #define ROW_FORMAT 1
+#define ROW_FORMAT_LINE 2
 
 _Static_assert(KV_COUNTERS == 4, "the table above");
 
@@ -43,10 +44,10 @@ static void read_values(struct bytes_reader *r, struct kv_count *ret_count)
 
 size_t kv_commit_row_encode(const struct kv_commit_row *row, uint8_t ret_bytes[KV_COMMIT_ROW_MAX])
 {
-	uint8_t *p = put_u8(ret_bytes, ROW_FORMAT);
+	uint8_t *p = put_u8(ret_bytes, row->line ? ROW_FORMAT_LINE : ROW_FORMAT);
 
 	p = put_u8(p, (uint8_t)row->n);
-	p = put_be16(p, 0);
+	p = put_be16(p, row->line);
 	p = put_be64(p, row->sequence);
 	p = put_be64(p, (uint64_t)(row->sum >> 64));
 	p = put_be64(p, (uint64_t)row->sum);
@@ -59,12 +60,14 @@ int kv_commit_row_decode(const void *data, size_t len, struct kv_commit_row *ret
 {
 	struct bytes_reader r = bytes_reader(data, len);
 	struct kv_commit_row row;
+	uint8_t format = read_u8(&r);
 	uint64_t high;
 
-	if (read_u8(&r) != ROW_FORMAT)
+	if (format != ROW_FORMAT && format != ROW_FORMAT_LINE)
 		return len ? -EPROTONOSUPPORT : -EBADMSG;
 	row.n = read_u8(&r);
-	if (read_be16(&r) != 0 || row.n > KV_RECENT)
+	row.line = read_be16(&r);
+	if ((row.line != 0) != (format == ROW_FORMAT_LINE) || row.n > KV_RECENT)
 		return -EBADMSG;
 	row.sequence = read_be64(&r);
 	high = read_be64(&r);

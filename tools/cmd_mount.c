@@ -5,6 +5,7 @@
 #include "kv/log.h"
 #include "tools/mount_options.h"
 #include "tools/options.h"
+#include "tools/state_folder.h"
 #include "tools/store_error.h"
 #include "tools/unlock.h"
 
@@ -12,12 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static int serve(const struct command *self, const struct mount_options *options,
+static int serve(const struct command *self, struct mount_options *options,
 	const struct unlock_options *unlock_options)
 {
 	struct keyring_info info;
 	struct mountinfo mount;
-	char store[PATH_MAX];
+	char store[PATH_MAX], seen[PATH_MAX];
 	/* What can be wrong without the secret comes before somebody types it. */
 	if (mount_check(options) || store_read_info(options->store, &info) < 0)
 		return STATUS_FAILED;
@@ -29,6 +30,7 @@ static int serve(const struct command *self, const struct mount_options *options
 	int r = unlock_get(self, unlock_options, options->store, &info, &unlock);
 	if (r < 0)
 		return r == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
+	options->seen_dir = state_folder("seen", seen);
 	return mount_run(options, &unlock.kv);
 }
 
@@ -40,6 +42,7 @@ static int run_mount(const struct command *self, int argc, char **argv)
 	const struct option_spec specs[] = {
 		{"foreground", 'f', OPTION_FLAG, &options.foreground},
 		{"options", 'o', OPTION_LIST, &list},
+		{"accept-older", 0, OPTION_FLAG, &options.accept_older},
 		UNLOCK_SPECS(&unlock),
 		{0},
 	};
@@ -60,11 +63,12 @@ static int run_mount(const struct command *self, int argc, char **argv)
 
 const struct command cmd_mount = {
 	.name = "mount",
-	.usage = "STORE MOUNTPOINT [-f] [-o OPTIONS] [SECRET]",
+	.usage = "STORE MOUNTPOINT [-f] [-o OPTIONS] [--accept-older] [SECRET]",
 	.summary = "mount the store STORE at the directory MOUNTPOINT",
 	.help = "Returns when the mount serves. A mount whose daemon died is detached first.\n\n"
 		"Options:\n"
 		"  -f, --foreground        stay; tell systemd when it serves; log to standard error\n"
+		"  --accept-older          open a store that is older than when it was last seen here\n"
 		"  -o, --options OPTIONS   comma separated (\\, is a comma within one):\n"
 		"    ro, rw                nothing can be changed; or it can (the default)\n"
 		"    allow_other           other users may enter, under the usual permissions\n"

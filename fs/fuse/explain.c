@@ -102,3 +102,16 @@ void explain_store(const char *store, enum keyring_slot_type type, int error)
 		check_complain("cannot use %s: %s", store, strerror(-error));
 	}
 }
+
+void explain_older(const char *store, const struct kv_older *older)
+{
+	char day[32] = "earlier";
+	struct tm tm;
+	time_t when = older->when;
+	if (localtime_r(&when, &tm))
+		strftime(day, sizeof day, "on %Y-%m-%d at %H:%M:%S", &tm);
+	check_complain("%s is older than when it was last seen here, %s: it is at commit %llu and was at %llu; "
+		       "if you put an older copy there yourself, open it once with --accept-older, else restore a "
+		       "newer one",
+		store, day, (unsigned long long)older->sequence, (unsigned long long)older->seen);
+}

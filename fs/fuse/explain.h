@@ -5,6 +5,7 @@
 #ifndef SCRIBEFS_FS_FUSE_EXPLAIN_H
 #define SCRIBEFS_FS_FUSE_EXPLAIN_H
 
+#include "kv/kv.h"
 #include "kv/keyring.h"
 
 /*
@@ -12,5 +13,8 @@
  * @store. @type is the secret that was tried; 0 where none was.
  */
 void explain_store(const char *store, enum keyring_slot_type type, int error);
+
+/* The same for -ESTALE of kv_open(), with what it said of the store. */
+void explain_older(const char *store, const struct kv_older *older);
 
 #endif

@@ -20,12 +20,33 @@ static void entry_changed(void *arg, uint64_t parent, const char *name)
 	notify_entry(s->notify, parent, name);
 }
 
+/* What the store was compared with when it was opened, or why it was not. */
+static void tell_seen(const struct server *s, const struct kv_state *state, const struct kv_older *older)
+{
+	if (state->accepted)
+		log_warning("%s is at commit %llu and was at %llu when it was last seen here; opened because "
+			    "of --accept-older",
+			s->store, (unsigned long long)older->sequence, (unsigned long long)older->seen);
+	else if (state->seen_error)
+		check_complain("notice: an older copy in the place of %s would not be noticed: cannot write in "
+			       "%s: %s",
+			s->store, s->options->seen_dir, strerror(-state->seen_error));
+	else if (state->seen_lost)
+		check_complain("notice: nothing is known in %s about how far %s had come, so it was not looked "
+			       "whether it is an older copy",
+			s->options->seen_dir, s->store);
+}
+
 /* Opens the store and says what is remarkable about it. 0, or -1 after one line. */
 static int open_store(struct server *s, const struct kv_unlock *unlock)
 {
+	struct kv_older older = {0};
 	const struct kv_options options = {
 		.read_only = s->options->read_only,
 		.cache_bytes = s->options->cache_bytes,
+		.seen_dir = s->options->seen_dir,
+		.accept_older = s->options->accept_older,
+		.older = &older,
 	};
 	struct kv_state state;
 	check_wait_closing(s->store);
@@ -33,10 +54,14 @@ static int open_store(struct server *s, const struct kv_unlock *unlock)
 	if (r == 0) /* or it would stay for as long as the mount serves */
 		explicit_bzero((void *)(uintptr_t)unlock->secret, unlock->secret_len);
 	if (r < 0) {
-		explain_store(s->store, unlock->type, r);
+		if (r == -ESTALE)
+			explain_older(s->store, &older);
+		else
+			explain_store(s->store, unlock->type, r);
 		return -1;
 	}
 	kv_get_state(s->kv, &state);
+	tell_seen(s, &state, &older);
 	s->read_only = state.read_only || s->options->read_only;
 	if (state.damaged)
 		check_complain("the log of %s ends at commit %llu of %llu: mounted read-only; run "

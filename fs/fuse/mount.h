@@ -22,6 +22,8 @@ struct mount_options {
 	const char *backup_dirs[MOUNT_BACKUP_DIRS]; /* where backups go as well; made where missing */
 	unsigned backup_dirs_n;
 	const char *fsname;		     /* what mount(8) shows; NULL: the store's path */
+	const char *seen_dir;		     /* as kv_options have it */
+	bool accept_older;
 };
 
 /*

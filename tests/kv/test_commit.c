@@ -35,7 +35,16 @@ START_TEST(row_bytes)
 	bytes[1] = 1;
 	bytes[3] = 1;
 	fails(kv_commit_row_decode(bytes, len, &back), -EBADMSG);
-	bytes[0] = 2;
+	/* A line, in the second format and no other. */
+	row.line = 0x123;
+	len = kv_commit_row_encode(&row, bytes);
+	ck_assert_mem_eq(bytes, ((uint8_t[]){2, 1, 0x01, 0x23}), 4);
+	ck_assert_mem_eq(bytes + 4, golden + 4, len - 4);
+	ok(kv_commit_row_decode(bytes, len, &back));
+	ck_assert_uint_eq(back.line, 0x123);
+	bytes[2] = bytes[3] = 0;
+	fails(kv_commit_row_decode(bytes, len, &back), -EBADMSG);
+	bytes[0] = 3;
 	fails(kv_commit_row_decode(bytes, len, &back), -EPROTONOSUPPORT);
 }
 END_TEST

@@ -59,7 +59,7 @@ setup() {
 	MNT=$W/mnt STORE=$W/store KEY=$W/key U=$MNT/users
 	mkdir "$MNT" "$W/tmp"
 	# Editors make no backups of what lies below TMPDIR, and so the mount must not.
-	export TMPDIR=$W/tmp
+	export TMPDIR=$W/tmp XDG_STATE_HOME=$W/state
 	if plain; then
 		mkdir "$U"
 		return

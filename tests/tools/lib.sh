@@ -14,6 +14,7 @@ setup_folder() {
 	# shellcheck disable=SC2034 # read by the tests
 	MNT=$W/mnt STORE=$W/store KEY=$W/key
 	mkdir "$MNT"
+	export XDG_STATE_HOME=$W/state
 	cd "$W" || exit 1
 }
 
