@@ -127,6 +127,7 @@ static void *flusher_run(void *arg)
 			/* Where it fails the last figures stand. */
 			(void)kv_space_refresh(kv);
 			kv_seen_tick(kv, now);
+			kv_busy_tick(kv, now);
 			looked = now;
 		}
 		if (mark_due(kv, now, marked)) {

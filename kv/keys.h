@@ -29,6 +29,7 @@ void keyring_derive(const struct keyring *k, uint64_t purpose, uint8_t ret_key[3
 #define KEYRING_PURPOSE_MARK 3	/* the mark file */
 #define KEYRING_PURPOSE_TREE 4	/* kv's hash over all records */
 #define KEYRING_PURPOSE_SEEN 5	/* what was seen of the store, outside of it */
+#define KEYRING_PURPOSE_BUSY 6	/* what callers are busy with */
 #define KEYRING_PURPOSE_BACKUP 7 /* a backup's MAC */
 
 /* NULL: no such domain (0 is always there). */

@@ -39,6 +39,7 @@ static int open_keyring(struct kv *kv, const struct kv_unlock *unlock)
 	keyring_derive(kv->keyring, KEYRING_PURPOSE_TREE, kv->secrets->tree);
 	keyring_derive(kv->keyring, KEYRING_PURPOSE_MARK, kv->secrets->mark);
 	keyring_derive(kv->keyring, KEYRING_PURPOSE_SEEN, kv->secrets->seen);
+	keyring_derive(kv->keyring, KEYRING_PURPOSE_BUSY, kv->secrets->busy);
 	randombytes_buf(kv->secrets->conflict, sizeof kv->secrets->conflict);
 	kv->seal.cipher = keyring_cipher(kv->keyring);
 	memcpy(kv->seal.store_id, keyring_id(kv->keyring), sizeof kv->seal.store_id);
@@ -165,6 +166,7 @@ static int begin_writing(struct kv *kv, const struct kv_commit_row *row)
 	/* Before the first commit: a mark that still says clean would hide that the power went. */
 	kv_mark_sync(&kv->mark);
 	kv_seen_write(kv);
+	kv_busy_open(kv);
 	return kv_flusher_start(kv);
 }
 
@@ -226,6 +228,7 @@ void kv_release(struct kv *kv)
 	if (kv->mark.fd >= 0)
 		close(kv->mark.fd);
 	kv_seen_close(kv);
+	kv_busy_release(kv);
 	sodium_free(kv->secrets);
 	keyring_close(kv->keyring);
 	kv_lock_drop(kv->lock_fd);
@@ -233,6 +236,7 @@ void kv_release(struct kv *kv)
 	pthread_rwlock_destroy(&kv->counters.lock);
 	pthread_mutex_destroy(&kv->flusher.lock);
 	pthread_cond_destroy(&kv->flusher.wake);
+	pthread_mutex_destroy(&kv->busy.lock);
 	free(kv->path);
 	free(kv);
 }
@@ -249,13 +253,14 @@ static struct kv *store_new(const char *path, const struct kv_options *options)
 		free(kv);
 		return NULL;
 	}
-	kv->lock_fd = kv->mark.fd = kv->seen.fd = -1;
+	kv->lock_fd = kv->mark.fd = kv->seen.fd = kv->busy.fd = -1;
 	if (options)
 		kv->options = *options;
 	kv->ops = kv->options.engine ? kv->options.engine : &kv_engine_rocks;
 	pthread_mutex_init(&kv->commit.lock, NULL);
 	pthread_rwlock_init(&kv->counters.lock, NULL);
 	pthread_mutex_init(&kv->flusher.lock, NULL);
+	pthread_mutex_init(&kv->busy.lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&kv->flusher.wake, &monotonic);
@@ -316,6 +321,8 @@ int kv_close(struct kv *kv)
 
 	/* The engine goes first: should it fail to close its files, the mark says unclean. */
 	close_engine(kv);
+	if (r == 0)
+		kv_busy_close(kv);
 	if (r == 0 && !kv->state.read_only) {
 		(void)kv_mark_write(kv, &kv->mark, atomic_load(&kv->commit.published), true);
 		kv_mark_sync(&kv->mark);

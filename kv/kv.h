@@ -2,8 +2,8 @@
  * kv.h: an encrypted, transactional, ordered key-value store. The lowest layer; it knows no files.
  *
  * A store is a directory: `keyring` (format, slots, wrapped keys: keyring.h), `mark` (the last synced
- * commit), `lock` (held by the one process that has it open) and `db/` (the engine's). FORMAT.md gives
- * every byte, SECURITY.md who can see and change what.
+ * commit), `lock` (held by the one process that has it open), `busy` (what that one is at) and `db/` (the
+ * engine's). FORMAT.md gives every byte, SECURITY.md who can see and change what.
  *
  * Keys are plain, ordered byte strings of 4 to KV_KEY_MAX bytes whose first four bytes, big-endian,
  * name a *domain*. Each domain has a random key of its own in the keyring; every value of that domain
@@ -243,6 +243,21 @@ void kv_sync_async(struct kv *kv, void (*done)(void *arg, int error), void *arg)
 /* The number of the last commit, and of the last synced one. */
 uint64_t kv_sequence(const struct kv *kv);
 uint64_t kv_synced(const struct kv *kv);
+
+/*
+ * Words that are told to the next open if this process dies: for what is of interest only then and would
+ * cost a commit each time. A few thousand at once; they outlive the process, and a loss of power when
+ * they are some seconds old. They are no secrets: who reads the store's files sees them.
+ */
+/* Begins one; the result ends it. 0: it is not noted (read-only, no room), which kv_busy_end() takes too. */
+uint32_t kv_busy_begin(struct kv *kv, uint64_t word);
+void kv_busy_end(struct kv *kv, uint32_t busy);
+/*
+ * Those of the process that died, to be freed. They stay, over further opens, until they are said to be
+ * settled.
+ */
+int kv_busy_left(struct kv *kv, uint64_t **ret_words, size_t *ret_n);
+void kv_busy_settle(struct kv *kv);
 
 /* A complete store that opens by itself, in the new directory @path (hard links where possible). */
 int kv_checkpoint(struct kv *kv, const char *path);

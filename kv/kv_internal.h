@@ -8,6 +8,7 @@
  *                        time leads, and hands over under commit.lock
  *   counters.lock        counters.table: the leader changes it, any thread reads
  *   flusher.lock         the waiters
+ *   busy.lock            the slots of `busy`
  *   atomics              published, synced, dirty_since, the cached free space
  * commit.lock and counters.lock are never held together, nor across a call of the engine.
  */
@@ -277,6 +278,37 @@ void kv_seen_write(struct kv *kv);
 /* The same, half a minute after the last time at the earliest. */
 void kv_seen_tick(struct kv *kv, int64_t now_ms);
 
+/* ---- what callers are busy with (busy.c) ------------------------------------------------------- */
+
+#define KV_BUSY_SLOTS 4096
+#define KV_BUSY_SLOT_BYTES 32
+#define KV_BUSY_LEFT 1 /* by the process before */
+#define KV_BUSY_OURS 2
+
+struct kv_busy {
+	int fd; /* -1: nothing is noted */
+	pthread_mutex_t lock;
+	/* under lock: */
+	uint8_t *taken;	     /* by slot: 0, KV_BUSY_LEFT, KV_BUSY_OURS */
+	uint32_t first_free; /* none below it is */
+	bool changed;	     /* since the last sync */
+	int64_t synced_at;   /* ms; the flusher's */
+};
+
+/* The word @word in slot @number of the file. -ENOENT: none, -EBADMSG. */
+void kv_busy_encode(uint64_t word, const uint8_t id[16], const uint8_t key[32], uint32_t number,
+	uint8_t ret_slot[KV_BUSY_SLOT_BYTES]);
+int kv_busy_decode(const uint8_t slot[KV_BUSY_SLOT_BYTES], const uint8_t id[16],
+	const uint8_t key[32], uint32_t number, uint64_t *ret_word);
+
+/* In a store that is opened for writing. */
+void kv_busy_open(struct kv *kv);
+/* The store is closed in order: nobody is busy. */
+void kv_busy_close(struct kv *kv);
+void kv_busy_release(struct kv *kv);
+/* Syncs what has changed, every few seconds. */
+void kv_busy_tick(struct kv *kv, int64_t now_ms);
+
 /* ---- flusher, space, lock -------------------------------------------------------------------- */
 
 struct kv_waiter {
@@ -325,6 +357,7 @@ struct kv_secrets {
 	uint8_t tree[32]; /* the first 16 bytes key the sum */
 	uint8_t mark[32];
 	uint8_t seen[32];
+	uint8_t busy[32];
 	uint8_t conflict[16]; /* random, of this process */
 };
 
@@ -347,6 +380,7 @@ struct kv {
 	int lock_fd;
 	struct kv_mark mark; /* after the open: the flusher's */
 	struct kv_seen seen;
+	struct kv_busy busy;
 	struct kv_commit commit;
 	struct kv_counters counters;
 	struct kv_flusher flusher;

@@ -163,6 +163,8 @@ int core_file_open(struct core *core, const struct cred *who, uint64_t ino, int 
 int core_file_release(struct core *core, struct file *file);
 struct inode *file_inode(struct file *file);
 uint64_t file_ino(const struct file *file);
+/* Whether it was opened for writing. */
+bool file_may_write(const struct file *file);
 /* Whether this handle has written since its last core_file_flush(). */
 bool file_wrote(const struct file *file);
 

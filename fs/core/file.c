@@ -100,6 +100,11 @@ uint64_t file_ino(const struct file *file)
 	return file->inode->ino;
 }
 
+bool file_may_write(const struct file *file)
+{
+	return may_write(file->flags);
+}
+
 bool file_wrote(const struct file *file)
 {
 	return file->wrote;

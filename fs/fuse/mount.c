@@ -69,9 +69,7 @@ static int open_store(struct server *s, const struct kv_unlock *unlock)
 			s->store, (unsigned long long)state.sequence,
 			(unsigned long long)state.expected, s->store);
 	else if (state.backup)
-		log_info("%s is a backup: mounted read-only; `scribefs backup restore` makes a store of it", s->store);
-	else if (state.unclean)
-		log_info("the last daemon of this store died; all that it had committed is there");
+		check_complain("%s is a backup: mounted read-only; `scribefs backup restore` makes a store of it", s->store);
 	return 0;
 }
 
@@ -92,6 +90,17 @@ static int add_backup_dirs(const struct server *s)
 	return 0;
 }
 
+/* After a crash, for whoever reads the log. */
+static void tell_recovery(const struct server *s)
+{
+	struct kv_state state;
+	kv_get_state(s->kv, &state);
+	if (state.unclean && !state.damaged)
+		log_info("the last daemon of this store died; all that it had committed is there; sessions "
+			 "that had files open for writing: %u",
+			session_interrupted(s->sessions));
+}
+
 /* Opens the layers above the store. 0, or -1 after one line. */
 static int open_layers(struct server *s)
 {
@@ -110,6 +119,8 @@ static int open_layers(struct server *s)
 	}
 	if (r == 0)
 		r = session_open(s->core, entry_changed, s, &s->sessions);
+	if (r == 0)
+		tell_recovery(s);
 	if (r == 0)
 		r = views_open(s->sessions, &s->views);
 	if (r == -EBADMSG)

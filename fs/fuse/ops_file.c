@@ -31,7 +31,7 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if ((fi->flags & O_TRUNC) && protocol_kills_priv())
 		r = server_kill_priv(req, &who, ino);
 	if (r == 0)
-		r = core_file_open(s->core, &who, ino, fi->flags, &file);
+		r = session_file_open(s->sessions, &who, ino, fi->flags, &file);
 	if (r == 0)
 		reply_open(req, NULL, file, fi);
 	else

@@ -29,6 +29,7 @@ int session_release(struct sessions *s, struct file *file)
 	struct inode *inode = file_inode(file);
 	/* a mapping writes after the close */
 	int r = wants_taking(inode) ? take_in(s, inode) : 0;
+	writers_closed(s, file);
 	int released = core_file_release(s->core, file);
 	return released < 0 ? released : r;
 }

@@ -165,8 +165,7 @@ static int make_in_messages(struct op *op, struct make *m)
 	if (!number && !(m->rec.flags & SREC_MESSAGES_AUTO))
 		return 0;
 	m->rec.flags &= (uint16_t)~SREC_MESSAGES_AUTO;
-	if (number > m->rec.number_high)
-		m->rec.number_high = number;
+	srec_number_used(&m->rec, number, op->role == ROLE_MESSAGE);
 	if (op->role == ROLE_MESSAGE)
 		r = take_message(op, op->child, number, &m->rec);
 	return r < 0 ? r : srec_store(op, c, &m->rec);
@@ -247,7 +246,7 @@ int session_create(struct sessions *s, const struct cred *who, uint64_t parent, 
 		r = session_lookup(s, who, parent, name, &entry);
 	if (r < 0)
 		return r;
-	r = core_file_open(s->core, who, entry.ino, flags & ~(O_CREAT | O_EXCL), ret_file);
+	r = session_file_open(s, who, entry.ino, flags & ~(O_CREAT | O_EXCL), ret_file);
 	if (r < 0) {
 		core_forget(s->core, entry.ino, 1);
 		return r;

@@ -9,7 +9,8 @@
 #include "fs/session/uuid.h"
 
 static const char *const known[] = {"session_id", "user_id", "workflow_type", "title", "state",
-        "created_at", "updated_at", "version", "message_count", "metadata", "agent", NULL};
+        "created_at", "updated_at", "version", "message_count", "metadata", "agent",
+        "interrupted", NULL};
 static const char *const derived_metadata[] = {"total_tokens", "last_activity", NULL};
 
 #define _cleanup_object_ _cleanup_(json_object_release)
@@ -139,6 +140,19 @@ static int merge_state(
 	return 0;
 }
 
+/* It is there or it is not: who takes it away has seen it. */
+static void merge_interrupted(struct srec *rec, const struct json_object *doc,
+        const struct json_object *base, bool partial)
+{
+	const char *value = json_get(doc, "interrupted");
+
+	if ((base && same(value, json_get(base, "interrupted"))) || (partial && !value))
+		return;
+	rec->flags &= (uint16_t)~SREC_INTERRUPTED;
+	if (value && strcmp(value, "true") == 0)
+		rec->flags |= SREC_INTERRUPTED;
+}
+
 static int merge_history(struct srec *rec, const struct json_object *doc)
 {
 	const char *history = json_get(doc, "history");
@@ -189,6 +203,8 @@ static int merge_all(struct srec *rec, const struct json_object *doc,
 		r = merge_title(rec, doc, base, partial);
 	if (r == 0)
 		r = merge_state(rec, doc, base);
+	if (r == 0)
+		merge_interrupted(rec, doc, base, partial);
 	if (r == 0 && edited(doc, base, "created_at"))
 		get_time(doc, "created_at", &rec->created);
 	if (r == 0 && json_get(doc, "metadata"))

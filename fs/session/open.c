@@ -51,6 +51,7 @@ int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, 
 	s->core = core;
 	s->changed = changed;
 	s->changed_arg = arg;
+	pthread_mutex_init(&s->writers_lock, NULL);
 	core_set_session_release(core, free);
 	int r = inode_get(core, CORE_ROOT_INO, NULL, &users);
 	if (r == 0)
@@ -64,6 +65,8 @@ int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, 
 		if (r < 0)
 			return r;
 	}
+	if (!state.read_only)
+		writers_interrupted(s);
 	*ret_sessions = steal_ptr(s);
 	return 0;
 }
@@ -83,6 +86,8 @@ void session_close(struct sessions *s)
 	if (!state.read_only && inode_any_untaken(s->core) &&
 		inode_get(s->core, CORE_ROOT_INO, NULL, &users) == 0)
 		(void)OP_RETRY(raise_epoch(s->core, users, s->epoch + 1)); /* else the facts lag */
+	writers_release(s);
+	pthread_mutex_destroy(&s->writers_lock);
 	free(s);
 }
 

@@ -221,6 +221,17 @@ int srec_change_message(struct srec *rec, uint32_t number, const struct message 
 	return change_title(rec, number, m, title);
 }
 
+void srec_number_used(struct srec *rec, uint32_t number, bool message)
+{
+	bool restoring = rec->flags & SREC_CLAIM && !(rec->flags & SREC_CLAIM_MATCHED);
+
+	if (number <= rec->number_high)
+		return;
+	rec->number_high = number;
+	if (message && !restoring)
+		rec->flags &= (uint16_t)~SREC_INTERRUPTED;
+}
+
 void srec_settle_title(struct srec *rec)
 {
 	char buffer[TITLE_AUTO_MAX + 1];

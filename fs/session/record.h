@@ -29,6 +29,7 @@ enum srec_flags {
 	SREC_FILE_STALE = 32,	  /* the file is not the last rendering: a save was taken in */
 	SREC_CLAIM = 64,	  /* claim_* hold what a restored session.json said */
 	SREC_CLAIM_MATCHED = 128, /* and the session has come to be so */
+	SREC_INTERRUPTED = 256,	  /* the daemon died while a file of it was open for writing */
 };
 
 /* Numbers are part of the format. Automatic: derived from the activity; shown as active. */
@@ -89,6 +90,11 @@ void srec_changed(struct srec *rec, const struct timespec *now);
  */
 int srec_change_message(struct srec *rec, uint32_t number, const struct message *old,
         const struct message *m, const char *title);
+/*
+ * The name NNN.md with @number came. A message above all before ends SREC_INTERRUPTED, but for those that a
+ * restore brings.
+ */
+void srec_number_used(struct srec *rec, uint32_t number, bool message);
 /*
  * A user's title that is equal to the automatic one counts as automatic, as when session.json comes back
  * before the message that gave it.

@@ -58,8 +58,7 @@ static int arrive(struct op *op, struct move *m, struct inode *dir, const char *
 
 	if (dir->rec.role == ROLE_MESSAGES) {
 		rec->flags &= (uint16_t)~SREC_MESSAGES_AUTO;
-		if (number > rec->number_high)
-			rec->number_high = number;
+		srec_number_used(rec, number, role == ROLE_MESSAGE);
 	}
 	if (role == ROLE_MESSAGE) {
 		r = take_message(op, file, number, rec);

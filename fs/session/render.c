@@ -90,6 +90,8 @@ int render_session(const struct srec *rec, const struct place *place, const stru
 		r = put_string(&text, "title", shown->title);
 	if (r == 0)
 		r = put_string(&text, "state", state_name(rec->state));
+	if (r == 0 && rec->flags & SREC_INTERRUPTED)
+		r = buf_printf(&text, "\"interrupted\":true,");
 	if (r == 0)
 		r = put_time(&text, "created_at", rec->created);
 	if (r == 0)

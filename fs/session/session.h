@@ -35,6 +35,8 @@ int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, 
 	void *arg, struct sessions **ret_sessions);
 void session_close(struct sessions *s);
 struct core *session_core(struct sessions *s);
+/* How many sessions were found at the start to have been interrupted by the death of the daemon before. */
+unsigned session_interrupted(const struct sessions *s);
 
 /* Every look-up of a name goes through here: session.json is brought up to date, next.md is -ENOENT. */
 int session_lookup(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
@@ -59,6 +61,9 @@ int session_readdir(struct sessions *s, const struct cred *who, uint64_t ino, ui
 int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, const struct stat *st,
 	unsigned set, struct stat *ret_st);
 
+/* open(2). A session that has files open for writing when the daemon dies was interrupted. */
+int session_file_open(struct sessions *s, const struct cred *who, uint64_t ino, int flags,
+	struct file **ret_file);
 /* close(2) and fsync(2) of a file: commits, and takes a message or a save of session.json in. */
 int session_flush(struct sessions *s, struct file *file);
 int session_release(struct sessions *s, struct file *file);

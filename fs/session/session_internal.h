@@ -11,6 +11,8 @@
 
 #include <stdatomic.h>
 
+#define SESSION_WRITERS 256 /* buckets */
+
 struct sessions {
 	struct core *core;
 	void (*changed)(void *arg, uint64_t parent, const char *name);
@@ -18,6 +20,9 @@ struct sessions {
 	uint64_t epoch; /* how often a daemon died on this store; constant */
 	_Atomic uint64_t
 	        names; /* raised when a user, workflow or session gets another name or place */
+	unsigned interrupted; /* constant */
+	pthread_mutex_t writers_lock; /* writers.c; nothing but kv's is taken inside */
+	struct writing *writing[SESSION_WRITERS];
 };
 
 /* The root directory of a container has its first number. */
@@ -67,6 +72,13 @@ unsigned maker_hidden(
 /* mkdir messages, create session.json by the maker: 1 adopted, 0 not hidden (any more). */
 int maker_adopt(
         struct sessions *s, const struct cred *who, uint64_t parent, const char *name, mode_t mode);
+
+/* writers.c */
+/* Before a file is released. */
+void writers_closed(struct sessions *s, struct file *file);
+void writers_release(struct sessions *s);
+/* At the start: marks the sessions in which a daemon that died had files open for writing. */
+void writers_interrupted(struct sessions *s);
 
 /* rules.c */
 uint8_t rules_role(uint8_t parent_role, const char *name, size_t len, mode_t type);

@@ -2,6 +2,8 @@
 #include "tests/session/suite.h"
 #include "tests/session/tree.h"
 
+#include <stdio.h>
+
 #define M1 MESSAGES "/001.md"
 
 /* Leaves it open, as the death of the daemon finds it. */
@@ -103,6 +105,134 @@ START_TEST(a_store_that_is_read_only)
 }
 END_TEST
 
+static bool is_interrupted(void)
+{
+	return strstr(tree_read(JSON), "\n  \"interrupted\": true,\n") != NULL;
+}
+
+static struct file *open_file(const char *path, int flags)
+{
+	struct file *file;
+	ck_assert_int_eq(session_file_open(sessions, &who, tree_find(path), flags, &file), 0);
+	return file;
+}
+
+START_TEST(a_session_with_a_file_open_for_writing)
+{
+	static const int modes[] = {O_WRONLY, O_RDWR, O_WRONLY | O_APPEND};
+	tree_next("one");
+	struct file *file = open_file(M1, modes[_i]);
+	ck_assert(!is_interrupted());
+	crash_with(file);
+	ck_assert_uint_eq(session_interrupted(sessions), 1);
+	ck_assert(is_interrupted());
+	/* It stays so over further deaths and restarts … */
+	tree_crash();
+	ck_assert_uint_eq(session_interrupted(sessions), 0);
+	ck_assert(is_interrupted());
+	tree_reopen();
+	tree_append(M1, "more");
+	tree_write(SESSION "/notes", "x");
+	ck_assert(is_interrupted());
+	/* … until the next message. */
+	ck_assert_uint_eq(tree_next("two"), 2);
+	ck_assert(!is_interrupted());
+	tree_crash();
+	ck_assert(!is_interrupted());
+}
+END_TEST
+
+START_TEST(sessions_that_were_not_interrupted)
+{
+	struct file *file[4];
+	tree_next("one");
+	/* Only read; closed again, all of several; open in the workflow, not in the session. */
+	file[0] = open_file(M1, O_RDONLY);
+	file[1] = open_file(M1, O_RDWR);
+	file[2] = open_file(M1, O_WRONLY);
+	tree_write("u/w/plain", "x");
+	file[3] = open_file("u/w/plain", O_WRONLY);
+	ck_assert_int_eq(session_release(sessions, file[1]), 0);
+	ck_assert_int_eq(session_release(sessions, file[2]), 0);
+	tree_crash();
+	free(file[0]);
+	free(file[3]);
+	ck_assert_uint_eq(session_interrupted(sessions), 0);
+	ck_assert(!is_interrupted());
+	/* Unmounted in order while somebody writes: the daemon did not die. */
+	file[0] = open_file(M1, O_WRONLY);
+	tree_reopen();
+	free(file[0]);
+	ck_assert_uint_eq(session_interrupted(sessions), 0);
+	ck_assert(!is_interrupted());
+}
+END_TEST
+
+START_TEST(many_interrupted_sessions)
+{
+	char path[64];
+	struct file *file[300];
+	for (int i = 0; i < 300; i++) {
+		snprintf(path, sizeof path, "u/w/s%d", i);
+		ck_assert_int_eq(tree_mkdir(path), 0);
+		strcat(path, "/file");
+		tree_write(path, "x");
+		file[i] = open_file(path, O_WRONLY);
+	}
+	/* One is deleted while it is open. */
+	ck_assert_int_eq(tree_unlink("u/w/s7/file"), 0);
+	ck_assert_int_eq(tree_rmdir("u/w/s7"), 0);
+	tree_crash();
+	for (int i = 0; i < 300; i++)
+		free(file[i]);
+	ck_assert_uint_eq(session_interrupted(sessions), 299);
+	ck_assert(strstr(tree_read("u/w/s299/session.json"), "\"interrupted\": true,"));
+}
+END_TEST
+
+START_TEST(an_interruption_that_somebody_has_seen)
+{
+	tree_next("one");
+	crash_with(open_file(M1, O_WRONLY));
+	ck_assert(is_interrupted());
+	tree_edit("\"interrupted\": true,", "", false);
+	ck_assert(!is_interrupted());
+	tree_edit("\"state\": \"active\",", "\"state\": \"active\", \"interrupted\": true,", true);
+	ck_assert(is_interrupted());
+	tree_edit("\"interrupted\": true,", "\"interrupted\": false,", false);
+	ck_assert(!is_interrupted());
+}
+END_TEST
+
+/* The copy's messages come after its session.json, and are no next ones. */
+START_TEST(a_copy_of_an_interrupted_session)
+{
+	static char text[4096];
+	tree_next("one");
+	tree_next("two");
+	crash_with(open_file(M1, O_WRONLY));
+	strcpy(text, tree_read(JSON));
+	ck_assert_ptr_nonnull(strstr(text, "interrupted"));
+	for (int json_first = 0; json_first < 2; json_first++) {
+		ck_assert_int_eq(tree_unlink(M1), 0);
+		ck_assert_int_eq(tree_unlink(MESSAGES "/002.md"), 0);
+		ck_assert_int_eq(tree_unlink(JSON), 0);
+		ck_assert_int_eq(tree_rmdir(MESSAGES), 0);
+		ck_assert_int_eq(tree_rmdir(SESSION), 0);
+		ck_assert_int_eq(tree_mkdir(SESSION), 0);
+		if (json_first)
+			tree_write(JSON, text);
+		tree_write(M1, "one");
+		tree_write(MESSAGES "/002.md", "two");
+		if (!json_first)
+			tree_write(JSON, text);
+		ck_assert_str_eq(tree_read(JSON), text);
+	}
+	tree_next("three");
+	ck_assert(!is_interrupted());
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("recovery");
@@ -113,5 +243,10 @@ int main(void)
 	tcase_add_test(c, an_agent_that_was_not_closed);
 	tcase_add_test(c, nothing_is_lost_by_dying_between_operations);
 	tcase_add_test(c, a_store_that_is_read_only);
+	tcase_add_loop_test(c, a_session_with_a_file_open_for_writing, 0, 3);
+	tcase_add_test(c, sessions_that_were_not_interrupted);
+	tcase_add_test(c, many_interrupted_sessions);
+	tcase_add_test(c, an_interruption_that_somebody_has_seen);
+	tcase_add_test(c, a_copy_of_an_interrupted_session);
 	return suite_run("recovery", c);
 }
