@@ -187,7 +187,8 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 		kv->options.read_only = true;
 	if (r == 0)
 		r = open_mark(kv, &marked);
-	if (r == 0)
+	/* A backup is older, as its user knows: it is one by name, and read-only. */
+	if (r == 0 && !kv->state.backup)
 		kv_seen_open(kv);
 	if (r == 0)
 		r = open_checked(kv, &row);
@@ -205,8 +206,8 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 		return r;
 	kv->state.mark_lost = !marked && row.sequence > 0;
 	kv->state.unclean |= kv->state.mark_lost; /* nobody knows */
-	kv->state.seen_lost = kv->options.seen_dir && !kv->state.seen_error && row.sequence > 0 &&
-			      !kv_seen_knows(kv, row.line);
+	kv->state.seen_lost = kv->options.seen_dir && !kv->state.backup && !kv->state.seen_error &&
+			      row.sequence > 0 && !kv_seen_knows(kv, row.line);
 	kv->state.sequence = row.sequence;
 	kv->state.read_only =
 		kv->options.read_only || (kv->state.damaged && !kv->options.repair);

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 const struct command *const commands[] = {
 	&cmd_init,
@@ -69,8 +71,16 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
+/* Several verbs hold secrets, and no core file may. */
+static void refuse_core_dumps(void)
+{
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}
+
 int main(int argc, char **argv)
 {
+	refuse_core_dumps();
 	log_setup(LOG_LEVEL_INFO, 0);
 	if (argc < 2) {
 		log_error("which verb? 'scribefs help' lists them");

@@ -23,7 +23,9 @@ static void entry_changed(void *arg, uint64_t parent, const char *name)
 /* What the store was compared with when it was opened, or why it was not. */
 static void tell_seen(const struct server *s, const struct kv_state *state, const struct kv_older *older)
 {
-	if (state->accepted)
+	if (state->backup)
+		check_complain("notice: %s is a backup: mounted read-only, whatever its age", s->store);
+	else if (state->accepted)
 		log_warning("%s is at commit %llu and was at %llu when it was last seen here; opened because "
 			    "of --accept-older",
 			s->store, (unsigned long long)older->sequence, (unsigned long long)older->seen);
