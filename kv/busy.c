@@ -11,7 +11,8 @@
  * the process. It is synced some seconds later, off the callers' way, so that after a loss of power it may
  * lag by these. Whatever fails here fails nobody: a word is then not told.
  *
- * Words that were found stay in their slots until kv_busy_settle(): a death before that loses none.
+ * Words that were found stay in their slots until kv_busy_settle(): a death before that loses none. So does
+ * KV_BUSY_DIED, which each open after a death adds: `mark` says it to the next open alone.
  */
 #include "kv/kv_internal.h"
 
@@ -89,6 +90,7 @@ static void read_left(struct kv *kv)
 			kv->secrets->busy, i, &word);
 		if (r == 0)
 			kv->busy.taken[i] = KV_BUSY_LEFT;
+		kv->state.unsettled |= r == 0 && word == KV_BUSY_DIED;
 	}
 }
 
@@ -100,8 +102,16 @@ void kv_busy_open(struct kv *kv)
 	if (!kv->busy.taken || asprintf(&path, "%s/busy", kv->path) < 0)
 		return;
 	kv->busy.fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	if (kv->busy.fd >= 0)
-		read_left(kv);
+	if (kv->busy.fd < 0)
+		return;
+	read_left(kv);
+	/* Who opens next, after this one was closed in order, is to know it too. */
+	if (kv->state.unclean && !kv->state.unsettled) {
+		uint32_t died = kv_busy_begin(kv, KV_BUSY_DIED);
+		if (died)
+			kv->busy.taken[died - 1] = KV_BUSY_LEFT;
+	}
+	kv->state.unsettled |= kv->state.unclean;
 }
 
 void kv_busy_release(struct kv *kv)
@@ -151,7 +161,8 @@ int kv_busy_left(struct kv *kv, uint64_t **ret_words, size_t *ret_n)
 		uint8_t slot[SLOT_BYTES];
 		if (kv->busy.taken[i] == KV_BUSY_LEFT &&
 			pread(kv->busy.fd, slot, SLOT_BYTES, (off_t)i * SLOT_BYTES) == SLOT_BYTES &&
-			kv_busy_decode(slot, keyring_id(kv->keyring), kv->secrets->busy, i, &words[n]) == 0)
+			kv_busy_decode(slot, keyring_id(kv->keyring), kv->secrets->busy, i, &words[n]) == 0 &&
+			words[n] != KV_BUSY_DIED)
 			n++;
 	}
 	*ret_words = steal_ptr(words);

@@ -75,6 +75,7 @@ struct kv_older {
 struct kv_state {
 	bool damaged;	     /* the log ended before the last synced commit: opened read-only */
 	bool unclean;	     /* the last process died (or mark_lost); what it had committed was recovered */
+	bool unsettled;	     /* so it was, or an open before, and kv_busy_settle() was not called since */
 	bool mark_lost;	     /* `mark` was missing or failed authentication */
 	bool read_only;	     /* asked for, or because of damage, or since it is a backup */
 	bool backup;	     /* it is a backup (backup/backup.h): opened read-only */
@@ -253,8 +254,8 @@ uint64_t kv_synced(const struct kv *kv);
 uint32_t kv_busy_begin(struct kv *kv, uint64_t word);
 void kv_busy_end(struct kv *kv, uint32_t busy);
 /*
- * Those of the process that died, to be freed. They stay, over further opens, until they are said to be
- * settled.
+ * Those of the process that died, to be freed. They stay, and state.unsettled with them, over further opens (of
+ * who knows nothing of them, and closes in order), until they are said to be settled.
  */
 int kv_busy_left(struct kv *kv, uint64_t **ret_words, size_t *ret_n);
 void kv_busy_settle(struct kv *kv);

@@ -284,6 +284,7 @@ void kv_seen_tick(struct kv *kv, int64_t now_ms);
 #define KV_BUSY_SLOT_BYTES 32
 #define KV_BUSY_LEFT 1 /* by the process before */
 #define KV_BUSY_OURS 2
+#define KV_BUSY_DIED UINT64_MAX /* the word that says that a process died; no caller's */
 
 struct kv_busy {
 	int fd; /* -1: nothing is noted */

@@ -1,4 +1,5 @@
 /* `scribefs backup`: complete copies of a store that share what they have in common. */
+#include "fs/fuse/explain.h"
 #include "fs/session/timestamp.h"
 #include "kv/kv.h"
 #include "kv/log.h"
@@ -6,6 +7,7 @@
 #include "tools/options.h"
 #include "tools/progress.h"
 #include "tools/report.h"
+#include "tools/state_folder.h"
 #include "tools/store_error.h"
 #include "tools/unlock.h"
 
@@ -107,7 +109,15 @@ static int open_store(struct backup_options *o, struct kv **ret_kv)
 	int r = unlock_get(o->self, &o->unlock, o->place.store, &info, &unlock);
 	if (r < 0)
 		return r == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
-	r = kv_open(o->place.store, &unlock.kv, NULL, ret_kv);
+	/* An older copy in the store's place must not become its newest backup. */
+	char seen[PATH_MAX];
+	struct kv_older older;
+	const struct kv_options options = {.seen_dir = state_folder("seen", seen), .older = &older};
+	r = kv_open(o->place.store, &unlock.kv, &options, ret_kv);
+	if (r == -ESTALE) {
+		explain_older(o->place.store, &older);
+		return STATUS_FAILED;
+	}
 	return r < 0 ? store_failed(o->place.store, unlock.kv.type, r) : STATUS_DONE;
 }
 

@@ -97,7 +97,7 @@ static void tell_recovery(const struct server *s)
 {
 	struct kv_state state;
 	kv_get_state(s->kv, &state);
-	if (state.unclean && !state.damaged)
+	if ((state.unclean && !state.damaged) || state.unsettled)
 		log_info("the last daemon of this store died; all that it had committed is there; sessions "
 			 "that had files open for writing: %u",
 			session_interrupted(s->sessions));

@@ -59,7 +59,7 @@ int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, 
 	if (r < 0)
 		return r;
 	kv_get_state(core_kv(core), &state);
-	if (state.unclean && !state.read_only) {
+	if (state.unsettled && !state.read_only) {
 		s->epoch++;
 		r = OP_RETRY(raise_epoch(core, users, s->epoch));
 		if (r < 0)

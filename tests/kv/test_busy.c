@@ -1,7 +1,9 @@
 /* What callers are busy with: told after a death, gone after a close, and of no harm when it is damaged. */
 #include "store.h"
 
+#include <signal.h>
 #include <sodium.h>
+#include <sys/wait.h>
 
 static char *path(void)
 {
@@ -62,15 +64,15 @@ START_TEST(told_after_a_death)
 	start(_i);
 	ck_assert_uint_ne(kv_busy_begin(kv, 7), 0);
 	b = kv_busy_begin(kv, 8);
-	ck_assert_uint_ne(kv_busy_begin(kv, UINT64_MAX), 0);
+	ck_assert_uint_ne(kv_busy_begin(kv, UINT64_MAX - 1), 0);
 	kv_busy_end(kv, b);
 	left(0, NULL); /* ours are not the dead one's */
 	die();
-	left(2, (uint64_t[]){7, UINT64_MAX});
+	left(2, (uint64_t[]){7, UINT64_MAX - 1});
 	/* Those of this process go beside them; and until they are settled, none is lost by the next death. */
 	b = kv_busy_begin(kv, 9);
 	die();
-	left(3, (uint64_t[]){7, 9, UINT64_MAX});
+	left(3, (uint64_t[]){7, 9, UINT64_MAX - 1});
 	kv_busy_settle(kv);
 	left(0, NULL);
 	ck_assert_int_eq(size_now(), 0);
@@ -95,6 +97,46 @@ START_TEST(gone_after_a_close)
 	shut();
 	reopen();
 	left(1, (uint64_t[]){5});
+	finish();
+}
+END_TEST
+
+static bool unsettled(void)
+{
+	struct kv_state state;
+
+	kv_get_state(kv, &state);
+	return state.unsettled;
+}
+
+START_TEST(a_death_is_known_until_it_is_settled)
+{
+	pid_t pid;
+
+	start(ON_ROCKS);
+	ck_assert(!unsettled());
+	shut();
+	pid = fork();
+	if (pid == 0) {
+		reopen();
+		put_now("a", "1");
+		kv_busy_begin(kv, 4);
+		kill(getpid(), SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	/* Opened by somebody who knows nothing of it, and closed in order, twice. */
+	for (int i = 0; i < 3; i++) {
+		reopen();
+		ck_assert(unsettled());
+		left(1, (uint64_t[]){4});
+		if (i < 2)
+			shut();
+	}
+	kv_busy_settle(kv);
+	ck_assert_int_eq(size_now(), 0);
+	shut();
+	reopen();
+	ck_assert(!unsettled());
 	finish();
 }
 END_TEST
@@ -202,6 +244,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, told_after_a_death, 0, ENGINES);
 	tcase_add_loop_test(t, gone_after_a_close, 0, ENGINES);
+	tcase_add_test(t, a_death_is_known_until_it_is_settled);
 	tcase_add_loop_test(t, slots_are_used_again, 0, ENGINES);
 	tcase_add_test(t, read_only);
 	tcase_add_loop_test(t, damage_is_no_word, 0, ENGINES);

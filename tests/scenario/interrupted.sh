@@ -113,4 +113,15 @@ same "read-only: as it was rendered last" "attachment fresh" "$(interrupted)"
 umount_store
 serve
 same "and then" "attachment closed fresh" "$(interrupted)"
+
+# Another verb opens the store first, and closes it in order.
+hold 'os.O_WRONLY | os.O_CREAT' "$U/ann/chat/read-only/messages/next.md" "$W/h11" "written by halves"
+sleep 1.5
+kill9_daemon
+detach_mount
+check "a backup is made" "$SCRIBEFS" backup create "$STORE" one --to "$W/backups" --key-file "$KEY"
+serve
+check "the mount after it knows" grep -q 'last daemon of this store died.*: 1$' "$W/log"
+same "of the session" "attachment closed fresh read-only" "$(interrupted)"
+check "and of the message" grep -q '"total_tokens": 7' "$U/ann/chat/read-only/session.json"
 umount_store

@@ -37,6 +37,7 @@ refused "in the foreground" "${OPEN[@]}" -f
 refused "read-only" "${OPEN[@]}" -o ro
 check "and nothing was changed in it" diff -r "$STORE" "$W/old"
 check_not "nothing is mounted" mountpoint -q "$MNT"
+refused "no backup is made of it" "$SCRIBEFS" backup create "$STORE" one --to "$W/backups" --key-file "$KEY"
 must "--accept-older -o ro" open_it -o ro --accept-older
 same "reads it" first "$(cat "$U/ann/chat/one/messages/001.md")"
 check_not "the later message is not there" test -e "$U/ann/chat/one/messages/002.md"
@@ -140,7 +141,7 @@ check "all is there" grep -q last "$U/ann/chat/one/messages/"0*.md
 umount_store
 keep new
 
-# Power cuts: what the disk has of the store while it is in use. Never older than what is told outside.
+# Power cuts: what the disk has at one moment of the store and of the record, which is never ahead of it.
 must mount quiet
 pid=$(daemon_pid)
 for i in $(seq 6); do
@@ -148,12 +149,14 @@ for i in $(seq 6); do
 	[ $((i % 3)) -gt 0 ] || sync "$U/ann/chat/one/messages/001.md"
 	kill -STOP "$pid"
 	keep "cut$i"
+	cp -a "$SEEN" "$W/seen$i"
 	kill -CONT "$pid"
 done
 kill9_daemon
 detach_mount
 for i in $(seq 6); do
 	put_back "cut$i"
+	rm -rf "${SEEN:?}" && cp -a "$W/seen$i" "$SEEN"
 	check "the cut after message $i opens by itself" quiet
 	kill9_daemon
 	detach_mount
