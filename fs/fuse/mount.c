@@ -71,7 +71,8 @@ static int open_store(struct server *s, const struct kv_unlock *unlock)
 			s->store, (unsigned long long)state.sequence,
 			(unsigned long long)state.expected, s->store);
 	else if (state.backup)
-		check_complain("%s is a backup: mounted read-only; `scribefs backup restore` makes a store of it", s->store);
+		check_complain("%s is a backup: mounted read-only; `scribefs backup restore` makes a store "
+			       "of it", s->store);
 	return 0;
 }
 
