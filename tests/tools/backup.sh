@@ -63,7 +63,8 @@ check "unmount" "$SCRIBEFS" umount "$MNT"
 check "that left it as it was" with_key backup verify "$STORE" first
 
 check "restored" "$SCRIBEFS" backup restore "$STORE" first "$W/back"
-check "the restored store mounts" with_key mount "$W/back" "$MNT" -o rw
+refuses "it is older, and says so" "--accept-older" "$SCRIBEFS" mount "$W/back" "$MNT" --key-file "$KEY"
+check "the restored store mounts" with_key mount "$W/back" "$MNT" -o rw --accept-older
 same "with the bytes of then" "same" "$(diff -r "$ROOT/kv" "$MNT/users/u/w/s/one" && echo same)"
 check "unmount" "$SCRIBEFS" umount "$MNT"
 refuses "not over a store" "not empty" "$SCRIBEFS" backup restore "$STORE" first "$W/back"
