@@ -107,7 +107,13 @@ int kv_checkpoint(struct kv *kv, const char *path)
 		return r;
 	}
 	sequence = kv_sequence(kv);
-	r = kv->ops->checkpoint(kv->engine, db);
+	r = kv_health_error(kv);
+	if (r == 0)
+		r = kv_enter(kv);
+	if (r == 0) {
+		r = kv->ops->checkpoint(kv->engine, db);
+		kv_leave(kv);
+	}
 	/* After the records, so that the keys of all domains that they name are in it. */
 	if (r == 0)
 		r = copy_keyring(kv, dir_fd);

@@ -13,7 +13,8 @@
  *
  * Failure. When the engine refuses the batch all of the group get its error, and nothing in memory
  * has advanced. The slots that were stamped are set back to the last published sequence: left above
- * it they would refuse every later transaction on those keys, whose start cannot reach them.
+ * it they would refuse every later transaction on those keys, whose start cannot reach them. An
+ * engine that is broken by it is opened anew (heal.c), and commits begin anew.
  */
 #include "kv/kv_internal.h"
 
@@ -158,12 +159,20 @@ static int write_batch(struct kv *kv, struct kv_commit_row *row)
 {
 	struct kv_commit *c = &kv->commit;
 	size_t bytes = 0;
-	int r = kv_counters_reserve(kv);
+	int r = kv_health_check(kv);
 
 	if (r == 0)
-		r = add_rows(kv, row);
+		r = kv_counters_reserve(kv);
 	if (r == 0)
-		r = kv->ops->write(kv->engine, c->writes, c->writes_n);
+		r = add_rows(kv, row);
+	if (r < 0)
+		return r;
+	r = kv->ops->write(kv->engine, c->writes, c->writes_n);
+	if (r < 0 && kv->ops->broken(kv->engine)) {
+		kv_health_note_undo(kv, c->writes, c->writes_n);
+		kv_health_fail(kv, r);
+		return kv_health_check(kv);
+	}
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < c->writes_n; i++)

@@ -6,9 +6,9 @@
  * space once a second. The mark is synced after the answers, now and then; and how far it was synced is
  * told outside of the store (seen.c).
  *
- * A sync that failed is final for this open: the kernel may have dropped the pages that it could
- * not write, so that a second fsync would succeed over a hole. Every later sync returns the same
- * error.
+ * A sync that failed is final for the engine: the kernel may have dropped the pages that it could
+ * not write, so that a second fsync would succeed over a hole. It is healed (heal.c) by writing the
+ * data anew; who waits is answered after that, or when commits are no longer held up.
  */
 #include "kv/kv_internal.h"
 
@@ -19,7 +19,7 @@
 #define SYNC_SECONDS_DEFAULT 5
 #define MARK_MS 4000
 
-static int64_t now_ms(void)
+int64_t kv_now_ms(void)
 {
 	struct timespec t;
 
@@ -37,7 +37,14 @@ void kv_flusher_note(struct kv *kv)
 	int64_t none = 0;
 
 	if (atomic_load(&kv->flusher.dirty_since) == 0)
-		atomic_compare_exchange_strong(&kv->flusher.dirty_since, &none, now_ms());
+		atomic_compare_exchange_strong(&kv->flusher.dirty_since, &none, kv_now_ms());
+}
+
+/* A mark that could not be written lags, which costs detection and no data. */
+static void note_synced(struct kv *kv, uint64_t sequence)
+{
+	atomic_store(&kv->flusher.synced, sequence);
+	(void)kv_mark_write(kv, &kv->mark, sequence, false);
 }
 
 /* One sync of all that is published. The flusher's thread, or after it is joined. */
@@ -45,27 +52,60 @@ static int sync_once(struct kv *kv)
 {
 	struct kv_flusher *f = &kv->flusher;
 	uint64_t sequence;
+	int r = kv_health_error(kv);
 
-	if (f->failed < 0)
-		return f->failed;
+	if (r < 0)
+		return r;
 	/* Before the sequence is read: a commit after that sets it again. */
 	atomic_store(&f->dirty_since, 0);
 	sequence = atomic_load(&kv->commit.published);
 	if (sequence == atomic_load(&f->synced))
 		return 0;
-	f->failed = kv->ops->sync(kv->engine);
-	if (f->failed < 0)
-		return f->failed;
-	atomic_store(&f->synced, sequence);
-	/* A mark that could not be written lags, which costs detection and no data. */
-	(void)kv_mark_write(kv, &kv->mark, sequence, false);
+	r = kv->ops->sync(kv->engine);
+	if (r < 0) {
+		kv_health_fail(kv, r);
+		return r;
+	}
+	note_synced(kv, sequence);
 	return 0;
+}
+
+static int heal(struct kv *kv)
+{
+	/* Commits wait for the healing, so that this is the last one. */
+	uint64_t sequence = atomic_load(&kv->commit.published);
+	int r = kv_heal(kv);
+
+	if (r == 0)
+		note_synced(kv, sequence);
+	return r;
+}
+
+static bool stopping(struct kv_flusher *f)
+{
+	MUTEX_GUARD(&f->lock);
+	return f->stop;
+}
+
+/* As long as commits are held up: who waits for a sync is not told of what can be made good. */
+static int heal_for_waiters(struct kv *kv)
+{
+	struct timespec pause = {.tv_nsec = 50000000};
+	int r = heal(kv);
+
+	while (r < 0 && kv_health_check(kv) == -EAGAIN && !stopping(&kv->flusher)) {
+		nanosleep(&pause, NULL);
+		r = heal(kv);
+	}
+	return r;
 }
 
 static void serve(struct kv *kv, struct kv_waiter *waiters, size_t n)
 {
 	int r = sync_once(kv);
 
+	if (r < 0)
+		r = heal_for_waiters(kv);
 	for (size_t i = 0; i < n; i++)
 		waiters[i].done(waiters[i].arg, r);
 }
@@ -77,7 +117,7 @@ static bool sync_due(struct kv *kv, int64_t now)
 	int64_t since = atomic_load(&kv->flusher.dirty_since);
 
 	/* The next look is a tick away, and what is committed now was written up to a second ago. */
-	return kv->flusher.failed == 0 && since &&
+	return kv_health_error(kv) == 0 && since &&
 	       now + 2 * TICK_MS >= since + (int64_t)seconds * 1000;
 }
 
@@ -101,18 +141,18 @@ static void *flusher_run(void *arg)
 	struct kv_flusher *f = &kv->flusher;
 	struct kv_waiter *spare = NULL;
 	size_t spare_cap = 0;
-	int64_t looked = now_ms(), marked = looked;
+	int64_t looked = kv_now_ms(), marked = looked;
 
 	pthread_mutex_lock(&f->lock);
 	for (;;) {
 		struct kv_waiter *waiters = f->waiters;
 		size_t n = f->waiters_n, cap = f->waiters_cap;
-		int64_t now = now_ms();
+		int64_t now = kv_now_ms();
 
 		if (n == 0 && !sync_due(kv, now)) {
 			if (f->stop)
 				break;
-			if (now - looked < TICK_MS)
+			if (now - looked < TICK_MS && !kv_heal_due(kv))
 				wait_tick(f);
 		}
 		if (n) {
@@ -123,9 +163,11 @@ static void *flusher_run(void *arg)
 		pthread_mutex_unlock(&f->lock);
 		if (n || sync_due(kv, now))
 			serve(kv, waiters, n);
+		if (kv_heal_due(kv))
+			(void)heal(kv);
 		if (now - looked >= TICK_MS) {
-			/* Where it fails the last figures stand. */
-			(void)kv_space_refresh(kv);
+			kv_space_tend(kv);
+			kv_health_tell(kv);
 			kv_seen_tick(kv, now);
 			kv_busy_tick(kv, now);
 			looked = now;
@@ -174,6 +216,12 @@ int kv_flusher_stop(struct kv *kv)
 	free(f->waiters);
 	f->waiters = NULL;
 	return sync_once(kv);
+}
+
+void kv_flusher_wake(struct kv *kv)
+{
+	MUTEX_GUARD(&kv->flusher.lock);
+	pthread_cond_signal(&kv->flusher.wake);
 }
 
 static int add_waiter(struct kv_flusher *f, void (*done)(void *, int), void *arg)

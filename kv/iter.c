@@ -45,9 +45,14 @@ int kv_iter_open(struct kv *kv, const struct kv_view *view, struct kv_txn *txn,
 	it->prefix_len = prefix_len;
 	it->key_len = 0;
 	put_bytes(it->prefix, prefix, prefix_len);
-	r = kv->ops->iter_open(kv->engine, engine_view, family, prefix, prefix_len, &it->base);
+	r = kv_enter(kv);
 	if (r < 0)
 		return r;
+	r = kv->ops->iter_open(kv->engine, engine_view, family, prefix, prefix_len, &it->base);
+	if (r < 0) {
+		kv_leave(kv);
+		return r;
+	}
 	*ret_iter = steal_ptr(it);
 	return 0;
 }
@@ -57,6 +62,7 @@ void kv_iter_free(struct kv_iter *it)
 	if (!it)
 		return;
 	it->kv->ops->iter_free(it->base);
+	kv_leave(it->kv);
 	free(it);
 }
 

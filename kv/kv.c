@@ -65,7 +65,7 @@ static int open_engine(struct kv *kv, bool read_only, struct kv_commit_row *ret_
 		kv->engine = NULL;
 		return r;
 	}
-	r = kv_commit_row_read(kv, NULL, ret_row);
+	r = kv_commit_row_read(kv, kv->engine, NULL, ret_row);
 	if (r == -EBADMSG) {
 		*ret_row = (struct kv_commit_row){0};
 		kv->state.damaged = true;
@@ -111,6 +111,10 @@ static int open_checked(struct kv *kv, struct kv_commit_row *ret_row)
 		close_engine(kv);
 	}
 	r = open_engine(kv, false, ret_row);
+	if (r == -ENOSPC) {
+		kv_space_give(kv);
+		r = open_engine(kv, false, ret_row);
+	}
 	if (r == 0)
 		judge(kv, ret_row);
 	return r;
@@ -167,6 +171,7 @@ static int begin_writing(struct kv *kv, const struct kv_commit_row *row)
 	kv_mark_sync(&kv->mark);
 	kv_seen_write(kv);
 	kv_busy_open(kv);
+	kv_space_tend(kv);
 	return kv_flusher_start(kv);
 }
 
@@ -190,6 +195,8 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 	/* A backup is older, as its user knows: it is one by name, and read-only. */
 	if (r == 0 && !kv->state.backup)
 		kv_seen_open(kv);
+	if (r == 0 && !kv->options.read_only)
+		kv_space_open(kv);
 	if (r == 0)
 		r = open_checked(kv, &row);
 	if (r == 0)
@@ -224,6 +231,9 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 void kv_release(struct kv *kv)
 {
 	close_engine(kv);
+	kv_health_release(kv);
+	kv_gate_release(&kv->gate);
+	kv_space_close(kv);
 	kv_commit_release(kv);
 	kv_counters_release(kv);
 	if (kv->mark.fd >= 0)
@@ -254,10 +264,11 @@ static struct kv *store_new(const char *path, const struct kv_options *options)
 		free(kv);
 		return NULL;
 	}
-	kv->lock_fd = kv->mark.fd = kv->seen.fd = kv->busy.fd = -1;
+	kv->lock_fd = kv->mark.fd = kv->seen.fd = kv->busy.fd = kv->space.reserve_fd = -1;
 	if (options)
 		kv->options = *options;
 	kv->ops = kv->options.engine ? kv->options.engine : &kv_engine_rocks;
+	kv_gate_init(&kv->gate);
 	pthread_mutex_init(&kv->commit.lock, NULL);
 	pthread_rwlock_init(&kv->counters.lock, NULL);
 	pthread_mutex_init(&kv->flusher.lock, NULL);

@@ -9,8 +9,9 @@
  *   counters.lock        counters.table: the leader changes it, any thread reads
  *   flusher.lock         the waiters
  *   busy.lock            the slots of `busy`
- *   atomics              published, synced, dirty_since, the cached free space
- * commit.lock and counters.lock are never held together, nor across a call of the engine.
+ *   gate.lock            nothing; it goes with the gate's condition
+ *   atomics              published, synced, dirty_since, the cached free space, health
+ * None of these is held while another is taken, nor across a call of the engine.
  */
 #ifndef SCRIBEFS_KV_INTERNAL_H
 #define SCRIBEFS_KV_INTERNAL_H
@@ -85,7 +86,8 @@ void kv_counters_row_encode(const struct kv_count *count, uint8_t ret_bytes[KV_C
 int kv_counters_row_decode(
 	uint32_t domain, const void *data, size_t len, struct kv_count *ret_count);
 /* Reads the commit row; one that is not there yet is all zeros. @view may be NULL. */
-int kv_commit_row_read(struct kv *kv, struct kv_engine_view *view, struct kv_commit_row *ret_row);
+int kv_commit_row_read(struct kv *kv, struct kv_engine *engine, struct kv_engine_view *view,
+	struct kv_commit_row *ret_row);
 
 /* ---- transactions (txn.c) -------------------------------------------------------------------- */
 
@@ -309,6 +311,55 @@ void kv_busy_close(struct kv *kv);
 void kv_busy_release(struct kv *kv);
 /* Syncs what has changed, every few seconds. */
 void kv_busy_tick(struct kv *kv, int64_t now_ms);
+/* ---- the gate (gate.c) and healing (heal.c) --------------------------------------------------- */
+
+struct kv_gate {
+	_Atomic unsigned state; /* how many are inside, and two flags */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+};
+
+void kv_gate_init(struct kv_gate *g);
+void kv_gate_release(struct kv_gate *g);
+/* Until kv_leave() by the same thread the engine stays. -EIO: there is none, the disk failed. */
+int kv_enter(struct kv *kv);
+void kv_leave(struct kv *kv);
+/* Whether this thread is inside, of any store. */
+bool kv_gate_holds(void);
+/* 0: nobody is inside, until it is opened. -EBUSY after @ms. */
+int kv_gate_close(struct kv_gate *g, unsigned ms);
+void kv_gate_open(struct kv_gate *g);
+
+struct kv_health {
+	_Atomic int error;     /* 0: well; else what commits and syncs get */
+	_Atomic bool lost;     /* only a new opening of the store helps */
+	_Atomic bool told;     /* the log knows of a failure, and not yet of its end */
+	_Atomic int64_t since; /* ms, of that failure */
+	_Atomic int64_t healed; /* ms */
+	int64_t tried;         /* the flusher's own */
+	/* What takes the refused batch back: set by its leader, used behind the closed gate. */
+	struct kv_write *undo;
+	size_t undo_n;
+	struct buf undo_bytes;
+};
+
+/* 0: well. The error that commits and syncs get at last. */
+int kv_health_error(const struct kv *kv);
+/* The same for a commit now: -EAGAIN while it is to begin anew. */
+int kv_health_check(struct kv *kv);
+/* Before a transaction begins: waits a moment for the healing where commits are held up. */
+void kv_health_wait(struct kv *kv);
+/* The engine failed and is to be opened anew. Any thread. */
+void kv_health_fail(struct kv *kv, int error);
+/* By the leader whose batch was refused, before that: reads what the batch would have replaced. */
+void kv_health_note_undo(struct kv *kv, const struct kv_write *writes, size_t n);
+/* The flusher's: whether it is time to try again. */
+bool kv_heal_due(const struct kv *kv);
+/* The flusher's: tries to heal, at most once a second. 0: well, and all that is published synced. */
+int kv_heal(struct kv *kv);
+/* The flusher's: the line that all is well again, when it has been for a while. */
+void kv_health_tell(struct kv *kv);
+void kv_health_release(struct kv *kv);
 
 /* ---- flusher, space, lock -------------------------------------------------------------------- */
 
@@ -325,7 +376,6 @@ struct kv_flusher {
 	bool stop;
 	struct kv_waiter *waiters;
 	size_t waiters_n, waiters_cap;
-	int failed; /* the flusher's own: a disk that failed a sync may have dropped the pages */
 
 	_Atomic uint64_t synced;
 	_Atomic int64_t dirty_since; /* ms, of the first commit that is not synced; 0: none */
@@ -336,16 +386,32 @@ int kv_flusher_start(struct kv *kv);
 int kv_flusher_stop(struct kv *kv);
 /* The committer's word that there is something to sync. */
 void kv_flusher_note(struct kv *kv);
+/* Something failed: it looks now and not at the next tick. */
+void kv_flusher_wake(struct kv *kv);
+/* Of the monotonic clock. */
+int64_t kv_now_ms(void);
 
 struct kv_space_cache {
 	_Atomic uint64_t total, free; /* of the disk, at the last look */
 	_Atomic uint64_t written;     /* by commits since then: an estimate */
+	_Atomic uint64_t reserved;    /* bytes that the reserve takes on the disk */
+	int reserve_fd;               /* -1: none */
+	bool full;                    /* the flusher's own: what the log was told */
 };
+/* Opens the reserve (space.c). Without one the store works, too. */
+void kv_space_open(struct kv *kv);
+void kv_space_close(struct kv *kv);
+/* A look at the disk; by the flusher also: fills the reserve where there is room, tells the log. */
 int kv_space_refresh(struct kv *kv);
+void kv_space_tend(struct kv *kv);
 /* What a commit of @bytes may have taken: twice as much, in the log and in a table. */
 void kv_space_note(struct kv *kv, size_t bytes);
-/* -ENOSPC where a growing commit is to be refused. */
-int kv_space_check(struct kv *kv);
+/* -ENOSPC where a growing commit is to be refused. A shrinking one may give up the reserve. */
+int kv_space_check(struct kv *kv, bool shrinking);
+/* Gives the reserve's blocks back to the disk, until there is room for it again. */
+void kv_space_give(struct kv *kv);
+/* For the engine to open again; the reserve is given up for it. -ENOSPC: there is none. */
+int kv_space_make_room(struct kv *kv);
 
 /* Takes the store's lock and writes our pid into it. -EBUSY, -EROFS, -EACCES … */
 int kv_lock_take(const char *path, bool read_only, int *ret_fd);
@@ -377,7 +443,7 @@ struct kv {
 	struct seal_context seal;
 	const struct seal_key *own_key; /* domain 0 */
 	const struct kv_engine_ops *ops;
-	struct kv_engine *engine;
+	struct kv_engine *engine; /* used within the gate; NULL: the disk failed */
 	int lock_fd;
 	struct kv_mark mark; /* after the open: the flusher's */
 	struct kv_seen seen;
@@ -386,6 +452,8 @@ struct kv {
 	struct kv_counters counters;
 	struct kv_flusher flusher;
 	struct kv_space_cache space;
+	struct kv_gate gate;
+	struct kv_health health;
 };
 
 #endif

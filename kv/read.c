@@ -8,9 +8,14 @@ int kv_view_open(struct kv *kv, struct kv_view **ret_view)
 	if (!view)
 		return -ENOMEM;
 	view->kv = kv;
-	r = kv->ops->view_open(kv->engine, &view->engine_view);
+	r = kv_enter(kv);
 	if (r < 0)
 		return r;
+	r = kv->ops->view_open(kv->engine, &view->engine_view);
+	if (r < 0) {
+		kv_leave(kv);
+		return r;
+	}
 	*ret_view = steal_ptr(view);
 	return 0;
 }
@@ -20,6 +25,7 @@ void kv_view_free(struct kv_view *view)
 	if (!view)
 		return;
 	view->kv->ops->view_free(view->kv->engine, view->engine_view);
+	kv_leave(view->kv);
 	free(view);
 }
 
@@ -30,8 +36,12 @@ int kv_get(struct kv *kv, const struct kv_view *view, enum kv_family family, con
 	int r = kv_check_key(family, key, key_len);
 
 	if (r == 0)
-		r = kv->ops->get(
-			kv->engine, view ? view->engine_view : NULL, family, key, key_len, &sealed);
+		r = kv_enter(kv);
+	if (r < 0)
+		return r;
+	r = kv->ops->get(
+		kv->engine, view ? view->engine_view : NULL, family, key, key_len, &sealed);
+	kv_leave(kv);
 	if (r < 0)
 		return r;
 	return kv_open_value(kv, family, key, key_len, sealed.data, sealed.len, ret_value);
@@ -85,8 +95,12 @@ int kv_multi_get(struct kv *kv, const struct kv_view *view, enum kv_family famil
 	if (r == 0)
 		r = multi_init(&m, lookups, n);
 	if (r == 0)
-		r = kv->ops->multi_get(kv->engine, view ? view->engine_view : NULL, family, n,
-			m.keys, m.key_lens, m.values, m.results);
+		r = kv_enter(kv);
+	if (r < 0)
+		return r;
+	r = kv->ops->multi_get(kv->engine, view ? view->engine_view : NULL, family, n, m.keys,
+		m.key_lens, m.values, m.results);
+	kv_leave(kv);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++) {

@@ -105,14 +105,15 @@ int kv_counters_row_decode(
 	return 0;
 }
 
-int kv_commit_row_read(struct kv *kv, struct kv_engine_view *view, struct kv_commit_row *ret_row)
+int kv_commit_row_read(struct kv *kv, struct kv_engine *engine, struct kv_engine_view *view,
+	struct kv_commit_row *ret_row)
 {
 	_cleanup_buf_ struct buf sealed = {0}, plain = {0};
 	uint8_t key[KV_ROW_KEY_BYTES];
 	int r;
 
 	kv_row_key(0, KV_ROW_COMMIT, key);
-	r = kv->ops->get(kv->engine, view, KV_SYS, key, sizeof key, &sealed);
+	r = kv->ops->get(engine, view, KV_SYS, key, sizeof key, &sealed);
 	if (r == -ENOENT) {
 		*ret_row = (struct kv_commit_row){0};
 		return 0;

@@ -1,8 +1,65 @@
+/*
+ * Room on the disk. Growing commits are refused while less than MARGIN is free, so that the engine
+ * has room to write what it holds in memory into a table. Besides, the file `reserve` in the store's
+ * directory takes RESERVE of the disk, in blocks that nothing was ever written to. Its blocks are
+ * given back, and room so made, for
+ *  - deletes on a full disk, and the compactions that give their space back;
+ *  - opening the engine, which writes its log's content into tables.
+ * So there is room for them also where others have filled the disk. What was given back is still
+ * counted as taken for growing commits, and is taken again when there is room.
+ *
+ * A filesystem that cannot reserve blocks has an empty file: then there is only the counting.
+ */
 #include "kv/kv_internal.h"
 
+#include "kv/log.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #define RESERVE_BYTES_DEFAULT (64u << 20)
+#define MARGIN_BYTES (32u << 20)
+#define OPENING_BYTES (40u << 20) /* all write buffers, and a new MANIFEST */
+
+static uint64_t reserve_bytes(const struct kv *kv)
+{
+	return kv->options.reserve_bytes ? kv->options.reserve_bytes : RESERVE_BYTES_DEFAULT;
+}
+
+static void note_reserved(struct kv *kv)
+{
+	struct stat st;
+
+	if (kv->space.reserve_fd >= 0 && fstat(kv->space.reserve_fd, &st) == 0)
+		atomic_store(&kv->space.reserved, (uint64_t)st.st_blocks * 512);
+}
+
+void kv_space_open(struct kv *kv)
+{
+	_cleanup_free_ char *name = NULL;
+
+	if (asprintf(&name, "%s/reserve", kv->path) < 0)
+		return;
+	kv->space.reserve_fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	note_reserved(kv);
+}
+
+void kv_space_close(struct kv *kv)
+{
+	if (kv->space.reserve_fd >= 0)
+		close(kv->space.reserve_fd);
+	kv->space.reserve_fd = -1;
+}
+
+void kv_space_give(struct kv *kv)
+{
+	if (atomic_exchange(&kv->space.reserved, 0) == 0)
+		return;
+	if (ftruncate(kv->space.reserve_fd, 0) < 0)
+		note_reserved(kv);
+}
 
 int kv_space_refresh(struct kv *kv)
 {
@@ -21,19 +78,68 @@ void kv_space_note(struct kv *kv, size_t bytes)
 	atomic_fetch_add(&kv->space.written, 2 * (uint64_t)bytes);
 }
 
-static uint64_t available(struct kv *kv)
+static uint64_t less(uint64_t a, uint64_t b)
 {
-	uint64_t reserve =
-		kv->options.reserve_bytes ? kv->options.reserve_bytes : RESERVE_BYTES_DEFAULT;
-	uint64_t taken = atomic_load(&kv->space.written), left = atomic_load(&kv->space.free);
-
-	left = left > taken ? left - taken : 0;
-	return left > reserve ? left - reserve : 0;
+	return a > b ? a - b : 0;
 }
 
-int kv_space_check(struct kv *kv)
+static uint64_t available(struct kv *kv)
 {
-	return available(kv) ? 0 : -ENOSPC;
+	uint64_t missing = less(reserve_bytes(kv), atomic_load(&kv->space.reserved));
+	uint64_t left = less(atomic_load(&kv->space.free), atomic_load(&kv->space.written));
+
+	return less(less(left, missing), MARGIN_BYTES);
+}
+
+/* Twice the margin, so that it is not taken and given back in turns. */
+static void fill_reserve(struct kv *kv)
+{
+	uint64_t bytes = reserve_bytes(kv), reserved = atomic_load(&kv->space.reserved);
+
+	if (kv->space.reserve_fd < 0 || reserved >= bytes || bytes > INT64_MAX ||
+		available(kv) < MARGIN_BYTES)
+		return;
+	if (fallocate(kv->space.reserve_fd, 0, 0, (off_t)bytes) < 0 &&
+		ftruncate(kv->space.reserve_fd, 0) < 0)
+		errno = 0; /* it tries again */
+	note_reserved(kv);
+	(void)kv_space_refresh(kv);
+}
+
+void kv_space_tend(struct kv *kv)
+{
+	bool full;
+
+	/* Where it fails the last figures stand. */
+	(void)kv_space_refresh(kv);
+	fill_reserve(kv);
+	full = available(kv) == 0;
+	if (full != kv->space.full && full)
+		log_warning("the store's disk is full: only what makes room is written");
+	else if (full != kv->space.full)
+		log_info("the store's disk has room again");
+	kv->space.full = full;
+}
+
+int kv_space_check(struct kv *kv, bool shrinking)
+{
+	if (available(kv))
+		return 0;
+	if (!shrinking)
+		return -ENOSPC;
+	kv_space_give(kv);
+	return 0;
+}
+
+int kv_space_make_room(struct kv *kv)
+{
+	int r = kv_space_refresh(kv);
+
+	if (r == 0 && atomic_load(&kv->space.free) < OPENING_BYTES) {
+		kv_space_give(kv);
+		r = kv_space_refresh(kv);
+	}
+	return r < 0 ? r : atomic_load(&kv->space.free) < OPENING_BYTES ? -ENOSPC : 0;
 }
 
 int kv_space(struct kv *kv, struct kv_space *ret_space)

@@ -57,14 +57,20 @@ int kv_verify_sum(struct kv *kv)
 	struct kv_engine_view *view;
 	struct kv_commit_row row;
 	kv_sum sum = 0;
-	int r = kv->ops->view_open(kv->engine, &view);
+	int r = kv_enter(kv);
 
 	if (r < 0)
 		return r;
-	r = kv_commit_row_read(kv, view, &row);
+	r = kv->ops->view_open(kv->engine, &view);
+	if (r < 0) {
+		kv_leave(kv);
+		return r;
+	}
+	r = kv_commit_row_read(kv, kv->engine, view, &row);
 	for (enum kv_family f = KV_META; r == 0 && f < KV_FAMILIES; f++)
 		r = add_family(kv, view, f, &sum);
 	kv->ops->view_free(kv->engine, view);
+	kv_leave(kv);
 	if (r == 0 && sum != row.sum)
 		r = -EBADMSG;
 	return r;

@@ -52,9 +52,16 @@ int kv_txn_begin(struct kv *kv, struct kv_txn **ret_txn)
 	txn->counts_cap = TXN_INLINE_COUNTS;
 	txn->arena_at = txn->inline_arena;
 	txn->arena_left = TXN_INLINE_ARENA;
+	kv_health_wait(kv);
+	r = kv_enter(kv);
+	if (r < 0) {
+		free(txn);
+		return r;
+	}
 	txn->start = atomic_load(&kv->commit.published);
 	r = kv->ops->view_open(kv->engine, &txn->view);
 	if (r < 0) {
+		kv_leave(kv);
 		free(txn);
 		return r;
 	}
@@ -67,6 +74,7 @@ void kv_txn_free(struct kv_txn *txn)
 	if (!txn)
 		return;
 	txn->kv->ops->view_free(txn->kv->engine, txn->view);
+	kv_leave(txn->kv);
 	while (txn->chunks) {
 		struct txn_chunk *next = txn->chunks->next;
 		free(txn->chunks);
@@ -388,7 +396,7 @@ int kv_txn_commit(struct kv_txn *txn, uint64_t *ret_sequence)
 	}
 	if (kv->state.read_only)
 		return -EROFS;
-	r = txn->shrinking ? 0 : kv_space_check(kv);
+	r = kv_space_check(kv, txn->shrinking);
 	if (r == 0)
 		r = txn_prepare(txn);
 	if (r == 0)

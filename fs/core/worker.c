@@ -19,6 +19,7 @@
 #define WORK_FORMAT 1
 #define ROWS_MAX 4096	/* of one pass */
 #define WORK_BUDGET 256 /* records deleted in one transaction */
+#define RETRY_SECONDS 5	/* after an error: a disk that was full or failed may be well again */
 
 struct worker {
 	struct core *core;
@@ -325,10 +326,25 @@ static int pass(struct worker *worker, bool *starting)
 	return error < 0 ? error : did;
 }
 
+/* With the lock held: until there is work, or the time to try again what failed. */
+static void wait_for_work(struct worker *w, bool failed)
+{
+	struct timespec until;
+
+	if (!failed) {
+		pthread_cond_wait(&w->wake, &w->lock);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += RETRY_SECONDS;
+	w->kicked = pthread_cond_timedwait(&w->wake, &w->lock, &until) == ETIMEDOUT || w->kicked;
+}
+
 static void *work_thread(void *arg)
 {
 	struct worker *w = arg;
 	bool starting = true;
+	int failed = 0;
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
@@ -337,7 +353,7 @@ static void *work_thread(void *arg)
 		if (!w->kicked) {
 			w->busy = false;
 			pthread_cond_broadcast(&w->idle);
-			pthread_cond_wait(&w->wake, &w->lock);
+			wait_for_work(w, failed < 0 && failed != -EBADMSG);
 			continue;
 		}
 		w->kicked = false;
@@ -346,8 +362,9 @@ static void *work_thread(void *arg)
 		if (atomic_exchange(&w->leftover, false))
 			starting = true;
 		r = pass(w, &starting);
-		if (r < 0)
+		if (r < 0 && r != failed)
 			log_error("background deletion: %s", strerror(-r));
+		failed = r < 0 ? r : 0;
 		pthread_mutex_lock(&w->lock);
 		w->kicked = w->kicked || r > 0;
 	}
@@ -359,6 +376,7 @@ static void *work_thread(void *arg)
 
 int worker_start(struct core *core)
 {
+	pthread_condattr_t monotonic;
 	struct worker *w;
 
 	if (core->options.read_only)
@@ -369,7 +387,10 @@ int worker_start(struct core *core)
 	w->core = core;
 	w->kicked = true;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_cond_init(&w->idle, NULL);
 	if (pthread_create(&w->thread, NULL, work_thread, w) != 0) {
 		free(w);

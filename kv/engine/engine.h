@@ -47,6 +47,8 @@ struct kv_engine_ops {
 
 	/* All of it or nothing, in the log of the kernel's page cache on return, not synced. */
 	int (*write)(struct kv_engine *e, const struct kv_write *writes, size_t n);
+	/* Whether a write() that failed makes it fail from now on, until it is closed and opened anew. */
+	bool (*broken)(struct kv_engine *e);
 	/* All that write() returned for before the call survives the loss of power. May run beside write(). */
 	int (*sync)(struct kv_engine *e);
 

@@ -18,8 +18,12 @@ struct kv_memory {
 	unsigned life; /* counts crashes */
 	struct kv_engine_view *views;
 	_Atomic unsigned calls[KV_MEMORY_CALLS], fail_at[KV_MEMORY_CALLS];
-	_Atomic int fail_error[KV_MEMORY_CALLS];
+	_Atomic int fail_error[KV_MEMORY_CALLS], fail_on[KV_MEMORY_CALLS];
 	_Atomic unsigned sync_microseconds;
+	_Atomic bool breaks;
+	_Atomic int fail_after;
+	struct kv_write *late; /* what keep_late() kept */
+	size_t late_n;
 };
 
 struct kv_engine {
@@ -79,11 +83,36 @@ void kv_memory_slow_sync(struct kv_memory *m, unsigned microseconds)
 	atomic_store(&m->sync_microseconds, microseconds);
 }
 
+void kv_memory_fail_on(struct kv_memory *m, enum kv_memory_call call, int error)
+{
+	atomic_store(&m->fail_on[call], error);
+}
+
+void kv_memory_fail_after(struct kv_memory *m, int error)
+{
+	atomic_store(&m->fail_after, error);
+}
+
+void kv_memory_lose(struct kv_memory *m)
+{
+	pthread_rwlock_wrlock(&m->lock);
+	for (int f = 0; f < KV_FAMILIES; f++)
+		memory_roll_back(&m->families[f], m->synced);
+	m->batch = m->synced;
+	pthread_rwlock_unlock(&m->lock);
+}
+
+void kv_memory_breaks(struct kv_memory *m, bool breaks)
+{
+	atomic_store(&m->breaks, breaks);
+}
+
 static int called(struct kv_memory *m, enum kv_memory_call call)
 {
 	unsigned n = atomic_fetch_add(&m->calls[call], 1) + 1;
 
-	return n == atomic_load(&m->fail_at[call]) ? atomic_load(&m->fail_error[call]) : 0;
+	return n == atomic_load(&m->fail_at[call]) ? atomic_load(&m->fail_error[call])
+						    : atomic_load(&m->fail_on[call]);
 }
 
 void kv_memory_crash(struct kv_memory *m, bool power_loss)
@@ -142,6 +171,8 @@ int kv_memory_poke(struct kv_memory *m, enum kv_family family, const void *key, 
 	return r;
 }
 
+static void apply_late(struct kv_memory *m);
+
 static int memory_open(const char *path, const struct kv_options *options, bool read_only,
 	struct kv_engine **ret_engine)
 {
@@ -166,6 +197,7 @@ static int memory_open(const char *path, const struct kv_options *options, bool 
 		}
 		e->memory->batch = e->memory->synced = 1;
 	}
+	apply_late(e->memory);
 	e->life = e->memory->life;
 	*ret_engine = steal_ptr(e);
 	return 0;
@@ -242,6 +274,48 @@ static int apply(struct kv_memory *m, const struct kv_write *writes, size_t n)
 	return r;
 }
 
+static void *memdup(const void *data, size_t len)
+{
+	void *copy = malloc(len + 1);
+
+	return copy ? memcpy(copy, data, len) : NULL;
+}
+
+/* Keeps a batch for the next open. The error that it is told to answer. */
+static int keep_late(struct kv_memory *m, const struct kv_write *writes, size_t n)
+{
+	struct kv_write *late = calloc(n, sizeof *late);
+
+	for (size_t i = 0; late && i < n; i++) {
+		late[i] = writes[i];
+		late[i].key = memdup(writes[i].key, writes[i].key_len);
+		late[i].value =
+			writes[i].value ? memdup(writes[i].value, writes[i].value_len) : NULL;
+	}
+	m->late = late;
+	m->late_n = late ? n : 0;
+	return atomic_exchange(&m->fail_after, 0);
+}
+
+static void apply_late(struct kv_memory *m)
+{
+	struct kv_write *late;
+	size_t n;
+
+	pthread_rwlock_wrlock(&m->lock);
+	late = steal_ptr(m->late);
+	n = m->late_n;
+	m->late_n = 0;
+	if (n)
+		(void)apply(m, late, n);
+	pthread_rwlock_unlock(&m->lock);
+	for (size_t i = 0; i < n; i++) {
+		free((void *)late[i].key);
+		free((void *)late[i].value);
+	}
+	free(late);
+}
+
 static int memory_write(struct kv_engine *e, const struct kv_write *writes, size_t n)
 {
 	int r = called(e->memory, KV_MEMORY_WRITE);
@@ -251,9 +325,19 @@ static int memory_write(struct kv_engine *e, const struct kv_write *writes, size
 	if (e->read_only)
 		return -EROFS;
 	pthread_rwlock_wrlock(&e->memory->lock);
-	r = e->life != e->memory->life ? -EIO : apply(e->memory, writes, n);
+	if (e->life != e->memory->life)
+		r = -EIO;
+	else if (atomic_load(&e->memory->fail_after))
+		r = keep_late(e->memory, writes, n);
+	else
+		r = apply(e->memory, writes, n);
 	pthread_rwlock_unlock(&e->memory->lock);
 	return r;
+}
+
+static bool memory_broken(struct kv_engine *e)
+{
+	return atomic_load(&e->memory->breaks);
 }
 
 static int memory_sync(struct kv_engine *e)
@@ -484,6 +568,7 @@ const struct kv_engine_ops kv_engine_memory = {
 	.get = memory_get,
 	.multi_get = memory_multi_get,
 	.write = memory_write,
+	.broken = memory_broken,
 	.sync = memory_sync,
 	.view_open = memory_view_open,
 	.view_free = memory_view_free,

@@ -24,6 +24,14 @@ void kv_memory_free(struct kv_memory *m);
  * nothing; a get within a multi_get counts. @nth 0 takes the order back.
  */
 void kv_memory_fail(struct kv_memory *m, enum kv_memory_call call, unsigned nth, int error);
+/* Every call of this kind fails with @error, until it is 0. */
+void kv_memory_fail_on(struct kv_memory *m, enum kv_memory_call call, int error);
+/* Whether a write that fails is told to have broken the engine. */
+void kv_memory_breaks(struct kv_memory *m, bool breaks);
+/* The next write fails with @error, and yet whoever opens next finds it done. */
+void kv_memory_fail_after(struct kv_memory *m, int error);
+/* Everything after the last sync is gone, and nobody is told. */
+void kv_memory_lose(struct kv_memory *m);
 /* How many calls of this kind were made. */
 unsigned kv_memory_calls(struct kv_memory *m, enum kv_memory_call call);
 /* How long each sync takes, in microseconds, so that waiters gather. */

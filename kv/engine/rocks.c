@@ -80,9 +80,9 @@ static void flush_deletes(struct kv_engine *e)
 }
 
 /*
- * An error of the log is final: RocksDB refuses to write from then on, and a sync of a log that it
- * could not write to runs into an assertion of its own. Other errors (a table could not be written)
- * end when RocksDB gets over them.
+ * After an error RocksDB refuses to write, mostly for good, and a sync of a log that it could not
+ * write to runs into an assertion of its own (7.8.3 is packaged with its assertions on). So the first
+ * one is final; kv opens anew.
  */
 static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_t n)
 {
@@ -112,12 +112,17 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 		rocksdb_writebatch_destroy(e->batch);
 		e->batch = rocksdb_writebatch_create();
 	}
-	if (error && strstr(error, ".log"))
+	if (error)
 		atomic_store(&e->failed, rocks_error_number(error));
 	r = rocks_error(e, "write", error);
 	if (r == 0 && e->data_deletes >= DATA_DELETES_MAX)
 		flush_deletes(e);
 	return r;
+}
+
+static bool rocks_broken(struct kv_engine *e)
+{
+	return atomic_load(&e->failed) < 0;
 }
 
 static int rocks_sync(struct kv_engine *e)
@@ -174,6 +179,7 @@ const struct kv_engine_ops kv_engine_rocks = {
 	.get = rocks_get,
 	.multi_get = rocks_multi_get,
 	.write = rocks_write,
+	.broken = rocks_broken,
 	.sync = rocks_sync,
 	.view_open = rocks_view_open,
 	.view_free = rocks_view_free,

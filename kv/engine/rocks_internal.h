@@ -22,7 +22,7 @@ struct kv_engine {
 	rocksdb_writebatch_t *batch;   /* write()'s, which one thread at a time calls */
 	unsigned data_deletes; /* by write() since the last flush that it asked for */
 	bool read_only;
-	_Atomic int failed;       /* the log's first error; see rocks_write() */
+	_Atomic int failed;       /* the first error of write() or sync() */
 	_Atomic int logged_error; /* the last error that was logged, and when: see rocks_error() */
 	_Atomic long logged_at;
 };

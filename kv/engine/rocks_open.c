@@ -14,9 +14,9 @@
  *    byte at rest is then in a table, where it hits one block and not all that follows.
  *  - A database is created only where there is none: RocksDB takes a directory that lost its
  * CURRENT file for an empty one and would delete the tables in it.
- *  - RocksDB's own text log gets its header and nothing after it: on a full disk the second line
- * that cannot be written to it aborts the process (7.8.3 is packaged with its assertions on). A
- *    read-only open has none; a directory for it that cannot be is how that is asked for.
+ *  - RocksDB writes nothing to its own text log, which is an empty file: on a full disk the second
+ *    line that cannot be written to it aborts the process (7.8.3 is packaged with its assertions
+ *    on). A read-only open has none; a directory for it that cannot be is how that is asked for.
  *
  * RocksDB creates its files with the umask of the process, and a umask is process-wide: what keeps
  * others out is the mode of the directory, 0700.
@@ -35,7 +35,7 @@
 #define OPEN_FILES_MAX 256
 #define POINT_IN_TIME_RECOVERY 2
 #define SKIPPING_RECOVERY 3
-#define LOG_LEVEL_HEADER 5
+#define LOG_LEVEL_NONE 6
 #define NO_DIRECTORY "/dev/null/none"
 #define DELETES_WINDOW 128
 
@@ -101,7 +101,7 @@ static void database_options(
 	rocksdb_options_set_wal_bytes_per_sync(o, 1 << 20);
 	/* kv has one committer: no writers to run side by side. */
 	rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
-	rocksdb_options_set_info_log_level(o, LOG_LEVEL_HEADER);
+	rocksdb_options_set_info_log_level(o, LOG_LEVEL_NONE);
 	rocksdb_options_set_keep_log_file_num(o, 2);
 	if (read_only)
 		rocksdb_options_set_db_log_dir(o, NO_DIRECTORY);
@@ -314,7 +314,7 @@ static void flush_buffers(struct kv_engine *e)
 
 void rocks_close(struct kv_engine *e)
 {
-	if (e->db && !e->read_only)
+	if (e->db && !e->read_only && !atomic_load(&e->failed))
 		flush_buffers(e);
 	close_database(e);
 	rocksdb_writebatch_destroy(e->batch);

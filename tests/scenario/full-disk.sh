@@ -1,6 +1,6 @@
 #!/bin/bash
 # On a full disk writing gets ENOSPC, reading goes on, deleting works, and nothing is lost: DESIGN section 4.
-. "$(dirname "$0")/../scenario/lib.sh"
+. "$(dirname "$0")/lib.sh"
 need_mount
 need_root
 setup
