@@ -11,7 +11,7 @@
  * and the whole key. Domain 0 is the store's own and always there.
  *
  * Threading: a struct kv may be used by any number of threads; a transaction, view or iterator by one
- * at a time. Errors are 0 or -errno:
+ * thread, which also frees it, and soon: the engine cannot be opened anew while there is one. Errors are 0 or -errno:
  *   -ENOENT no such record          -EBADMSG failed authentication or decoding
  *   -EAGAIN transaction conflict    -ENOKEY  the domain is locked or gone
  *   -EROFS  opened read-only        -ENOSPC  no room      -EIO the disk    -ENOMEM
@@ -53,7 +53,7 @@ struct kv_options {
 	void *engine_arg;		    /* handed to the engine's open */
 	size_t cache_bytes;		    /* block cache; 0: 32 MiB */
 	size_t memtable_bytes;		    /* all write buffers together; 0: 32 MiB */
-	uint64_t reserve_bytes; /* free disk space below which growing commits get -ENOSPC; 0: 64 MiB */
+	uint64_t reserve_bytes;		    /* of the disk, kept for deletes and for opening; 0: 64 MiB */
 	unsigned sync_seconds;	/* everything is synced at most this long after its commit; 0: 5 */
 	bool repair; /* for check.h: damage is no reason for read-only, and stays marked until kv_settle() */
 	/*
@@ -146,7 +146,8 @@ void kv_random(void *ret_bytes, size_t len);
  * A transaction sees the store as of its start, plus its own writes. kv_txn_commit() applies all of
  * it in one atomic batch, or nothing: it returns -EAGAIN where a key that the transaction read
  * (kv_txn_get, kv_txn_touch) or wrote was committed by another since the start. The check may also
- * fail spuriously (a hash decides): the caller starts again. Scans are not recorded, so there is no
+ * fail spuriously (a hash decides), or because the disk failed (a new beginning waits, then, until it
+ * works again, or some seconds, after which the commit returns its error): the caller starts again. Scans are not recorded, so there is no
  * phantom detection: guard a condition over many keys by one record that both sides write.
  */
 int kv_txn_begin(struct kv *kv, struct kv_txn **ret_txn);
@@ -232,8 +233,8 @@ int64_t kv_counter_total(struct kv *kv, enum kv_counter counter);
 /* ---- durability ------------------------------------------------------------------------------ */
 
 /*
- * Returns when every commit that was made before the call survives the loss of power. A sync that
- * failed is final: all later ones return its error, until the store is opened anew.
+ * Returns when every commit that was made before the call survives the loss of power. Where the disk
+ * fails it waits some seconds for the engine to be opened anew, which makes it good; else its error.
  */
 int kv_sync(struct kv *kv);
 /*
@@ -268,6 +269,14 @@ struct kv_space {
 	uint64_t available; /* bytes that may still be written, the reserve taken off */
 };
 int kv_space(struct kv *kv, struct kv_space *ret_space);
+
+enum kv_disk {
+	KV_DISK_WELL,
+	KV_DISK_FULL,	/* growing commits get -ENOSPC */
+	KV_DISK_FAILED, /* commits and syncs get the error of the disk; opened anew as soon as it works */
+};
+/* How it is with the disk now. */
+enum kv_disk kv_disk(struct kv *kv);
 
 DEFINE_CLEANUP(struct kv_txn *, kv_txn_free);
 DEFINE_CLEANUP(struct kv_view *, kv_view_free);

@@ -142,6 +142,15 @@ int kv_space_make_room(struct kv *kv)
 	return r < 0 ? r : atomic_load(&kv->space.free) < OPENING_BYTES ? -ENOSPC : 0;
 }
 
+enum kv_disk kv_disk(struct kv *kv)
+{
+	int error = kv_health_error(kv);
+
+	if (error)
+		return error == -ENOSPC ? KV_DISK_FULL : KV_DISK_FAILED;
+	return available(kv) ? KV_DISK_WELL : KV_DISK_FULL;
+}
+
 int kv_space(struct kv *kv, struct kv_space *ret_space)
 {
 	if (kv->state.read_only) {
@@ -150,6 +159,6 @@ int kv_space(struct kv *kv, struct kv_space *ret_space)
 			return r;
 	}
 	ret_space->total = atomic_load(&kv->space.total);
-	ret_space->available = available(kv);
+	ret_space->available = kv_health_error(kv) == -ENOSPC ? 0 : available(kv);
 	return 0;
 }

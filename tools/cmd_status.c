@@ -59,6 +59,9 @@ static void report_mount(struct report *report, const struct mountinfo *mount,
 	report_flag(report, "damaged", status->flags & SCRIBEFS_DAMAGED);
 	report_flag(report, "unclean", status->flags & SCRIBEFS_UNCLEAN);
 	report_flag(report, "mark_lost", status->flags & SCRIBEFS_MARK_LOST);
+	report_text(report, "disk", status->flags & SCRIBEFS_DISK_FAILED ? "failed"
+				    : status->flags & SCRIBEFS_DISK_FULL ? "full"
+									 : "well");
 	report_number(report, "bad_records", (int64_t)status->bad_records);
 	report_number(report, "sequence", (int64_t)status->sequence);
 	report_number(report, "synced", (int64_t)status->synced);

@@ -29,6 +29,8 @@ struct scribefs_new {
 #define SCRIBEFS_DAMAGED 2u   /* the log ended before the last synced commit: read-only */
 #define SCRIBEFS_UNCLEAN 4u   /* the daemon before this one died */
 #define SCRIBEFS_MARK_LOST 8u /* the mark of the last synced commit was no good */
+#define SCRIBEFS_DISK_FULL 16u	/* now: only what makes room is written */
+#define SCRIBEFS_DISK_FAILED 32u /* now: nothing is written, reading goes on */
 
 /* On anything in the mount, by anybody who may open it. */
 struct scribefs_status {

@@ -34,6 +34,11 @@ static void status(fuse_req_t req)
 		out.flags |= SCRIBEFS_UNCLEAN;
 	if (state.mark_lost)
 		out.flags |= SCRIBEFS_MARK_LOST;
+	enum kv_disk disk = s->read_only ? KV_DISK_WELL : kv_disk(s->kv);
+	if (disk == KV_DISK_FULL)
+		out.flags |= SCRIBEFS_DISK_FULL;
+	else if (disk == KV_DISK_FAILED)
+		out.flags |= SCRIBEFS_DISK_FAILED;
 	memcpy(out.store_id, kv_id(s->kv), sizeof out.store_id);
 	snprintf(out.cipher, sizeof out.cipher, "%s", kv_cipher_name(s->kv));
 	snprintf(out.version, sizeof out.version, "%s", SCRIBEFS_VERSION);

@@ -248,5 +248,6 @@ int json_freshen(struct sessions *s, struct inode *session)
 	int r = checked ? 0 : recount_after_crash(s, session);
 	if (r == 0)
 		r = OP_RETRY(freshen_once(s, session));
-	return r == -EROFS || r == -ENOSPC ? 0 : r;
+	/* Nothing can be written: the last one goes on to be read. */
+	return r == -EROFS || r == -ENOSPC || r == -EIO ? 0 : r;
 }

@@ -6,8 +6,8 @@
 
 static const char *const calls[FAULT_CALLS] = {
 	"open", "write", "sync", "range", "allocate", "truncate", "rename", "unlink"};
-static const char *const files[FAULT_FILES] = {
-	"log", "table", "manifest", "engine", "mark", "keyring", "reserve", "store"};
+static const char *const files[FAULT_FILES + 1] = {
+	"log", "table", "manifest", "engine", "mark", "keyring", "reserve", "store", "all"};
 static const char *const forms[FORMS] = {"once", "partial", "after", "lasting"};
 
 void point_text(const struct point *p, char ret_text[POINT_TEXT])
@@ -35,7 +35,7 @@ int point_parse(const char *text, struct point *ret_point)
 {
 	static const char *const errors[] = {"ENOSPC", "EIO"};
 	int call = take(&text, calls, FAULT_CALLS);
-	int file = call < 0 ? -1 : take(&text, files, FAULT_FILES);
+	int file = call < 0 ? -1 : take(&text, files, FAULT_FILES + 1);
 	int error = file < 0 ? -1 : take(&text, errors, 2);
 	int form = error < 0 ? -1 : take(&text, forms, FORMS);
 	bool opening = form >= 0 && strncmp(text, "open", 4) == 0;
@@ -55,7 +55,7 @@ int point_parse(const char *text, struct point *ret_point)
 void point_set(const struct point *p, struct fault_control *control)
 {
 	control->calls = 1u << p->call;
-	control->files = 1u << p->file;
+	control->files = p->file == FAULT_FILES ? ~0u : 1u << p->file;
 	control->error = p->error;
 	control->lasting = p->form == FORM_LASTING;
 	control->partial = p->form == FORM_PARTIAL;

@@ -20,7 +20,7 @@ enum fault_form {
 
 struct point {
 	enum fault_call call;
-	enum fault_file file;
+	enum fault_file file; /* FAULT_FILES: any */
 	int error;
 	enum fault_form form;
 	bool opening; /* counts from the opening of the store, not from the load */

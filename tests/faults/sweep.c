@@ -4,6 +4,7 @@
  * that was refused appears, reading goes on, and when the fault is over writing goes on, without a
  * new opening.
  *
+ *   fault_sweep --set POINT|off FILE     for the control file of another program
  *   fault_sweep [--library FILE] [--jobs N] [--seed N] [--points N] [--time SECONDS] [POINT…]
  *
  * Without POINTs it counts the calls of a run without faults, and takes --points (default 60) of all
@@ -392,6 +393,20 @@ static void count(struct sweep *s)
 	s->done = 0;
 }
 
+/* For a program of which somebody else takes care. */
+static int set_point(const char *text, const char *file)
+{
+	struct fault_control *control = map(file, sizeof *control);
+	struct point point;
+
+	if (!control || (strcmp(text, "off") != 0 && point_parse(text, &point) < 0))
+		return 2;
+	point_take_back(control);
+	if (strcmp(text, "off") != 0)
+		point_set(&point, control);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"library", required_argument, NULL, 'l'},
@@ -405,6 +420,8 @@ int main(int argc, char **argv)
 
 	if (argc == 5 && strcmp(argv[1], "--one") == 0)
 		return run_point(argv[3], argv[4], argv[2]);
+	if (argc == 4 && strcmp(argv[1], "--set") == 0)
+		return set_point(argv[2], argv[3]);
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == 'l')
 			s.library = optarg;
