@@ -146,9 +146,10 @@ void kv_random(void *ret_bytes, size_t len);
  * A transaction sees the store as of its start, plus its own writes. kv_txn_commit() applies all of
  * it in one atomic batch, or nothing: it returns -EAGAIN where a key that the transaction read
  * (kv_txn_get, kv_txn_touch) or wrote was committed by another since the start. The check may also
- * fail spuriously (a hash decides), or because the disk failed (a new beginning waits, then, until it
- * works again, or some seconds, after which the commit returns its error): the caller starts again. Scans are not recorded, so there is no
- * phantom detection: guard a condition over many keys by one record that both sides write.
+ * fail spuriously (a hash decides): the caller starts again. So it does where the disk failed: a new
+ * beginning waits until it works again, for some seconds; then the commit returns the disk's error.
+ * Scans are not recorded, so there is no phantom detection: guard a condition over many keys by one
+ * record that both sides write.
  */
 int kv_txn_begin(struct kv *kv, struct kv_txn **ret_txn);
 /* Drops it, committed or not. NULL is fine. */

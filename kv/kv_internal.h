@@ -397,6 +397,7 @@ struct kv_space_cache {
 	_Atomic uint64_t reserved;    /* bytes that the reserve takes on the disk */
 	int reserve_fd;               /* -1: none */
 	bool full;                    /* the flusher's own: what the log was told */
+	_Atomic bool deleted;         /* by a shrinking commit, since the engine was asked to shrink */
 };
 /* Opens the reserve (space.c). Without one the store works, too. */
 void kv_space_open(struct kv *kv);

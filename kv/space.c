@@ -21,6 +21,7 @@
 
 #define RESERVE_BYTES_DEFAULT (64u << 20)
 #define MARGIN_BYTES (32u << 20)
+#define SCARCE_BYTES (128u << 20) /* what logs and deleted records may take is worth having */
 #define OPENING_BYTES (40u << 20) /* all write buffers, and a new MANIFEST */
 
 static uint64_t reserve_bytes(const struct kv *kv)
@@ -106,6 +107,14 @@ static void fill_reserve(struct kv *kv)
 	(void)kv_space_refresh(kv);
 }
 
+/* Where there is little room, what was deleted since the last look is to make some soon. */
+static void shrink(struct kv *kv)
+{
+	if (available(kv) < SCARCE_BYTES && kv_health_error(kv) == 0 &&
+		atomic_exchange(&kv->space.deleted, false))
+		kv->ops->shrink(kv->engine);
+}
+
 void kv_space_tend(struct kv *kv)
 {
 	bool full;
@@ -113,6 +122,7 @@ void kv_space_tend(struct kv *kv)
 	/* Where it fails the last figures stand. */
 	(void)kv_space_refresh(kv);
 	fill_reserve(kv);
+	shrink(kv);
 	full = available(kv) == 0;
 	if (full != kv->space.full && full)
 		log_warning("the store's disk is full: only what makes room is written");
@@ -123,6 +133,8 @@ void kv_space_tend(struct kv *kv)
 
 int kv_space_check(struct kv *kv, bool shrinking)
 {
+	if (shrinking && !atomic_load(&kv->space.deleted))
+		atomic_store(&kv->space.deleted, true);
 	if (available(kv))
 		return 0;
 	if (!shrinking)

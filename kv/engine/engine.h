@@ -52,6 +52,12 @@ struct kv_engine_ops {
 	/* All that write() returned for before the call survives the loss of power. May run beside write(). */
 	int (*sync)(struct kv_engine *e);
 
+	/*
+	 * The disk is short of room: begins to give back what is kept of records that were deleted and
+	 * logs that are in tables. The flusher's.
+	 */
+	void (*shrink)(struct kv_engine *e);
+
 	int (*view_open)(struct kv_engine *e, struct kv_engine_view **ret_view);
 	void (*view_free)(struct kv_engine *e, struct kv_engine_view *view);
 

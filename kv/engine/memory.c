@@ -364,6 +364,10 @@ static int memory_sync(struct kv_engine *e)
 	return r;
 }
 
+static void memory_shrink(struct kv_engine *e)
+{
+}
+
 static int memory_view_open(struct kv_engine *e, struct kv_engine_view **ret_view)
 {
 	struct kv_memory *m = e->memory;
@@ -570,6 +574,7 @@ const struct kv_engine_ops kv_engine_memory = {
 	.write = memory_write,
 	.broken = memory_broken,
 	.sync = memory_sync,
+	.shrink = memory_shrink,
 	.view_open = memory_view_open,
 	.view_free = memory_view_free,
 	.iter_open = memory_iter_open,

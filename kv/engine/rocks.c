@@ -62,6 +62,18 @@ static int rocks_multi_get(struct kv_engine *e, struct kv_engine_view *view, enu
 	return 0;
 }
 
+/* Begins to write the write buffer of a family into a table. */
+static void begin_flush(struct kv_engine *e, enum kv_family family)
+{
+	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+	char *error = NULL;
+
+	rocksdb_flushoptions_set_wait(o, 0);
+	rocksdb_flush_cf(e->db, o, e->family[family], &error);
+	rocksdb_flushoptions_destroy(o);
+	rocks_error(e, "flush", error);
+}
+
 /*
  * Deletes of large values are small, and might wait in the write buffer for a day; the values'
  * space is only free after they reach a table and it is compacted. Whoever empties a full disk
@@ -69,14 +81,15 @@ static int rocks_multi_get(struct kv_engine *e, struct kv_engine_view *view, enu
  */
 static void flush_deletes(struct kv_engine *e)
 {
-	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
-	char *error = NULL;
-
-	rocksdb_flushoptions_set_wait(o, 0);
-	rocksdb_flush_cf(e->db, o, e->family[KV_DATA], &error);
-	rocksdb_flushoptions_destroy(o);
-	rocks_error(e, "flush", error);
+	begin_flush(e, KV_DATA);
 	e->data_deletes = 0;
+}
+
+/* Of all families: a log is kept for the sake of the one that was not written for the longest. */
+static void rocks_shrink(struct kv_engine *e)
+{
+	for (enum kv_family f = 0; f < KV_FAMILIES && !atomic_load(&e->failed); f++)
+		begin_flush(e, f);
 }
 
 /*
@@ -181,6 +194,7 @@ const struct kv_engine_ops kv_engine_rocks = {
 	.write = rocks_write,
 	.broken = rocks_broken,
 	.sync = rocks_sync,
+	.shrink = rocks_shrink,
 	.view_open = rocks_view_open,
 	.view_free = rocks_view_free,
 	.iter_open = rocks_iter_open,

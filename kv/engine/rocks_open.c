@@ -16,7 +16,9 @@
  * CURRENT file for an empty one and would delete the tables in it.
  *  - RocksDB writes nothing to its own text log, which is an empty file: on a full disk the second
  *    line that cannot be written to it aborts the process (7.8.3 is packaged with its assertions
- *    on). A read-only open has none; a directory for it that cannot be is how that is asked for.
+ *    on). It has no name for that level, so it cannot write its OPTIONS file, which nobody needs;
+ *    what it leaves of that is removed at the next open. A read-only open has no text log; a
+ *    directory for it that cannot be is how that is asked for.
  *
  * RocksDB creates its files with the umask of the process, and a umask is process-wide: what keeps
  * others out is the mode of the directory, 0700.
@@ -128,8 +130,11 @@ static int options_by_name(rocksdb_options_t *o)
 	return rocks_error(NULL, "options", error);
 }
 
-/* Whether @path holds no data yet: absent, empty, or what a crash in the first creation left. */
-static int holds_nothing(const char *path, bool *ret_nothing)
+/*
+ * Whether @path holds no data yet: absent, empty, or what a crash in the first creation left. With
+ * @tidy unfinished OPTIONS files are removed.
+ */
+static int look_at(const char *path, bool tidy, bool *ret_nothing)
 {
 	DIR *dir = opendir(path);
 	bool nothing = true;
@@ -146,6 +151,8 @@ static int holds_nothing(const char *path, bool *ret_nothing)
 		if (!strcmp(d->d_name, "CURRENT") ||
 			(dot && (!strcmp(dot, ".sst") || !strcmp(dot, ".log"))))
 			nothing = false;
+		if (tidy && dot && !strcmp(dot, ".dbtmp") && !strncmp(d->d_name, "OPTIONS-", 8))
+			unlinkat(dirfd(dir), d->d_name, 0);
 	}
 	closedir(dir);
 	*ret_nothing = nothing;
@@ -261,7 +268,7 @@ static int open_with(const char *path, const struct kv_options *options, bool re
 {
 	struct kv_engine *e;
 	bool create = false;
-	int r = holds_nothing(path, &create);
+	int r = look_at(path, !read_only, &create);
 
 	if (r < 0)
 		return r;
