@@ -8,8 +8,10 @@
  *  1. gives up the reserve where there is no room, and tries whether the disk takes a small file;
  *  2. opens the files a second time, only to read, and compares the last commit there with the last
  *     published one. Where it is older, the disk has lost what it had taken (after a failed sync the
- *     kernel may drop pages). Then the first engine, whose memory still has it, goes on for readers,
- *     and nothing more is written until somebody mounts the store anew: `lost`;
+ *     kernel may drop pages). Once is no proof: RocksDB gets over some errors of a full disk by
+ *     itself, and then gives up a log while we look. After LOOKS times the first engine, whose memory
+ *     has it all, goes on for readers, and nothing more is written until somebody mounts the store
+ *     anew: `lost`;
  *  3. closes the gate (gate.c), closes the engine and opens it for writing. That recovery reads the
  *     log through the page cache, and writes what it holds into new tables, which it syncs, before it
  *     gives up the log. So it is also what makes a failed sync good: the data is rewritten, and no
@@ -41,6 +43,7 @@
 #define WELL_MS 5000 /* a failure sooner after the healing belongs to the one before */
 #define AGAIN_MS 1000
 #define DRAIN_MS 1000
+#define LOOKS 3
 #define PROBE_BYTES 65536
 
 int kv_health_error(const struct kv *kv)
@@ -263,7 +266,8 @@ static int heal(struct kv *kv)
 	if (r < 0)
 		return r;
 	if (found < published)
-		return give_up(kv, found);
+		return ++kv->health.looks < LOOKS ? kv_health_error(kv) : give_up(kv, found);
+	kv->health.looks = 0;
 	if (kv_gate_close(&kv->gate, DRAIN_MS) < 0)
 		return atomic_load(&kv->health.error);
 	r = exchange(kv);

@@ -336,7 +336,8 @@ struct kv_health {
 	_Atomic bool told;     /* the log knows of a failure, and not yet of its end */
 	_Atomic int64_t since; /* ms, of that failure */
 	_Atomic int64_t healed; /* ms */
-	int64_t tried;         /* the flusher's own */
+	int64_t tried;         /* the flusher's own, as the next */
+	unsigned looks;        /* that found less than is published, one after the other */
 	/* What takes the refused batch back: set by its leader, used behind the closed gate. */
 	struct kv_write *undo;
 	size_t undo_n;
