@@ -111,7 +111,12 @@ int kv_scan_open(struct kv *kv, enum kv_family family, struct kv_scan **ret_scan
 		return -ENOMEM;
 	scan->kv = kv;
 	scan->family = family;
-	r = kv->ops->iter_open(kv->engine, NULL, family, NULL, 0, &scan->it);
+	r = kv_enter(kv);
+	if (r == 0) {
+		r = kv->ops->iter_open(kv->engine, NULL, family, NULL, 0, &scan->it);
+		if (r < 0)
+			kv_leave(kv);
+	}
 	if (r < 0) {
 		free(scan);
 		return r;
@@ -126,6 +131,7 @@ void kv_scan_free(struct kv_scan *scan)
 		return;
 	if (scan->it)
 		scan->kv->ops->iter_free(scan->it);
+	kv_leave(scan->kv);
 	free(scan);
 }
 

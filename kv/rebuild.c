@@ -236,7 +236,7 @@ static int try_copy(struct rebuild *rb)
 
 	if (r < 0)
 		return r;
-	r = kv_commit_row_read(rb->kv, NULL, &row);
+	r = kv_commit_row_read(rb->kv, rb->kv->engine, NULL, &row);
 	if (r == -EBADMSG || r == -EIO)
 		r = 0;
 	if (r == 0)
