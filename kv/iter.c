@@ -32,7 +32,7 @@ int kv_iter_open(struct kv *kv, const struct kv_view *view, struct kv_txn *txn,
 	struct kv_engine_view *engine_view = txn ? txn->view : view ? view->engine_view : NULL;
 	int r;
 
-	if ((family != KV_META && family != KV_DATA) || prefix_len > KV_KEY_MAX || (txn && view))
+	if ((family != KV_META && !kv_write_once(family)) || prefix_len > KV_KEY_MAX || (txn && view))
 		return -EINVAL;
 	it = malloc(sizeof *it);
 	if (!it)

@@ -35,8 +35,9 @@ enum kv_family {
 	KV_SYS = 0,  /* kv's own: commit row, counters. Not for callers. */
 	KV_META = 1, /* small records, overwritten in place */
 	KV_DATA = 2, /* write-once: a key is inserted once, deleted once, never overwritten */
-	KV_FAMILIES = 3,
-	/* reserved: 3 history of snapshots, 4 search index */
+	KV_HISTORY = 3, /* what snapshots see of records that have changed; write-once too */
+	KV_FAMILIES = 4,
+	/* reserved: 4 search index */
 };
 
 struct kv;
@@ -163,12 +164,12 @@ int kv_txn_touch(struct kv_txn *txn, enum kv_family family, const void *key, siz
 int kv_txn_put(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
 	const void *value, size_t value_len);
 /*
- * As put where the caller knows that the key is not there (required for KV_DATA): saves a look-up.
+ * As put where the caller knows that the key is not there (required where write-once): saves a look-up.
  * -EEXIST where this transaction has itself read or put it; else the caller is believed.
  */
 int kv_txn_insert(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
 	const void *value, size_t value_len);
-/* Deletes a record, there or not in KV_META; in KV_DATA it must be there. */
+/* Deletes a record, there or not in KV_META; where write-once it must be there. */
 int kv_txn_delete(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len);
 
 /* Counters of a domain, folded by the committer, so that they are no hot keys. */
@@ -278,6 +279,11 @@ enum kv_disk {
 };
 /* How it is with the disk now. */
 enum kv_disk kv_disk(struct kv *kv);
+
+static inline bool kv_write_once(enum kv_family family)
+{
+	return family == KV_DATA || family == KV_HISTORY;
+}
 
 DEFINE_CLEANUP(struct kv_txn *, kv_txn_free);
 DEFINE_CLEANUP(struct kv_view *, kv_view_free);

@@ -33,7 +33,7 @@
 /* An additive multiset hash, mod 2^128. */
 __extension__ typedef unsigned __int128 kv_sum;
 
-/* The element of a record of KV_META, whose version @id tells, or of KV_DATA (@id NULL). */
+/* The element of a record of KV_META, whose version @id tells, or of a write-once one (@id NULL). */
 kv_sum kv_sum_element(const struct kv *kv, enum kv_family family, const void *key, size_t key_len,
 	const uint8_t id[SEAL_ID_BYTES]);
 /* The identity of a sealed value as it is stored; zeros for one that is too short to have any. */

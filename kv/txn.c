@@ -22,7 +22,7 @@ struct txn_chunk {
 
 int kv_check_key(enum kv_family family, const void *key, size_t key_len)
 {
-	if (family != KV_META && family != KV_DATA)
+	if (family != KV_META && !kv_write_once(family))
 		return -EINVAL;
 	return !key || key_len < KV_KEY_MIN || key_len > KV_KEY_MAX ? -EINVAL : 0;
 }
@@ -310,7 +310,7 @@ int kv_txn_delete(struct kv_txn *txn, enum kv_family family, const void *key, si
 		return r;
 	if (record->write == TXN_NOTHING) {
 		txn->writes++;
-		if (family == KV_DATA && record->old == TXN_OLD_UNKNOWN)
+		if (kv_write_once(family) && record->old == TXN_OLD_UNKNOWN)
 			record->old = TXN_OLD_PRESENT;
 	}
 	record->write = TXN_DELETE;

@@ -33,7 +33,7 @@ void inode_accessed(struct inode *inode)
 	struct timespec now;
 	bool stale;
 
-	if (options->read_only || options->noatime)
+	if (options->read_only || options->noatime || inode->at)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	pthread_rwlock_rdlock(&inode->lock);

@@ -2,6 +2,7 @@
  * chunk.c: sets of buffered chunks, and edits of a file's data within an op.
  */
 #include "fs/core/chunk.h"
+#include "fs/core/past.h"
 
 size_t dirty_lower(const struct dirty_set *set, uint64_t index)
 {
@@ -165,7 +166,17 @@ int edit_save_inline(struct data_edit *e)
 
 int edit_map(struct data_edit *e)
 {
-	return e->map ? 0 : map_edit_new(e->inode, e->op->txn, &e->rec->map, &e->map);
+	uint64_t kept;
+	int r;
+
+	if (e->map)
+		return 0;
+	r = op_kept_version(e->op, e->inode, &kept);
+	if (r == 0)
+		r = map_edit_new(e->inode, e->op->txn, &e->rec->map, &e->map);
+	if (r == 0)
+		map_edit_keep(e->map, kept);
+	return r;
 }
 
 int edit_chunk(struct data_edit *e, uint64_t index, bool make, struct dirty_chunk **ret_chunk)

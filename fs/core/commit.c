@@ -8,6 +8,7 @@
  * who can be.
  */
 #include "fs/core/chunk.h"
+#include "fs/core/pins.h"
 
 #define BATCH 64 /* inodes that the thread takes off the list at a time */
 #define ATTR_MS 60000 /* a changed atime can wait */
@@ -158,6 +159,38 @@ int core_commit_all(struct core *core)
 	for (size_t i = 0; i < n; i++) {
 		int r = commit_inode(core, inodes[i], true);
 		if (r < 0 && first == 0)
+			first = r;
+		inode_put(inodes[i]);
+	}
+	return first;
+}
+
+/* Whether it has buffered bytes that a snapshot of @place shows. */
+static int is_below(struct core *core, struct inode *inode, uint32_t place, bool *ret_below)
+{
+	const struct container *c = inode->container;
+	bool content;
+
+	*ret_below = false;
+	pthread_rwlock_rdlock(&inode->lock);
+	content = inode->data.content && inode->rec.nlink > 0;
+	pthread_rwlock_unlock(&inode->lock);
+	return content ? pins_lies_in(core, c->domain, c->id, place, ret_below) : 0;
+}
+
+int commit_below(struct core *core, uint32_t place)
+{
+	_cleanup_free_ struct inode **inodes = NULL;
+	size_t n = 0;
+	int first = collect_all(core, &inodes, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		bool below = false;
+		int r = first == 0 ? is_below(core, inodes[i], place, &below) : 0;
+
+		if (r == 0 && below)
+			r = commit_inode(core, inodes[i], true);
+		if (r < 0)
 			first = r;
 		inode_put(inodes[i]);
 	}

@@ -3,6 +3,7 @@
  */
 #include "fs/core/core_internal.h"
 #include "fs/core/map.h"
+#include "fs/core/pins.h"
 
 #define INODES_DEFAULT 16384
 #define DIRTY_DEFAULT (32u << 20)
@@ -51,6 +52,9 @@ static void core_free(struct core *core)
 	icache_release(core);
 	container_release(core);
 	map_cache_free(core->map_cache);
+	pins_close(core);
+	gate_release(&core->gate);
+	pthread_mutex_destroy(&core->snapshot_lock);
 	pthread_mutex_destroy(&core->dirty_lock);
 	free(core);
 }
@@ -71,10 +75,14 @@ int core_open(struct kv *kv, const struct core_options *options, struct core **r
 	if (!core->options.commit_ms)
 		core->options.commit_ms = COMMIT_MS_DEFAULT;
 	pthread_mutex_init(&core->dirty_lock, NULL);
+	pthread_mutex_init(&core->snapshot_lock, NULL);
+	gate_init(&core->gate);
 	core->map_cache = map_cache_new();
 	r = core->map_cache ? icache_init(core) : -ENOMEM;
 	if (r == 0)
 		r = container_init(core);
+	if (r == 0)
+		r = pins_open(core);
 	if (r == 0)
 		r = open_root(core);
 	if (r == 0)

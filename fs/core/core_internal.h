@@ -4,11 +4,14 @@
 #ifndef SCRIBEFS_FS_CORE_INTERNAL_H
 #define SCRIBEFS_FS_CORE_INTERNAL_H
 
+#include "fs/core/gate.h"
 #include "fs/core/inode.h"
 #include "fs/core/op.h"
+#include "fs/core/snapshot.h"
 
 #include <stdatomic.h>
 
+struct pins;	   /* pins.c: the snapshots that there are */
 struct node_table; /* nodes.c: look-up counts by inode number */
 struct worker;	   /* worker.c */
 struct committer;  /* commit.c: commits buffered data by time and amount */
@@ -41,6 +44,13 @@ struct core {
 
 	struct worker *worker;
 	_Atomic uint64_t work_sequence;
+
+	/* Snapshots: README.md. */
+	struct gate gate;
+	struct pins *pins;		/* pins.h */
+	int (*past_loaded)(void *arg, struct inode *inode);
+	void *past_loaded_arg;
+	pthread_mutex_t snapshot_lock; /* one taking, dropping or renaming at a time; before all others */
 };
 
 struct file {
@@ -92,9 +102,12 @@ int lease_find(struct core *core, uint64_t ino, uint32_t *ret_domain, uint32_t *
 /* name.c */
 int dentry_get(struct core *core, struct kv_txn *txn, struct inode *dir, uint64_t key,
 	struct dentry *ret_dentry);
-/* The inode of an entry / of a name; a missing or different one is -EBADMSG. */
-int dentry_child(struct core *core, struct inode *dir, const struct dentry *d,
-	struct inode **ret_child);
+/* The child's number as it is seen in @dir: of the same snapshot. */
+static inline uint64_t dentry_ino(const struct inode *dir, const struct dentry *d)
+{
+	return (dir->ino & ~SNAPSHOT_INO_MASK) | d->ino;
+}
+/* The inode of a name; a missing or different one is -EBADMSG. */
 int dentry_inode(struct core *core, struct kv_txn *txn, struct inode *dir, const char *name, size_t len,
 	struct inode **ret_child);
 
@@ -120,20 +133,33 @@ int dir_find(struct core *core, struct inode *dir, const char *name, size_t len,
 int worker_start(struct core *core);
 void worker_stop(struct core *core);
 void worker_kick(struct core *core);
-enum work_kind { WORK_ORPHAN = 1, WORK_REMOVE = 2, WORK_TAIL = 3, WORK_DOMAIN = 4 };
+enum work_kind {
+	WORK_ORPHAN = 1,
+	WORK_REMOVE = 2,
+	WORK_TAIL = 3,
+	WORK_DOMAIN = 4,
+	WORK_SWEEP = 5,
+};
 /* Stages a row in the op: @from_chunk and @max_version for WORK_TAIL. The worker is woken after the commit. */
 int work_add(struct op *op, enum work_kind kind, struct inode *inode, uint64_t from_chunk,
 	uint64_t max_version);
 /* Turns an orphan's row into WORK_REMOVE (last reference gone). */
 int work_orphan_done(struct core *core, struct inode *inode);
 int work_add_domain(struct op *op, uint32_t domain);
+int work_add_sweep(struct kv_txn *txn, uint64_t id, uint32_t domain, uint32_t container, bool alone);
 
 /* commit.c (data): the thread that commits what is older than commit_ms. */
 int committer_start(struct core *core);
 void committer_stop(struct core *core);
 /* Commits one inode's buffered changes; no locks held. With @keep_error the error stays for the next close. */
 int commit_inode(struct core *core, struct inode *inode, bool keep_error);
-/* The same inside an op of the session layer: stages the inode with its data. */
+/* Commits what is buffered of files in the container @place and those that lie in it, up to the first error. */
+int commit_below(struct core *core, uint32_t place);
+/* snapdir.c: .snapshots/ of a place, an inode that is made anew for each who asks. */
+int snapdir_inode(struct core *core, uint64_t ino, struct inode **ret_dir);
+int snapdir_lookup(struct inode *dir, const char *name, struct core_entry *ret_entry);
+int snapdir_list(struct inode *dir, uint64_t cookie, bool with_attr, core_fill fill, void *arg);
+
 
 /* xattr.c: deletes all xattr records of an inode that is being dropped. */
 int xattr_drop_all(struct op *op, struct inode *inode);

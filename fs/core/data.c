@@ -3,6 +3,7 @@
  * or stays; truncation; reading; deletion of records in the background.
  */
 #include "fs/core/chunk.h"
+#include "fs/core/past.h"
 
 /* Records that a truncation deletes itself; the worker does the rest. */
 #define TRUNCATE_BUDGET 256
@@ -358,6 +359,7 @@ ssize_t data_read(struct inode *inode, void *data, size_t size, uint64_t offset)
 int data_delete_small(struct op *op, struct inode *inode, const struct irec *rec)
 {
 	const struct map_root *map = &rec->map;
+	uint64_t kept;
 	struct key key;
 	int r;
 
@@ -367,13 +369,16 @@ int data_delete_small(struct op *op, struct inode *inode, const struct irec *rec
 		return 0;
 	if (map->root.type != MAP_RECORD)
 		return 1;
+	r = op_kept_version(op, inode, &kept);
+	if (r < 0 || map->root.version < kept)
+		return r < 0 ? r : 1;
 	key = map_chunk_key(inode, 0, map->root.version);
 	r = kv_txn_delete(op->txn, KV_DATA, key.bytes, key.len);
 	return r < 0 ? r : 1;
 }
 
 struct deletion {
-	uint64_t from_chunk, max_version;
+	uint64_t from_chunk, min_version, max_version;
 };
 
 /* Whether a record of KV_DATA is to go, by its key. */
@@ -389,7 +394,7 @@ static bool doomed(const struct deletion *d, enum key_kind kind, const uint8_t *
 		return false;
 	index = get_be64(p);
 	version = get_be64(p + 8);
-	if (version > d->max_version || shift > 63)
+	if (version < d->min_version || version > d->max_version || shift > 63)
 		return false;
 	return index << shift >= d->from_chunk;
 }
@@ -440,9 +445,10 @@ static int delete_kind(struct core *core, const struct key *prefix, enum key_kin
 }
 
 int data_delete_records(struct core *core, uint32_t domain, uint32_t container, uint64_t ino,
-	uint64_t from_chunk, uint64_t max_version, unsigned budget)
+	uint64_t from_chunk, uint64_t min_version, uint64_t max_version, unsigned budget)
 {
-	const struct deletion d = {.from_chunk = from_chunk, .max_version = max_version};
+	const struct deletion d = {
+		.from_chunk = from_chunk, .min_version = min_version, .max_version = max_version};
 	struct key chunks = key_make(domain, container, KEY_CHUNK, ino);
 	struct key pages = key_make(domain, container, KEY_MAP, ino);
 	int r = delete_kind(core, &chunks, KEY_CHUNK, &d, budget);

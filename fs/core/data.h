@@ -123,11 +123,11 @@ int data_delete_small(struct op *op, struct inode *inode, const struct irec *rec
 
 /*
  * For the worker: deletes records of a removed file's data or of a truncated tail, at most @budget
- * in one transaction (all chunks with index >= @from_chunk and version <= @max_version, and the map
- * pages that covered only these). Returns 1 when more remains, 0 when done, or -errno. Restartable:
+ * in one transaction (all chunks with index >= @from_chunk and versions from @min_version to @max_version,
+ * and the map pages that covered only these). Returns 1 when more remains, 0 when done, or -errno. Restartable:
  * it deletes what it finds by scanning keys.
  */
 int data_delete_records(struct core *core, uint32_t domain, uint32_t container, uint64_t ino,
-	uint64_t from_chunk, uint64_t max_version, unsigned budget);
+	uint64_t from_chunk, uint64_t min_version, uint64_t max_version, unsigned budget);
 
 #endif

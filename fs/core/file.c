@@ -6,6 +6,7 @@
  * a buffered chunk is always whole.
  */
 #include "fs/core/chunk.h"
+#include "fs/core/past.h"
 #include "fs/core/xattr.h"
 
 #include <fcntl.h>
@@ -23,7 +24,7 @@ static int open_check(const struct inode *inode, int flags)
 		return may_write(flags) ? -EISDIR : -EINVAL;
 	if (!S_ISREG(inode->rec.mode))
 		return S_ISLNK(inode->rec.mode) ? -ELOOP : -ENXIO;
-	if (inode->core->options.read_only && (may_write(flags) || flags & O_TRUNC))
+	if ((inode->core->options.read_only || inode->at) && (may_write(flags) || flags & O_TRUNC))
 		return -EROFS;
 	return 0; /* unlinked since the kernel's look-up: it is there as long as the kernel knows it */
 }
@@ -113,10 +114,13 @@ bool file_wrote(const struct file *file)
 ssize_t core_read(struct core *core, struct file *file, void *data, size_t size, off_t offset)
 {
 	struct inode *inode = file->inode;
+	uint64_t at;
 	ssize_t n;
 
 	if (offset < 0)
 		return -EINVAL;
+	if (inode->at && past_open(core, inode->ino, &at) < 0)
+		return -ESTALE; /* dropped since it was opened */
 	pthread_rwlock_rdlock(&inode->lock);
 	n = data_read(inode, data, size, (uint64_t)offset);
 	pthread_rwlock_unlock(&inode->lock);
@@ -342,6 +346,7 @@ ssize_t core_write(struct core *core, struct file *file, const void *data, size_
 		r = kill_capability(core, inode);
 	if (r < 0)
 		return r;
+	gate_enter(&core->gate);
 	pthread_rwlock_wrlock(&inode->lock);
 	r = inode->data.error;
 	inode->data.error = 0;
@@ -355,6 +360,7 @@ ssize_t core_write(struct core *core, struct file *file, const void *data, size_
 	if (r == 0)
 		file->wrote = true;
 	pthread_rwlock_unlock(&inode->lock);
+	gate_leave(&core->gate);
 	if (r == 0)
 		r = relieve(core, inode);
 	return r < 0 ? r : (ssize_t)size;

@@ -8,6 +8,7 @@
  * own until neither the kernel nor an open file can reach them.
  */
 #include "fs/core/chunk.h"
+#include "fs/core/past.h"
 
 #define ICACHE_BUCKETS_MIN 4096
 
@@ -185,13 +186,18 @@ static int load(struct inode *in)
 {
 	struct key key = inode_key(in, KEY_INODE);
 	_cleanup_buf_ struct buf record = {0};
-	int r = kv_get(in->core->kv, NULL, KV_META, key.bytes, key.len, &record);
+	int r = past_get(in->core, &key, in->at, &record);
 
 	if (r < 0)
 		return r;
 	r = irec_decode(record.data, record.len, &in->rec, &in->inline_data, &in->facts);
 	if (r < 0)
 		return r;
+	if (in->at) {
+		r = past_settle(in);
+		if (r < 0)
+			return r;
+	}
 	inode_settle(in);
 	in->counted = in->rec.body == INODE_INLINE ? in->inline_data.len : 0;
 	if (in->rec.nlink == 0)
@@ -227,16 +233,26 @@ static int inode_container(struct core *core, uint64_t ino, struct container *hi
 		*ret_container = container_ref(hint);
 		return 0;
 	}
-	r = lease_find(core, ino, &domain, &id);
-	return r < 0 ? r : container_get(core, domain, id, ret_container);
+	r = lease_find(core, snapshot_present_ino(ino), &domain, &id);
+	if (r == 0)
+		r = container_get(core, domain, id, ret_container);
+	if (r == -ENOENT && snapshot_is_past(ino)) /* removed since */
+		r = container_removed(core, domain, id, ret_container);
+	return r;
 }
 
 int inode_get(struct core *core, uint64_t ino, struct container *container, struct inode **ret_inode)
 {
 	_cleanup_(container_putp) struct container *c = NULL;
 	struct inode *in, *other;
+	uint64_t at = 0;
 	int r;
 
+	if (snapshot_is_dir(ino))
+		return snapdir_inode(core, ino, ret_inode);
+	r = snapshot_is_past(ino) ? past_open(core, ino, &at) : 0;
+	if (r < 0)
+		return r;
 	other = inode_peek(core, ino);
 	if (other)
 		return found(other, ret_inode);
@@ -247,6 +263,7 @@ int inode_get(struct core *core, uint64_t ino, struct container *container, stru
 	if (!in)
 		return -ENOMEM;
 	in->state = INODE_LOADING;
+	in->at = at;
 	pthread_rwlock_wrlock(&in->lock);
 	pthread_mutex_lock(&core->cache_lock);
 	other = find_ref(core, ino);

@@ -49,6 +49,8 @@ struct msum {
 void msum_add(struct msum *sum, const uint8_t hash[16]);
 void msum_sub(struct msum *sum, const uint8_t hash[16]);
 
+#define IREC_EPOCH_AT 57 /* where the epoch stands in the record */
+
 /* The record's fixed part, decoded. Plain data: copied freely. */
 struct irec {
 	uint32_t mode;	  /* type and permission bits */
@@ -63,7 +65,7 @@ struct irec {
 	uint64_t parent;  /* directories: "..", files: a directory that has (or had) a link, for names in fsck */
 	uint32_t number;  /* message number in a numbered directory, 0 none */
 	uint64_t change;  /* rises with each commit */
-	uint64_t epoch;	  /* of the store when the record was written; snapshots compare it (0 until there are any) */
+	uint64_t epoch;	  /* of the store when the record was written: how many snapshots there had been */
 	struct timespec atime, mtime, ctime, btime;
 	struct msum entries; /* directories: over all entries */
 	uint32_t xattrs;     /* number of xattr records */
@@ -116,6 +118,7 @@ struct inode {
 	mode_t type; /* S_IFMT bits */
 	uint32_t generation;
 	bool numbered; /* INODE_NUMBERED */
+	uint64_t at;   /* the snapshot that it is seen in, 0 the present (snapshot.h) */
 	/* core->cache_lock (icache.c): */
 	int refs;
 	struct inode *hash_next, *lru_prev, *lru_next;
@@ -131,6 +134,9 @@ struct inode {
 	bool pinned;	  /* ghost or orphan: holds a reference of its own until forgotten; core->cache_lock */
 	bool hashed;	  /* in the cache; core->cache_lock */
 	uint64_t counted; /* bytes of inline data in the domain's counter */
+	/* map.next_version of the newest version of the record in the history: past.h */
+	uint64_t kept;
+	bool kept_known;
 	bool attr_dirty;  /* rec has changes (times, size) that wait for a commit */
 	bool untaken;	  /* written since the session layer took it in (fs/session) */
 };
@@ -154,6 +160,18 @@ struct container *container_ref(struct container *c);
 void container_put(struct container *c);
 /* When a container leaves memory, @release is called with its session pointer. Once, at start. */
 void core_set_session_release(struct core *core, void (*release)(void *session));
+/*
+ * Called for each inode of a snapshot when it is loaded, its lock held; what it changes in the record and the
+ * inline bytes is what is seen of it. It must take no container's lock. Once, at start.
+ */
+void core_set_past_loaded(struct core *core, int (*loaded)(void *arg, struct inode *inode), void *arg);
+/* Calls @each for the entries of a directory of the past, by rising key, until it returns something else than 0. */
+struct dentry;
+int past_entries(struct inode *dir, int (*each)(void *arg, struct inode *dir, const struct dentry *d),
+	void *arg);
+/* The inode of an entry; a missing or different one is -EBADMSG. */
+int dentry_child(struct core *core, struct inode *dir, const struct dentry *d,
+	struct inode **ret_child);
 
 DEFINE_CLEANUP(struct inode *, inode_put);
 DEFINE_CLEANUP(struct container *, container_put);

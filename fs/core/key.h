@@ -13,17 +13,24 @@
 
 #include "kv/bytes.h"
 
-/* Numbers are part of the format. 1–15 lie in KV_META, 16–31 in KV_DATA. */
+/*
+ * Numbers are part of the format. 1–15 lie in KV_META, 16–31 in KV_DATA; those of 2–5 may have versions in
+ * KV_HISTORY (past.h).
+ */
 enum key_kind {
 	KEY_CONTAINER = 1, /* inode 0: the container's record */
 	KEY_SESSION = 2,   /* inode 0: the session layer's record; u8 after it: which */
 	KEY_INODE = 3,
 	KEY_DENTRY = 4, /* inode: the directory; u64 entry key (name.h) */
 	KEY_XATTR = 5,	/* u64: hash of the name << 7 | ordinal */
+	KEY_SNAPSHOT = 6, /* inode 0; u64 id: who took it, its name (snapshot.c) */
+	KEY_PLACE = 7,	  /* inode 0; u64 until: where the container lay up to then (pins.c) */
 	/* in domain 0, container 0 only: */
 	KEY_LEASE = 8,	 /* inode field: first inode number of a run of blocks */
 	KEY_COUNTER = 9, /* inode 0: the next free block */
 	KEY_WORK = 10,	 /* inode: orphans and background deletions; u64: sequence */
+	KEY_PIN = 11,	 /* inode field: container; u64 id of a snapshot of it (snapshot.c) */
+	KEY_EPOCH = 12,	 /* inode 0: how many snapshots there were (snapshot.c) */
 	/* KV_DATA: */
 	KEY_MAP = 16,	/* u8 level, u64 index, u64 version */
 	KEY_CHUNK = 17, /* u64 index, u64 version */

@@ -1,7 +1,7 @@
 /*
  * lookup.c: finding inodes by name, listing directories, reading symlinks.
  */
-#include "fs/core/core_internal.h"
+#include "fs/core/past.h"
 
 int dir_get(struct core *core, uint64_t ino, struct inode **ret_dir)
 {
@@ -75,6 +75,8 @@ int core_lookup(struct core *core, uint64_t parent, const char *name, struct cor
 		r = dir_get(core, parent, &dir);
 	if (r < 0)
 		return r;
+	if (snapshot_is_dir(parent))
+		return snapdir_lookup(dir, name, ret_entry);
 	if (strcmp(name, ".") == 0)
 		return entry_fill(dir, ret_entry);
 	if (strcmp(name, "..") == 0)
@@ -110,7 +112,7 @@ static int list_dot(struct inode *dir, const char *name, uint64_t cookie, core_f
 static int list_entry(struct inode *dir, const struct dentry *d, bool with_attr, core_fill fill,
 	void *arg)
 {
-	struct core_dirent e = {.name = d->name, .cookie = d->key, .ino = d->ino,
+	struct core_dirent e = {.name = d->name, .cookie = d->key, .ino = dentry_ino(dir, d),
 		.type = (mode_t)d->type << 12};
 	_cleanup_inode_ struct inode *child = NULL;
 	int r;
@@ -127,32 +129,82 @@ static int list_entry(struct inode *dir, const struct dentry *d, bool with_attr,
 	return r;
 }
 
+/* What a listing of the past has seen, if it began at the start. */
+struct seen {
+	uint64_t n;
+	struct msum sum;
+};
+
+static int see(struct inode *dir, const struct dentry *d, struct seen *seen)
+{
+	uint8_t hash[16];
+	int r = dir->at ? dentry_hash(dir->core, dir, d, hash) : 0;
+
+	if (r == 0 && dir->at) {
+		msum_add(&seen->sum, hash);
+		seen->n++;
+	}
+	return r;
+}
+
+/* At its end: a version that is missing, added or replayed is noticed here. */
+static int check_seen(const struct inode *dir, uint64_t from, const struct seen *seen)
+{
+	const struct irec *rec = &dir->rec;
+
+	if (!dir->at || from > NAME_COOKIE_DOTDOT)
+		return 0;
+	return seen->n == rec->size && seen->sum.hi == rec->entries.hi &&
+			       seen->sum.lo == rec->entries.lo
+		       ? 0
+		       : -EBADMSG;
+}
+
 static int list_entries(struct inode *dir, uint64_t cookie, bool with_attr, core_fill fill, void *arg)
 {
+	struct seen seen = {0};
 	struct key prefix = inode_key(dir, KEY_DENTRY), from = prefix;
-	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
+	_cleanup_(past_iter_freep) struct past_iter *it = NULL;
 	_cleanup_buf_ struct buf value = {0};
-	int r = kv_iter_open(dir->core->kv, NULL, NULL, KV_META, prefix.bytes, prefix.len, &it);
+	const uint8_t *key;
+	size_t len;
+	int r;
 
-	if (r < 0)
-		return r;
 	key_add_u64(&from, cookie + 1);
-	for (r = kv_iter_seek(it, from.bytes, from.len); r > 0; r = kv_iter_next(it)) {
+	r = past_iter_open(dir->core, &prefix, &from, dir->at, &it);
+	while (r == 0 && (r = past_iter_next(it, &key, &len, &value)) > 0) {
 		struct dentry d;
-		size_t len;
-		const uint8_t *key = kv_iter_key(it, &len);
 
 		if (len != KEY_PREFIX + 8)
 			return -EBADMSG;
-		r = kv_iter_value(it, &value);
-		if (r == 0)
-			r = dentry_decode(value.data, value.len, &d);
+		r = dentry_decode(value.data, value.len, &d);
 		if (r < 0)
 			return r;
 		d.key = get_be64(key + KEY_PREFIX);
-		r = list_entry(dir, &d, with_attr, fill, arg);
+		r = see(dir, &d, &seen);
+		if (r == 0)
+			r = list_entry(dir, &d, with_attr, fill, arg);
 		if (r != 0)
 			return r < 0 ? r : 0;
+	}
+	return r < 0 ? r : check_seen(dir, cookie, &seen);
+}
+
+int past_entries(struct inode *dir, int (*each)(void *arg, struct inode *dir, const struct dentry *d),
+	void *arg)
+{
+	struct key prefix = inode_key(dir, KEY_DENTRY);
+	_cleanup_(past_iter_freep) struct past_iter *it = NULL;
+	_cleanup_buf_ struct buf value = {0};
+	const uint8_t *key;
+	struct dentry d;
+	size_t len;
+	int r = past_iter_open(dir->core, &prefix, NULL, dir->at, &it);
+
+	while (r == 0 && (r = past_iter_next(it, &key, &len, &value)) > 0) {
+		r = dentry_decode(value.data, value.len, &d);
+		if (r == 0)
+			r = each(arg, dir, &d);
 	}
 	return r;
 }
@@ -167,6 +219,8 @@ int core_readdir(struct core *core, uint64_t ino, uint64_t cookie, bool with_att
 		return r;
 	if (!inode_is_dir(dir))
 		return -ENOTDIR;
+	if (snapshot_is_dir(ino))
+		return snapdir_list(dir, cookie, with_attr, fill, arg);
 	if (cookie < NAME_COOKIE_DOT) {
 		inode_accessed(dir);
 		r = list_dot(dir, ".", NAME_COOKIE_DOT, fill, arg);

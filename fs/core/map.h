@@ -68,6 +68,8 @@ struct map_edit;
 
 int map_edit_new(const struct inode *inode, struct kv_txn *txn, const struct map_root *root,
 	struct map_edit **ret_edit);
+/* Records with versions below @version are a snapshot's as well: they are let go of and not deleted. */
+void map_edit_keep(struct map_edit *edit, uint64_t version);
 void map_edit_free(struct map_edit *edit);
 /* The version under which this transaction's chunks and pages are stored. */
 uint64_t map_edit_version(const struct map_edit *edit);

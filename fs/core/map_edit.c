@@ -22,7 +22,7 @@ struct map_edit {
 	struct kv_txn *txn;
 	struct map_root root;
 	struct map_node *top;
-	uint64_t version;
+	uint64_t version, kept;
 	uint64_t changes; /* of entries: tells a node whether something below it changed */
 	/* of the fill that is under way */
 	uint64_t from, to, done;
@@ -52,6 +52,11 @@ int map_edit_new(const struct inode *inode, struct kv_txn *txn, const struct map
 		e->root.chunk_shift = CHUNK_SHIFT;
 	*ret_edit = e;
 	return 0;
+}
+
+void map_edit_keep(struct map_edit *e, uint64_t version)
+{
+	e->kept = version;
 }
 
 static void node_free(struct map_node *node)
@@ -174,6 +179,8 @@ static int drop_chunk(struct map_edit *e, const struct map_entry *entry, uint64_
 		struct key key = map_chunk_key(e->inode, index, entry->version);
 
 		e->root.stored -= entry->length;
+		if (entry->version < e->kept)
+			return 0;
 		if (!e->budget) {
 			e->leftover = true;
 			return 0;
@@ -256,7 +263,7 @@ static int collapse(struct map_edit *e, struct map_entry *entry, struct map_node
 			page->entries[i].type != page->entries[0].type)
 			return 0;
 	*entry = (struct map_entry){.type = page->entries[0].type};
-	if (page->version) {
+	if (page->version && page->version >= e->kept) {
 		struct key key =
 			map_page_key(e->inode, page->level, page->index, page->version);
 		e->budget -= e->budget > 0;
@@ -385,7 +392,7 @@ static int write_node(struct map_edit *e, struct map_entry *entry, struct map_no
 			if (r < 0)
 				return r;
 		}
-	if (page->version) {
+	if (page->version && page->version >= e->kept) {
 		key = map_page_key(e->inode, page->level, page->index, page->version);
 		r = kv_txn_delete(e->txn, KV_DATA, key.bytes, key.len);
 		if (r < 0)

@@ -8,7 +8,8 @@
  *  23  flag 2: u32 domain, u32 container of the child
  *      u8   length of the name, bytes
  */
-#include "fs/core/core_internal.h"
+#include "fs/core/past.h"
+#include "fs/core/snapshot.h"
 
 #include <stdio.h>
 
@@ -118,8 +119,8 @@ int dentry_get(struct core *core, struct kv_txn *txn, struct inode *dir, uint64_
 	int r;
 
 	key_add_u64(&k, key);
-	r = txn ? kv_txn_get(txn, KV_META, k.bytes, k.len, &value)
-		: kv_get(core->kv, NULL, KV_META, k.bytes, k.len, &value);
+	r = txn && !dir->at ? kv_txn_get(txn, KV_META, k.bytes, k.len, &value)
+			    : past_get(core, &k, dir->at, &value);
 	if (r < 0)
 		return r;
 	r = dentry_decode(value.data, value.len, ret_dentry);
@@ -156,7 +157,7 @@ int dentry_hash(struct core *core, struct inode *dir, const struct dentry *d, ui
 {
 	uint8_t element[20 + CORE_NAME_MAX], *p = element;
 
-	p = put_be64(put_be64(p, dir->ino), d->ino);
+	p = put_be64(put_be64(p, snapshot_present_ino(dir->ino)), d->ino);
 	p = put_be32(p, d->generation);
 	p = put_bytes(p, d->name, d->name_len);
 	return kv_hash128(core->kv, dir->container->domain, HASH_PURPOSE_ENTRY, element,
@@ -187,12 +188,15 @@ int op_find(struct op *op, struct inode *dir, const char *name, size_t len,
 static int dentry_put(struct op *op, struct inode *dir, const struct dentry *d)
 {
 	struct key k = inode_key(dir, KEY_DENTRY);
+	struct dentry now = *d;
 	uint8_t record[DENTRY_MAX];
-	size_t len = dentry_encode(d, record);
+	size_t len;
 
+	now.epoch = op->epoch;
+	len = dentry_encode(&now, record);
 	op->found.dir = NULL;
 	key_add_u64(&k, d->key);
-	return kv_txn_put(op->txn, KV_META, k.bytes, k.len, record, len);
+	return op_put(op, dir->container, &k, record, len);
 }
 
 static int dentry_delete(struct op *op, struct inode *dir, uint64_t key)
@@ -201,7 +205,7 @@ static int dentry_delete(struct op *op, struct inode *dir, uint64_t key)
 
 	op->found.dir = NULL;
 	key_add_u64(&k, key);
-	return kv_txn_delete(op->txn, KV_META, k.bytes, k.len);
+	return op_delete(op, dir->container, &k);
 }
 
 static void dentry_set_child(struct dentry *d, struct inode *dir, struct inode *child,
@@ -268,7 +272,6 @@ int op_add_entry(struct op *op, struct inode *dir, const char *name, size_t len,
 	}
 	dentry_set_child(&d, dir, child, child_rec);
 	d.more = false;
-	d.epoch = 0;
 	d.name_len = len;
 	memcpy(d.name, name, len);
 	r = dentry_put(op, dir, &d);
@@ -374,10 +377,12 @@ int dentry_child(struct core *core, struct inode *dir, const struct dentry *d,
 
 	if (d->container) {
 		r = container_get(core, d->domain, d->container, &own);
+		if (r == -ENOENT && dir->at) /* removed since */
+			r = container_removed(core, d->domain, d->container, &own);
 		if (r < 0)
 			return r == -ENOENT ? -EBADMSG : r;
 	}
-	r = inode_get(core, d->ino, own ? own : dir->container, &child);
+	r = inode_get(core, dentry_ino(dir, d), own ? own : dir->container, &child);
 	if (r < 0)
 		return r == -ENOENT ? -EBADMSG : r; /* an entry's inode is there, or was taken away */
 	if (child->generation != d->generation || child->type >> 12 != d->type)

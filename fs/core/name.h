@@ -22,6 +22,7 @@ uint32_t name_message_number(const char *name, size_t len);
 size_t name_of_message(uint32_t number, char *ret_name);
 
 #define DENTRY_MAX (34 + CORE_NAME_MAX)
+#define DENTRY_EPOCH_AT 15 /* where the epoch stands in the record */
 
 struct dentry {
 	uint64_t key;	    /* with the ordinal */

@@ -6,7 +6,8 @@
  * reads an inode waits for its lock, which the op holds from staging to the end, so nobody sees the
  * new state before it is in the log, or the old one after.
  */
-#include "fs/core/core_internal.h"
+#include "fs/core/past.h"
+#include "fs/core/pins.h"
 
 void op_begin(struct op *op, struct core *core, const struct cred *who)
 {
@@ -14,6 +15,7 @@ void op_begin(struct op *op, struct core *core, const struct cred *who)
 	op->core = core;
 	if (who)
 		op->who = *who;
+	gate_wait(&core->gate);
 	clock_gettime(CLOCK_REALTIME, &op->now);
 }
 
@@ -34,6 +36,9 @@ int op_lock(struct op *op, struct inode *const *inodes, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		struct container *c = inodes[i] ? inodes[i]->container : NULL;
 		unsigned at = 0;
+
+		if (c && !snapshot_is_present(inodes[i]->ino))
+			return -EROFS;
 
 		while (c && at < count && sorted[at]->id < c->id)
 			at++;
@@ -97,7 +102,12 @@ int op_txn(struct op *op)
 {
 	if (op->core->options.read_only)
 		return -EROFS;
-	return op->txn ? 0 : kv_txn_begin(op->core->kv, &op->txn);
+	if (op->txn)
+		return 0;
+	/* In this order, and before the transaction: the pair that op_commit() compares is never too new. */
+	op->generation = pins_generation(op->core);
+	op->epoch = pins_epoch(op->core);
+	return kv_txn_begin(op->core->kv, &op->txn);
 }
 
 struct irec *op_stage(struct op *op, struct inode *inode)
@@ -223,6 +233,8 @@ int op_drop_container(struct op *op, struct container *c)
 	struct key key = key_make(c->domain, c->id, KEY_CONTAINER, 0);
 	int r = kv_txn_delete(op->txn, KV_META, key.bytes, key.len);
 
+	if (r == 0)
+		r = pins_leave_place(op, c);
 	if (r < 0)
 		return r;
 	kv_txn_count(op->txn, c->domain, KV_COUNT_CONTAINERS, -1);
@@ -242,6 +254,8 @@ int op_put_session(struct op *op, struct container *c, uint8_t which, const void
 {
 	struct key key = session_key(c, which);
 
+	if (which < SESSION_KEPT)
+		return op_put(op, c, &key, value, len);
 	return kv_txn_put(op->txn, KV_META, key.bytes, key.len, value, len);
 }
 
@@ -256,6 +270,8 @@ int op_delete_session(struct op *op, struct container *c, uint8_t which)
 {
 	struct key key = session_key(c, which);
 
+	if (which < SESSION_KEPT)
+		return op_delete(op, c, &key);
 	return kv_txn_delete(op->txn, KV_META, key.bytes, key.len);
 }
 
@@ -264,6 +280,14 @@ int session_record_get(struct core *core, struct container *c, uint8_t which, st
 	struct key key = session_key(c, which);
 
 	return kv_get(core->kv, NULL, KV_META, key.bytes, key.len, ret_value);
+}
+
+int session_record_get_at(struct core *core, struct container *c, uint8_t which, uint64_t at,
+	struct buf *ret_value)
+{
+	struct key key = session_key(c, which);
+
+	return past_get(core, &key, at, ret_value);
 }
 
 /* Counts inline bytes; chunks are counted where they are written. */
@@ -285,6 +309,25 @@ static bool outgrown(const struct staged *s)
 	return s->rec.body == INODE_MAPPED || s->rec.xattrs > 0;
 }
 
+/*
+ * An orphan is in no snapshot that does not have it in its history by now: it was kept when its last name
+ * went.
+ */
+static int keep_staged(struct op *op, struct staged *s, const struct key *key)
+{
+	const struct inode *inode = s->inode;
+	uint64_t pin;
+	int r;
+
+	if (s->fresh || inode->ghost || inode->orphan)
+		return 0;
+	r = op_pin(op, inode->container, &pin);
+	if (r == 0 && inode->rec.epoch < pin)
+		r = op_keep(op, inode->container, key);
+	s->kept = r > 0;
+	return r < 0 ? r : 0;
+}
+
 /* Puts one staged inode into the transaction. */
 static int put_staged(struct op *op, struct staged *s, struct buf *record)
 {
@@ -292,6 +335,10 @@ static int put_staged(struct op *op, struct staged *s, struct buf *record)
 	int r;
 
 	s->rec.change++;
+	s->rec.epoch = op->epoch;
+	r = keep_staged(op, s, &key);
+	if (r < 0)
+		return r;
 	if (s->gone) {
 		count_inline(op, s, 0);
 		if (s->inode->rec.map.stored)
@@ -325,6 +372,10 @@ static void publish_one(struct staged *s)
 {
 	struct inode *inode = s->inode;
 
+	if (s->kept) {
+		inode->kept = inode->rec.map.next_version;
+		inode->kept_known = true;
+	}
 	inode->rec = s->rec;
 	blob_unref(inode->facts);
 	inode->facts = steal_ptr(s->facts);
@@ -349,21 +400,43 @@ static void publish_one(struct staged *s)
 	s->fresh = false;
 }
 
+/*
+ * The gate is held until memory says what the store does about where containers lie: a snapshot that is taken
+ * next relies on it.
+ */
+static int commit_in_gate(struct op *op)
+{
+	int r;
+
+	if (!gate_try(&op->core->gate))
+		return -EAGAIN;
+	/* A snapshot came or went: what was kept, and of which epoch it is, was decided without it. */
+	r = op->generation == pins_generation(op->core) ? 0 : -EAGAIN;
+	if (r == 0)
+		r = kv_txn_commit(op->txn, NULL);
+	for (unsigned i = 0; r == 0 && i < op->n_moved; i++)
+		pins_moved(op->core, op->moved[i]);
+	if (r == 0 && op->dead_container)
+		op->dead_container->dead = true;
+	gate_leave(&op->core->gate);
+	return r;
+}
+
 int op_commit(struct op *op)
 {
 	_cleanup_buf_ struct buf record = {0};
 	int r = op_txn(op);
 
 	for (unsigned i = 0; r == 0 && i < op->n_staged; i++)
+		r = op->staged[i].inode->at ? -EROFS : 0;
+	for (unsigned i = 0; r == 0 && i < op->n_staged; i++)
 		r = put_staged(op, &op->staged[i], &record);
 	if (r == 0)
-		r = kv_txn_commit(op->txn, NULL);
+		r = commit_in_gate(op);
 	if (r < 0)
 		return r;
 	if (op->fresh_container)
 		container_publish(op->fresh_container);
-	if (op->dead_container)
-		op->dead_container->dead = true;
 	for (unsigned i = 0; i < op->n_staged; i++)
 		publish_one(&op->staged[i]);
 	if (op->kick)

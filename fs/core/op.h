@@ -20,6 +20,7 @@
 #include "fs/core/name.h"
 
 #define OP_CONTAINERS 6
+#define OP_MOVED 2
 #define OP_STAGED 16
 
 struct staged {
@@ -28,6 +29,7 @@ struct staged {
 	struct blob *facts;  /* becomes inode->facts; a reference */
 	bool fresh;	     /* has no record yet */
 	bool gone;	     /* the record is deleted by this op; the inode becomes a ghost */
+	bool kept;	     /* the record that it had is copied to the history by this op */
 };
 
 struct op {
@@ -35,6 +37,8 @@ struct op {
 	struct cred who;
 	struct kv_txn *txn;
 	struct timespec now;
+	/* Since op_txn(): what is written is of this epoch, if no snapshot comes or goes before the commit. */
+	uint64_t epoch, generation;
 	struct container *locked[OP_CONTAINERS]; /* write-locked, references, by rising id */
 	unsigned n_locked;
 	struct staged staged[OP_STAGED];
@@ -70,6 +74,8 @@ struct op {
 	struct container *fresh_container; /* made by this op; in the cache once published */
 	struct container *dead_container;  /* removed by this op; a reference */
 	bool kick;			   /* wake the worker after the commit */
+	uint32_t moved[OP_MOVED];	   /* containers that leave the place where they lay (pins.h) */
+	unsigned n_moved;
 
 	/* Called after a successful commit, locks still held. */
 	void (*published)(struct op *op, void *arg);
@@ -129,7 +135,11 @@ int op_drop_inode(struct op *op, struct inode *inode);
 /* Removes a container's own records (its root is dropped by op_drop_inode). */
 int op_drop_container(struct op *op, struct container *container);
 
-/* A record of the layer above: u8 @which after (container, KEY_SESSION). */
+/*
+ * A record of the layer above: u8 @which after (container, KEY_SESSION). Snapshots have those below
+ * SESSION_KEPT.
+ */
+#define SESSION_KEPT 3
 int op_put_session(struct op *op, struct container *c, uint8_t which, const void *value, size_t len);
 int op_get_session(struct op *op, struct container *c, uint8_t which, struct buf *ret_value);
 int op_delete_session(struct op *op, struct container *c, uint8_t which);
@@ -148,5 +158,8 @@ int op_commit(struct op *op);
 
 /* As op_get_session() outside of an op, under the container's lock. */
 int session_record_get(struct core *core, struct container *c, uint8_t which, struct buf *ret_value);
+/* As the snapshot @at sees it (@which below SESSION_KEPT). */
+int session_record_get_at(struct core *core, struct container *c, uint8_t which, uint64_t at,
+	struct buf *ret_value);
 
 #endif

@@ -4,7 +4,7 @@
  * A directory that moves to another parent could end up below itself when two such moves run at once: they
  * are serialised by rename_lock, under which the chain of parents is walked.
  */
-#include "fs/core/core_internal.h"
+#include "fs/core/pins.h"
 
 #include <linux/fs.h>
 
@@ -177,6 +177,16 @@ static int stage_move(struct op *op)
 	return victim->nlink == 0 ? op_drop_inode(op, op->victim) : 0;
 }
 
+/* What lies in a container of its own keeps the snapshots of the place that it leaves. */
+static int leave_place(struct op *op, struct inode *child)
+{
+	const struct irec *rec = child ? op_stage(op, child) : NULL;
+
+	if (!rec || !(rec->flags & INODE_CONTAINER_ROOT) || op->dir->container == op->dir2->container)
+		return 0;
+	return pins_leave_place(op, child->container);
+}
+
 static int stage_rename(struct op *op)
 {
 	struct irec *dir = op_stage(op, op->dir), *dir2 = op_stage(op, op->dir2);
@@ -186,7 +196,11 @@ static int stage_rename(struct op *op)
 
 	if (!dir || !dir2 || !child)
 		return -ENOMEM;
-	r = exchange ? stage_exchange(op) : stage_move(op);
+	r = leave_place(op, op->child);
+	if (r == 0 && exchange)
+		r = leave_place(op, op->victim);
+	if (r == 0)
+		r = exchange ? stage_exchange(op) : stage_move(op);
 	if (r < 0)
 		return r;
 	child->ctime = op->now;

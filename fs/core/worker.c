@@ -3,16 +3,21 @@
  *
  * Work row (KEY_WORK in domain 0, container 0; inode, u64 sequence):
  *   u8 format (1) | u8 kind | u32 domain | u32 container | u64 from_chunk | u64 max_version
+ *   | u64 min_version, where it is not 0
  * sequence: 0 for what concerns the whole inode (ORPHAN, then REMOVE), the version for TAIL, the domain
- * for DOMAIN (inode 0).
+ * for DOMAIN (inode 0), 2^63 and the id for SWEEP (inode 0). Versions below min_version are a snapshot's.
  *
  * ORPHAN   an unlinked inode that someone still has open: its record and data are kept. When the last
  *          reference goes, or at the next start, the record is deleted and the row becomes REMOVE.
  * REMOVE   delete all chunks and map pages of the inode; there is no inode record any more.
  * TAIL     delete the chunks cut off by a truncation.
- * DOMAIN   a user's directory was removed: delete what is left below the domain, then its key.
+ * DOMAIN   a user's directory was removed: delete what is left below the domain, then its key, once no
+ *          snapshot needs any of it.
+ * SWEEP    a snapshot of the container was dropped: free what it alone held. from_chunk 1: nothing below the
+ *          place has a container of its own.
  */
-#include "fs/core/core_internal.h"
+#include "fs/core/past.h"
+#include "fs/core/sweep.h"
 
 #include "kv/log.h"
 
@@ -34,7 +39,7 @@ struct work {
 	uint64_t ino, sequence;
 	uint8_t kind;
 	uint32_t domain, container;
-	uint64_t from_chunk, max_version;
+	uint64_t from_chunk, min_version, max_version;
 };
 
 static struct key work_key(uint64_t ino, uint64_t sequence)
@@ -48,11 +53,13 @@ static struct key work_key(uint64_t ino, uint64_t sequence)
 static int work_put(struct kv_txn *txn, const struct work *w)
 {
 	struct key key = work_key(w->ino, w->sequence);
-	uint8_t value[26], *p = value;
+	uint8_t value[34], *p = value;
 
 	p = put_u8(put_u8(p, WORK_FORMAT), w->kind);
 	p = put_be32(put_be32(p, w->domain), w->container);
 	p = put_be64(put_be64(p, w->from_chunk), w->max_version);
+	if (w->min_version)
+		p = put_be64(p, w->min_version);
 	return kv_txn_put(txn, KV_META, key.bytes, key.len, value, (size_t)(p - value));
 }
 
@@ -64,8 +71,18 @@ int work_add(struct op *op, enum work_kind kind, struct inode *inode, uint64_t f
 		.container = inode->container->id, .from_chunk = from_chunk,
 		.max_version = max_version};
 
+	int r = kind == WORK_ORPHAN ? 0 : op_kept_version(op, inode, &w.min_version);
+
 	op->kick = op->kick || kind != WORK_ORPHAN;
-	return work_put(op->txn, &w);
+	return r < 0 ? r : work_put(op->txn, &w);
+}
+
+int work_add_sweep(struct kv_txn *txn, uint64_t id, uint32_t domain, uint32_t container, bool alone)
+{
+	struct work w = {.sequence = 1ull << 63 | id, .kind = WORK_SWEEP, .domain = domain,
+		.container = container, .from_chunk = alone};
+
+	return work_put(txn, &w);
 }
 
 int work_add_domain(struct op *op, uint32_t domain)
@@ -100,6 +117,7 @@ static int work_read(struct kv_iter *it, struct work *ret_work)
 	w.container = read_be32(&r);
 	w.from_chunk = read_be64(&r);
 	w.max_version = read_be64(&r);
+	w.min_version = value.len > 26 ? read_be64(&r) : 0;
 	if (bytes_reader_end(&r) < 0)
 		return -EBADMSG;
 	*ret_work = w;
@@ -251,13 +269,15 @@ static int work_do(struct worker *worker, const struct work *w, bool starting)
 	case WORK_TAIL:
 		do
 			r = data_delete_records(core, w->domain, w->container, w->ino,
-				w->from_chunk, w->kind == WORK_TAIL ? w->max_version : UINT64_MAX,
-				WORK_BUDGET);
+				w->from_chunk, w->min_version,
+				w->kind == WORK_TAIL ? w->max_version : UINT64_MAX, WORK_BUDGET);
 		while (r > 0 && !__atomic_load_n(&worker->stop, __ATOMIC_RELAXED));
 		return r < 0 ? r : r == 0;
 	case WORK_DOMAIN:
 		r = remove_domain(core, w->domain);
 		return r < 0 ? r : 1;
+	case WORK_SWEEP:
+		return sweep_run(core, w->domain, w->container, w->from_chunk == 1, &worker->stop);
 	default:
 		return -EBADMSG;
 	}
@@ -312,7 +332,8 @@ static int pass(struct worker *worker, bool *starting)
 	for (size_t i = 0; i < n && !__atomic_load_n(&worker->stop, __ATOMIC_RELAXED); i++) {
 		int r;
 
-		if (rows[i].kind == WORK_DOMAIN && domain_has_orphan(rows, n, rows[i].domain))
+		if (rows[i].kind == WORK_DOMAIN && (domain_has_orphan(rows, n, rows[i].domain) ||
+							   sweep_domain_kept(worker->core, rows[i].domain)))
 			continue;
 		r = work_do(worker, &rows[i], *starting);
 		if (r == 1)

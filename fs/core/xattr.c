@@ -126,6 +126,9 @@ int core_getxattr(struct core *core, uint64_t ino, const char *name, struct buf 
 	_cleanup_(rwlock_unlock_p) pthread_rwlock_t *lock = NULL;
 	enum namespace ns;
 	int r = name_namespace(name, &ns);
+	/* Who may take and drop snapshots is who may write in the place. */
+	if (snapshot_is_dir(ino) && strcmp(name, XATTR_NAME_ACL_ACCESS) == 0)
+		ino = snapshot_present_ino(ino);
 	if (r == 0)
 		r = inode_get_locked(core, ino, &inode, &lock);
 	if (r < 0)

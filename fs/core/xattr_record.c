@@ -1,6 +1,6 @@
 #include "fs/core/xattr.h"
 
-#include "fs/core/core_internal.h"
+#include "fs/core/past.h"
 
 #include <linux/limits.h>
 #include <sys/xattr.h>
@@ -83,7 +83,7 @@ static int record_get(struct inode *inode, struct kv_txn *txn, const struct key 
 {
 	if (txn)
 		return kv_txn_get(txn, KV_META, key->bytes, key->len, ret_record);
-	return kv_get(inode->core->kv, NULL, KV_META, key->bytes, key->len, ret_record);
+	return past_get(inode->core, key, inode->at, ret_record);
 }
 
 struct slot {
@@ -117,6 +117,24 @@ static int slot_find(struct inode *inode, struct kv_txn *txn, const char *name,
 	return -ENODATA;
 }
 
+static int scan_past(struct inode *inode,
+	int (*each)(void *arg, const struct xattr *a, const struct buf *record), void *arg)
+{
+	struct key prefix = inode_key(inode, KEY_XATTR);
+	_cleanup_(past_iter_freep) struct past_iter *it = NULL;
+	_cleanup_buf_ struct buf record = {0};
+	const uint8_t *key;
+	struct xattr a;
+	size_t len;
+	int r = past_iter_open(inode->core, &prefix, NULL, inode->at, &it);
+	while (r == 0 && (r = past_iter_next(it, &key, &len, &record)) > 0) {
+		r = xattr_parse(&record, &a);
+		if (r == 0)
+			r = each(arg, &a, &record);
+	}
+	return r;
+}
+
 /* Calls @each for every record, in the order of keys; what it returns below 0 ends it. */
 static int xattr_scan(struct inode *inode, struct kv_txn *txn,
 	int (*each)(void *arg, const struct xattr *a, const struct buf *record), void *arg)
@@ -125,7 +143,10 @@ static int xattr_scan(struct inode *inode, struct kv_txn *txn,
 	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
 	_cleanup_buf_ struct buf record = {0};
 	struct xattr a;
-	int r = kv_iter_open(inode->core->kv, NULL, txn, KV_META, prefix.bytes, prefix.len, &it);
+	int r;
+	if (inode->at)
+		return scan_past(inode, each, arg);
+	r = kv_iter_open(inode->core->kv, NULL, txn, KV_META, prefix.bytes, prefix.len, &it);
 	if (r < 0)
 		return r;
 	for (r = kv_iter_seek(it, NULL, 0); r > 0; r = kv_iter_next(it)) {
@@ -277,7 +298,7 @@ int xattr_put(struct op *op, struct inode *inode, const char *name, const void *
 		r = xattr_element(inode, &slot.record, old_hash);
 	struct key key = xattr_key(inode, slot.hash, slot.ordinal);
 	if (r == 0)
-		r = kv_txn_put(op->txn, KV_META, key.bytes, key.len, record.data, record.len);
+		r = op_put(op, inode->container, &key, record.data, record.len);
 	if (r < 0)
 		return r;
 	if (found == 0)
@@ -310,12 +331,12 @@ static int slot_clear(struct op *op, struct inode *inode, const struct slot *slo
 		return r;
 	struct key key = xattr_key(inode, slot->hash, slot->ordinal);
 	if (ordinal != slot->ordinal) {
-		r = kv_txn_put(op->txn, KV_META, key.bytes, key.len, last.data, last.len);
+		r = op_put(op, inode->container, &key, last.data, last.len);
 		if (r < 0)
 			return r;
 		key = xattr_key(inode, slot->hash, ordinal);
 	}
-	return kv_txn_delete(op->txn, KV_META, key.bytes, key.len);
+	return op_delete(op, inode->container, &key);
 }
 
 int xattr_delete(struct op *op, struct inode *inode, const char *name)
@@ -377,8 +398,11 @@ int xattr_drop_all(struct op *op, struct inode *inode)
 		if (len == prefix.len + 8 && (r = buf_append(&keys, key, len)) < 0)
 			break;
 	}
-	for (size_t i = 0; r == 0 && i < keys.len; i += prefix.len + 8)
-		r = kv_txn_delete(op->txn, KV_META, keys.data + i, prefix.len + 8);
+	for (size_t i = 0; r == 0 && i < keys.len; i += prefix.len + 8) {
+		struct key key = {.len = prefix.len + 8};
+		memcpy(key.bytes, keys.data + i, key.len);
+		r = op_delete(op, inode->container, &key);
+	}
 	if (r < 0)
 		return r;
 	rec->xattrs = 0;

@@ -55,7 +55,9 @@ int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, co
 {
 	_cleanup_inode_ struct inode *inode = NULL;
 
-	int r = core_setattr(s->core, who, ino, st, set, ret_st);
+	int r = snapshots_refuse(ino);
+	if (r == 0)
+		r = core_setattr(s->core, who, ino, st, set, ret_st);
 	if (r == 0)
 		r = inode_get(s->core, ino, NULL, &inode);
 	if (r == 0)

@@ -14,7 +14,7 @@
  * last one keeps all of it. One that says what a restored file had said (the claim) is that file
  * again.
  */
-static int settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
+int json_settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
         struct shown *ret_shown, bool *ret_changed)
 {
 	struct shown shown = {.messages = rec->messages, .tokens = rec->tokens};
@@ -160,7 +160,7 @@ int json_replace(struct op *op, struct inode *session, struct inode *old, struct
 {
 	struct shown shown;
 	bool changed;
-	int r = settle(op, session->container, rec, place, &shown, &changed);
+	int r = json_settle(op, session->container, rec, place, &shown, &changed);
 	return r < 0 ? r : put_file(op, session, old, rec, place, &shown);
 }
 
@@ -206,7 +206,7 @@ static int freshen_locked(struct op *op, struct sessions *s, struct inode *sessi
 		if (r == 0 && rec.flags & SREC_RECOUNT)
 			r = recount(op, session, &rec);
 		if (r == 0)
-			r = settle(op, session->container, &rec, &place, &shown, &changed);
+			r = json_settle(op, session->container, &rec, &place, &shown, &changed);
 		if (r == 0 && changed)
 			r = put_file(op, session, file, &rec, &place, &shown);
 		if (r == 0 && (changed || flags != rec.flags)) {

@@ -47,6 +47,13 @@ int session_lookup(struct sessions *s, const struct cred *who, uint64_t parent, 
 	_cleanup_inode_ struct inode *dir = NULL;
 	unsigned part = part_of(name);
 
+	if (!snapshot_is_present(parent))
+		return snapshots_lookup(s, parent, name, ret_entry);
+	if (strcmp(name, SNAPSHOTS_NAME) == 0) {
+		int r = snapshots_lookup_dir(s, parent, ret_entry);
+		if (r != -ENOENT)
+			return r;
+	}
 	if (part || strcmp(name, "next.md") == 0) {
 		int r = inode_get(s->core, parent, NULL, &dir);
 		if (r < 0)
@@ -64,6 +71,8 @@ int session_lookup(struct sessions *s, const struct cred *who, uint64_t parent, 
 
 bool session_negative_cacheable(struct sessions *s, uint64_t parent)
 {
+	if (!snapshot_is_present(parent))
+		return snapshot_is_past(parent);
 	uint8_t role = session_dir_role(s, parent);
 	return role != ROLE_MESSAGES && role != ROLE_SESSION;
 }
@@ -103,7 +112,7 @@ int session_readdir(struct sessions *s, const struct cred *who, uint64_t ino, ui
 
 	if (r < 0)
 		return r;
-	if (!inode_is_dir(dir) || dir->rec.role != ROLE_SESSION)
+	if (!snapshot_is_present(ino) || !inode_is_dir(dir) || dir->rec.role != ROLE_SESSION)
 		return core_readdir(s->core, ino, cookie, with_attr, fill, arg);
 	l.hidden = maker_hidden(s, who, dir, &l.pending);
 	json_freshen(s, dir); /* a damaged record must not hide what else is there */

@@ -218,6 +218,8 @@ int session_make(struct sessions *s, const struct cred *who, uint64_t parent, co
         const struct core_make *what, struct core_entry *ret_entry)
 {
 	struct make m = {.s = s};
+	if (!snapshot_is_present(parent))
+		return snapshots_make(s, who, parent, name, what, ret_entry);
 	int r = maker_adopt(s, who, parent, name, what->mode);
 
 	if (r > 0)
@@ -232,7 +234,9 @@ int session_create(struct sessions *s, const struct cred *who, uint64_t parent, 
 	struct make m = {.s = s, .create = true};
 	struct core_entry entry;
 
-	int r = maker_adopt(s, who, parent, name, what.mode);
+	int r = snapshots_refuse(parent);
+	if (r == 0)
+		r = maker_adopt(s, who, parent, name, what.mode);
 	if (r > 0) {
 		r = core_lookup(s->core, parent, name, &entry);
 	} else if (r == 0) {
@@ -264,7 +268,9 @@ int session_new(struct sessions *s, const struct cred *who, uint64_t workflow, c
 	struct core_make what = {.mode = S_IFDIR | 0777};
 	struct make m = {.s = s, .title = title, .numbered = true, .name = ret_name};
 
-	int r = make(&m, who, workflow, "SESSION-", &what, ret_entry);
+	int r = snapshots_refuse(workflow);
+	if (r == 0)
+		r = make(&m, who, workflow, "SESSION-", &what, ret_entry);
 	if (r == 0 && s->changed)
 		s->changed(s->changed_arg, workflow, ret_name); /* the kernel did not ask for it */
 	return r;

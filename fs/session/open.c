@@ -53,6 +53,7 @@ int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, 
 	s->changed_arg = arg;
 	pthread_mutex_init(&s->writers_lock, NULL);
 	core_set_session_release(core, free);
+	core_set_past_loaded(core, past_json_loaded, s);
 	int r = inode_get(core, CORE_ROOT_INO, NULL, &users);
 	if (r == 0)
 		r = read_epoch(core, users->container, &s->epoch);

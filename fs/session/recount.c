@@ -76,6 +76,17 @@ static int count_one(struct inode *file, uint32_t number, struct srec *rec)
 	return r < 0 ? r : srec_change_message(rec, number, NULL, &m, title);
 }
 
+static int count_past(void *arg, struct inode *messages, const struct dentry *d)
+{
+	_cleanup_inode_ struct inode *file = NULL;
+	uint32_t number = name_message_number(d->name, d->name_len);
+
+	if (!number || d->type != S_IFREG >> 12)
+		return 0;
+	int r = dentry_child(messages->core, messages, d, &file);
+	return r < 0 ? (r == -EBADMSG ? 0 : r) : count_one(file, number, arg);
+}
+
 int recount(struct op *op, struct inode *session, struct srec *rec)
 {
 	_cleanup_(scan_release) struct scan scan = {0};
@@ -92,6 +103,8 @@ int recount(struct op *op, struct inode *session, struct srec *rec)
 	int set = srec_set(&rec->auto_title, NULL);
 	if (r == -ENOENT || set < 0)
 		return set;
+	if (messages->at)
+		return past_entries(messages, count_past, rec);
 	r = scan_open(op->core, op->txn, messages, &scan);
 	while (r == 0) {
 		_cleanup_inode_ struct inode *file = NULL;

@@ -41,7 +41,8 @@ static int unlink_also(struct op *op, void *arg)
 int session_unlink(struct sessions *s, const struct cred *who, uint64_t parent, const char *name)
 {
 	struct core_rule rule = {.also = unlink_also};
-	return core_unlink(s->core, who, parent, name, &rule);
+	int r = snapshots_refuse(parent);
+	return r < 0 ? r : core_unlink(s->core, who, parent, name, &rule);
 }
 
 static int remove_part(struct op *op, struct inode *session, const char *name)
@@ -138,5 +139,7 @@ static int rmdir_also(struct op *op, void *arg)
 int session_rmdir(struct sessions *s, const struct cred *who, uint64_t parent, const char *name)
 {
 	struct core_rule rule = {.plan = rmdir_plan, .also = rmdir_also};
+	if (!snapshot_is_present(parent))
+		return snapshots_rmdir(s, parent, name);
 	return core_rmdir(s->core, who, parent, name, &rule);
 }

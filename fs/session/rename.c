@@ -182,6 +182,8 @@ int session_rename(struct sessions *s, const struct cred *who, uint64_t parent, 
 	struct move m = {.s = s};
 	struct core_rule rule = {.plan = rename_plan, .also = rename_also, .arg = &m};
 
+	if (!snapshot_is_present(parent) || !snapshot_is_present(new_parent))
+		return snapshots_rename(s, parent, name, new_parent, new_name, flags);
 	flags = visible_flags(s, who, new_parent, new_name, flags);
 	return core_rename(s->core, who, parent, name, new_parent, new_name, flags, &rule);
 }
@@ -224,7 +226,11 @@ int session_link(struct sessions *s, const struct cred *who, uint64_t ino, uint6
 {
 	struct move m = {.s = s};
 	struct core_rule rule = {.plan = link_plan, .also = link_also, .arg = &m};
-	int r = core_link(s->core, who, ino, parent, name, &rule, ret_entry);
+	int r = snapshots_refuse(parent);
+	if (r == 0 && !snapshot_is_present(ino))
+		r = -EXDEV;
+	if (r == 0)
+		r = core_link(s->core, who, ino, parent, name, &rule, ret_entry);
 	if (r == 0 && m.saved)
 		ret_entry->fleeting_name = true;
 	return r;

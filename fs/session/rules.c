@@ -54,7 +54,7 @@ int rules_check_name(uint8_t parent_role, const char *name, size_t len, mode_t t
 	case ROLE_USER:
 	case ROLE_WORKFLOW:
 	case ROLE_SESSION:
-		return is(name, len, ".snapshots") ? -EPERM : 0;
+		return is(name, len, SNAPSHOTS_NAME) ? -EPERM : 0;
 	default:
 		return 0;
 	}

@@ -8,7 +8,7 @@
 #ifndef SCRIBEFS_FS_SESSION_SESSION_H
 #define SCRIBEFS_FS_SESSION_SESSION_H
 
-#include "fs/core/core.h"
+#include "fs/core/snapshot.h"
 
 struct sessions;
 
@@ -81,5 +81,14 @@ int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino
  */
 int session_new(struct sessions *s, const struct cred *who, uint64_t workflow, const char *title,
 	char ret_name[32], struct core_entry *ret_entry);
+
+/*
+ * Snapshots of users/, a user, a workflow or a session (-EINVAL: of nothing else), as snapshot_take() and
+ * snapshot_drop(), and with what belongs to a session: mkdir and rmdir in .snapshots/ are these. After a drop
+ * the kernel is told.
+ */
+int session_snapshot_take(struct sessions *s, const struct cred *who, uint64_t place, const char *name,
+	unsigned flags, struct snapshot_info *ret_info);
+int session_snapshot_drop(struct sessions *s, uint64_t id);
 
 #endif

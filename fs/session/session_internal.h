@@ -80,6 +80,22 @@ void writers_release(struct sessions *s);
 /* At the start: marks the sessions in which a daemon that died had files open for writing. */
 void writers_interrupted(struct sessions *s);
 
+/* snapshots.c: for numbers that are not of the present */
+#define SNAPSHOTS_NAME ".snapshots"
+/* What a change of @ino gets: 0 in the present, -EROFS in a snapshot, -EPERM in .snapshots/ itself. */
+int snapshots_refuse(uint64_t ino);
+/* .snapshots of @parent; -ENOENT where there is none. */
+int snapshots_lookup_dir(struct sessions *s, uint64_t parent, struct core_entry *ret_entry);
+int snapshots_lookup(struct sessions *s, uint64_t parent, const char *name, struct core_entry *ret_entry);
+int snapshots_make(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
+        const struct core_make *make, struct core_entry *ret_entry);
+int snapshots_rmdir(struct sessions *s, uint64_t parent, const char *name);
+int snapshots_rename(struct sessions *s, uint64_t parent, const char *name, uint64_t new_parent,
+        const char *new_name, unsigned flags);
+
+/* past_json.c: for core_set_past_loaded() */
+int past_json_loaded(void *arg, struct inode *file);
+
 /* rules.c */
 uint8_t rules_role(uint8_t parent_role, const char *name, size_t len, mode_t type);
 /* Whether @name may be made in a directory of @parent_role: 0, -EPERM. */
@@ -144,6 +160,12 @@ int render_hash(struct op *op, struct container *c, const struct srec *rec,
 #define JSON_REJECTED "session.json.rejected"
 /* Brings it up to date; no locks held. A store that cannot be written keeps the old one. */
 int json_freshen(struct sessions *s, struct inode *session);
+/*
+ * Decides what is shown as version, updated_at and activity, and sets rec's; *ret_changed: whether that is
+ * another file than the last rendering. Of @op only core and now are used.
+ */
+int json_settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
+        struct shown *ret_shown, bool *ret_changed);
 /*
  * In an op: settles version and times of @rec and puts a new inode with the rendering in the place
  * of

@@ -26,10 +26,11 @@ static const char *own_name(const char *name)
 	return strncmp(name, PROPERTY_PREFIX, len) == 0 ? name + len : NULL;
 }
 
-static int get_session_record(struct sessions *s, struct container *c, struct srec *ret_rec)
+/* Of the session that @inode lies in, as it is seen with it. */
+static int get_session_record(struct sessions *s, struct inode *inode, struct srec *ret_rec)
 {
 	_cleanup_buf_ struct buf value = {0};
-	int r = session_record_get(s->core, c, RECORD_SESSION, &value);
+	int r = session_record_get_at(s->core, inode->container, RECORD_SESSION, inode->at, &value);
 	return r < 0 ? r : srec_decode(value.data, value.len, ret_rec);
 }
 
@@ -44,7 +45,7 @@ static int message_id(struct sessions *s, struct inode *inode, uint32_t number, 
 	char text[UUID_LEN + 1];
 	uint8_t id[16];
 
-	int r = get_session_record(s, inode->container, &rec);
+	int r = get_session_record(s, inode, &rec);
 	if (r < 0)
 		return r;
 	uuid_of_message(rec.id, number, id);
@@ -92,9 +93,9 @@ static int get_of_session(
 	_cleanup_srec_ struct srec rec = {0};
 	char text[TITLE_AUTO_MAX + 1];
 
-	int r = json_freshen(s, inode); /* title and counts may wait for a look at all messages */
+	int r = inode->at ? 0 : json_freshen(s, inode); /* title and counts may wait for a look at all messages */
 	if (r == 0)
-		r = get_session_record(s, inode->container, &rec);
+		r = get_session_record(s, inode, &rec);
 	if (r < 0)
 		return r;
 	if (strcmp(name, "session_id") == 0) {
@@ -151,13 +152,17 @@ int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, c
         const void *value, size_t size, int flags)
 {
 	const char *own = own_name(name);
-	int r = own ? check_own(s, ino, own, value, size) : 0;
+	int r = snapshots_refuse(ino);
+	if (r == 0 && own)
+		r = check_own(s, ino, own, value, size);
 	return r < 0 ? r : core_setxattr(s->core, who, ino, name, value, size, flags);
 }
 
 int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name)
 {
 	const char *own = own_name(name);
-	int r = own ? check_own(s, ino, own, NULL, 0) : 0;
+	int r = snapshots_refuse(ino);
+	if (r == 0 && own)
+		r = check_own(s, ino, own, NULL, 0);
 	return r < 0 ? r : core_removexattr(s->core, who, ino, name);
 }

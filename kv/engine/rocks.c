@@ -35,10 +35,13 @@ static int take_value(rocksdb_pinnableslice_t *slice, struct buf *ret_value)
 static int rocks_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
 	const void *key, size_t key_len, struct buf *ret_value)
 {
+	rocksdb_pinnableslice_t *slice;
 	char *error = NULL;
-	rocksdb_pinnableslice_t *slice = rocksdb_get_pinned_cf(
-		e->db, read_options(e, view), e->family[family], key, key_len, &error);
 
+	if ((int)family >= e->families)
+		return -ENOENT;
+	slice = rocksdb_get_pinned_cf(
+		e->db, read_options(e, view), e->family[family], key, key_len, &error);
 	return error ? rocks_error(e, "get", error) : take_value(slice, ret_value);
 }
 
@@ -49,6 +52,10 @@ static int rocks_multi_get(struct kv_engine *e, struct kv_engine_view *view, enu
 	rocksdb_pinnableslice_t *slices[MULTI_GET_MAX];
 	char *errors[MULTI_GET_MAX];
 
+	for (size_t i = 0; i < n && (int)family >= e->families; i++)
+		ret_results[i] = -ENOENT;
+	if ((int)family >= e->families)
+		return 0;
 	for (size_t at = 0; at < n; at += MULTI_GET_MAX) {
 		size_t m = n - at < MULTI_GET_MAX ? n - at : MULTI_GET_MAX;
 

@@ -15,6 +15,7 @@
 struct kv_engine {
 	rocksdb_t *db;
 	rocksdb_column_family_handle_t *family[KV_FAMILIES];
+	int families; /* those that there are: all, but in an older store that is only read */
 	rocksdb_options_t *options[KV_FAMILIES]; /* [KV_SYS] is the database's as well */
 	rocksdb_cache_t *cache;
 	rocksdb_readoptions_t *read;   /* the latest, check sums on */

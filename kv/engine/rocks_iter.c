@@ -48,6 +48,14 @@ int rocks_iter_open(struct kv_engine *e, struct kv_engine_view *view, enum kv_fa
 			rocksdb_readoptions_set_iterate_upper_bound(
 				it->read, (const char *)it->upper, upper_len);
 	}
+	if ((int)family >= e->families) { /* over nothing: between two equal bounds */
+		family = KV_SYS;
+		memset(it->lower, 0xff, sizeof it->lower);
+		rocksdb_readoptions_set_iterate_lower_bound(
+			it->read, (const char *)it->lower, sizeof it->lower);
+		rocksdb_readoptions_set_iterate_upper_bound(
+			it->read, (const char *)it->lower, sizeof it->lower);
+	}
 	it->it = rocksdb_create_iterator_cf(e->db, it->read, e->family[family]);
 	*ret_iter = it;
 	return 0;

@@ -2,6 +2,7 @@
  * How RocksDB is set up. The choices:
  *  - One column family per kv_family, since records of KV_META (hundreds of bytes, rewritten) and
  * of KV_DATA (some 32 KiB, write-once) want other block sizes and are compacted apart.
+ *  - A store that is older than a family gets it when it is opened; one that is only read has it empty.
  *  - Recovery stops at the first damaged record of the log (point in time): a torn tail is what a
  *    crash leaves. That it did not stop too early is checked above, by the commit's sequence.
  *  - RocksDB replays its logs over holes without a word. So the logs of a crash are looked at first
@@ -41,7 +42,8 @@
 #define NO_DIRECTORY "/dev/null/none"
 #define DELETES_WINDOW 128
 
-static const char *const family_names[KV_FAMILIES] = {"default", "meta", "data"};
+static const char *const family_names[KV_FAMILIES] = {"default", "meta", "data",
+	"history"};
 
 static rocksdb_block_based_table_options_t *table_options(
 	enum kv_family family, rocksdb_cache_t *cache)
@@ -159,6 +161,23 @@ static int look_at(const char *path, bool tidy, bool *ret_nothing)
 	return 0;
 }
 
+/* How many of our families, in their order, the database has. */
+static int count_families(struct kv_engine *e, const char *path)
+{
+	char *error = NULL;
+	size_t n = 0;
+	int have = 0;
+	char **names = rocksdb_list_column_families(e->options[KV_SYS], path, &n, &error);
+
+	if (error)
+		return rocks_error(e, "open", error);
+	for (int f = 0; f < KV_FAMILIES && have == f; f++)
+		for (size_t i = 0; i < n; i++)
+			have += strcmp(names[i], family_names[f]) == 0;
+	rocksdb_list_column_families_destroy(names, n);
+	return have;
+}
+
 /* @logs: where the logs are; NULL: with the rest. */
 static int open_database(struct kv_engine *e, const char *path, bool read_only, const char *logs)
 {
@@ -168,9 +187,12 @@ static int open_database(struct kv_engine *e, const char *path, bool read_only, 
 	rocksdb_options_set_wal_dir(e->options[KV_SYS], logs ? logs : "");
 	for (int f = 0; f < KV_FAMILIES; f++)
 		options[f] = e->options[f];
+	e->families = read_only ? count_families(e, path) : KV_FAMILIES;
+	if (e->families < 0)
+		return e->families;
 	if (read_only)
 		e->db = rocksdb_open_for_read_only_column_families(e->options[KV_SYS], path,
-			KV_FAMILIES, family_names, options, e->family, 0, &error);
+			e->families, family_names, options, e->family, 0, &error);
 	else
 		e->db = rocksdb_open_column_families(e->options[KV_SYS], path, KV_FAMILIES,
 			family_names, options, e->family, &error);
@@ -183,7 +205,7 @@ static void close_database(struct kv_engine *e)
 {
 	if (!e->db)
 		return;
-	for (int f = 0; f < KV_FAMILIES; f++)
+	for (int f = 0; f < e->families; f++)
 		rocksdb_column_family_handle_destroy(e->family[f]);
 	rocksdb_close(e->db);
 	e->db = NULL;

@@ -213,7 +213,7 @@ static void change(bool commit)
 	kv_txn_free(txn);
 	while (commit && left != UINT64_MAX) {
 		int r = data_delete_records(s.core, inode->container->domain, inode->container->id,
-			inode->ino, left, root.next_version - 2, 1 + (unsigned)roll(50));
+			inode->ino, left, 0, root.next_version - 2, 1 + (unsigned)roll(50));
 		ck_assert_int_ge(r, 0);
 		if (r == 0)
 			break;
@@ -239,7 +239,7 @@ START_TEST(follows_the_model)
 	check_map(&chunks);
 	/* All of it goes; nothing is left. */
 	ck_assert_int_eq(data_delete_records(s.core, inode->container->domain, inode->container->id,
-				 inode->ino, 0, UINT64_MAX, 10000), 0);
+				 inode->ino, 0, 0, UINT64_MAX, 10000), 0);
 	ck_assert_uint_eq(tree_records(&s, KEY_CHUNK) + tree_records(&s, KEY_MAP), 0);
 }
 END_TEST

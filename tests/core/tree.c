@@ -11,6 +11,7 @@
 struct walk {
 	struct store *s;
 	struct buf *text; /* or NULL */
+	bool whole; /* with the times of the top */
 	char path[4096];
 	/* What was seen: inode numbers, how often, and as how many xattrs. */
 	struct seen {
@@ -65,14 +66,26 @@ static void print_data(struct walk *w, uint64_t ino, const struct stat *st)
 	buf_printf(w->text, " sum %016llx", (unsigned long long)sum);
 }
 
+static void print_xattrs(struct walk *w, uint64_t ino, const struct buf *names)
+{
+	for (size_t at = 0; at < names->len;) {
+		const char *name = (const char *)names->data + at;
+		_cleanup_buf_ struct buf value = {0};
+		ck_assert_int_eq(core_getxattr(w->s->core, ino, name, &value), 0);
+		buf_printf(w->text, " %s=%.*s", name, (int)value.len, (const char *)value.data);
+		at += strlen(name) + 1;
+	}
+}
+
 static void print_one(struct walk *w, uint64_t ino, const struct stat *st)
 {
 	_cleanup_buf_ struct buf value = {0};
 	buf_printf(w->text, "%s %o ino %llu links %u owner %u:%u size %lld", w->path, st->st_mode,
-		(unsigned long long)ino, (unsigned)st->st_nlink, st->st_uid, st->st_gid,
+		(unsigned long long)snapshot_present_ino(ino), (unsigned)st->st_nlink, st->st_uid, st->st_gid,
 		(long long)st->st_size);
-	buf_printf(w->text, " m %lld.%09ld c %lld.%09ld", (long long)st->st_mtim.tv_sec,
-		st->st_mtim.tv_nsec, (long long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+	if (w->path[0] || w->whole)
+		buf_printf(w->text, " m %lld.%09ld c %lld.%09ld", (long long)st->st_mtim.tv_sec,
+			st->st_mtim.tv_nsec, (long long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
 	if (S_ISLNK(st->st_mode)) {
 		ck_assert_int_eq(core_readlink(w->s->core, ino, &value), 0);
 		buf_printf(w->text, " -> %.*s", (int)value.len, (const char *)value.data);
@@ -80,8 +93,7 @@ static void print_one(struct walk *w, uint64_t ino, const struct stat *st)
 	if (S_ISREG(st->st_mode))
 		print_data(w, ino, st);
 	ck_assert_int_eq(core_listxattr(w->s->core, ino, &value), 0);
-	for (size_t i = 0; i < value.len; i++)
-		buf_printf(w->text, "%c", value.data[i] ? value.data[i] : ' ');
+	print_xattrs(w, ino, &value);
 	buf_printf(w->text, "\n");
 }
 
@@ -126,9 +138,17 @@ static void walk(struct walk *w, uint64_t ino)
 	free(names.list);
 }
 
-void tree_dump(struct store *s, struct buf *ret_text)
+void tree_dump_from(struct store *s, uint64_t ino, struct buf *ret_text)
 {
 	struct walk w = {.s = s, .text = ret_text};
+	ret_text->len = 0;
+	walk(&w, ino);
+	ck_assert_int_eq(buf_append(ret_text, "", 1), 0);
+}
+
+void tree_dump(struct store *s, struct buf *ret_text)
+{
+	struct walk w = {.s = s, .text = ret_text, .whole = true};
 	ret_text->len = 0;
 	walk(&w, CORE_ROOT_INO);
 	ck_assert_int_eq(buf_append(ret_text, "", 1), 0);

@@ -14,6 +14,11 @@
  * NUL-terminated.
  */
 void tree_dump(struct store *s, struct buf *ret_text);
+/*
+ * The same from @ino on, present or past: without the times of the top, which a snapshot shows as its own, and
+ * with the numbers that the inodes have in the present.
+ */
+void tree_dump_from(struct store *s, uint64_t ino, struct buf *ret_text);
 /* That the tree is what tree_dump() gave before. */
 void tree_expect(struct store *s, const struct buf *text);
 /*
