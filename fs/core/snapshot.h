@@ -8,7 +8,7 @@
  * their own, and every function that takes a number takes these too. What would change them is -EROFS,
  * and -ESTALE once the snapshot was dropped.
  *
- *   u24 slot | u40 inode number          slot 0: the present; SNAPSHOT_DIR_SLOT: a place's .snapshots/
+ *   2 bits 0 | u22 slot | u40 inode number    slot 0: the present; SNAPSHOT_DIR_SLOT: a place's .snapshots/
  *
  * The slot belongs to the snapshot for as long as there is one, and is given to another only after all
  * the others had their turn; so numbers are stable across mounts, and a file has another in each snapshot.
@@ -26,7 +26,7 @@
 
 #define SNAPSHOT_SLOT_SHIFT 40
 #define SNAPSHOT_INO_MASK ((1ull << SNAPSHOT_SLOT_SHIFT) - 1)
-#define SNAPSHOT_DIR_SLOT 0xffffffu
+#define SNAPSHOT_DIR_SLOT 0x3fffffu /* the highest; the two bits above are the derived trees' */
 
 static inline uint32_t snapshot_slot(uint64_t ino)
 {

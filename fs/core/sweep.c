@@ -143,7 +143,7 @@ static int note(struct walk *w, const struct key *key, uint64_t bytes)
 	return w->n == DATA_BATCH;
 }
 
-/* Notes what only this map has at and below the entry, pages after what they list. 1: enough for now. */
+/* Notes what only this map has at and below the entry, pages after what they list. 1: the batch is full. */
 static int walk(struct walk *w, const struct map_entry *entry, unsigned height, uint64_t first)
 {
 	struct map_entry newer = {.type = MAP_HOLE};

@@ -9,7 +9,7 @@
 #include "fs/session/session.h"
 
 #define VIEWS_ROOT_INO 1
-#define VIEWS_BIT (1ull << 62) /* of the numbers of derived trees; core's have none above bit 39 */
+#define VIEWS_BIT (1ull << 62) /* of the numbers of derived trees; core's have none above bit 61 */
 
 static inline bool views_owns(uint64_t ino)
 {
