@@ -102,6 +102,7 @@ static struct container *container_alloc(struct core *core, uint32_t domain, uin
 	c->id = id;
 	c->domain = domain;
 	c->refs = 1;
+	container_stamp(c);
 	/* Writers first: a session that is listed all the time must still take messages. */
 	pthread_rwlockattr_init(&attr);
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -213,6 +214,16 @@ void container_put(struct container *c)
 	pthread_mutex_unlock(&c->core->cache_lock);
 	if (last)
 		container_free(c);
+}
+
+void container_stamp(struct container *c)
+{
+	atomic_store(&c->stamp, atomic_fetch_add(&c->core->stamp, 1) + 1);
+}
+
+uint64_t core_stamp(const struct core *core)
+{
+	return atomic_load(&core->stamp);
 }
 
 void container_publish(struct container *c)

@@ -51,6 +51,7 @@ struct core {
 	int (*past_loaded)(void *arg, struct inode *inode);
 	void *past_loaded_arg;
 	pthread_mutex_t snapshot_lock; /* one taking, dropping or renaming at a time; before all others */
+	_Atomic uint64_t stamp; /* the last that container_stamp() gave */
 };
 
 struct file {

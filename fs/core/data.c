@@ -96,8 +96,10 @@ void data_publish(struct inode *inode)
 	if (e) {
 		if (e->stored)
 			map_edit_publish(e->map);
-		if (e->changed)
+		if (e->changed) {
 			inode->untaken = true;
+			container_stamp(inode->container);
+		}
 		edit_free(e);
 	}
 	/* The record was stored with all that was buffered (or the inode is gone). */

@@ -182,6 +182,8 @@ static void touch(struct inode *inode)
 	rec->ctime = rec->mtime;
 	rec->flags &= (uint8_t)~INODE_MTIME_SET;
 	inode->untaken = true;
+	if (rec->role)
+		container_stamp(inode->container);
 	inode->data.content = true;
 	data_mark_dirty(inode);
 }

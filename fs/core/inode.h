@@ -107,6 +107,11 @@ struct container {
 	uint64_t ino_granted;
 	uint64_t lease_end;   /* end of the run of blocks that ino_next lies in */
 	bool dead;	      /* removed; whoever finds it looks up again */
+	/*
+	 * Another number, unique while the store is open, after each change of what the layer above derives
+	 * from: read it (under lock) before what is derived from, and an equal one later says that it holds.
+	 */
+	_Atomic uint64_t stamp;
 	void *session;	      /* the session layer's state, freed by what core_set_session_release() was given */
 };
 
@@ -158,6 +163,10 @@ bool irec_atime_stale(const struct irec *rec, const struct timespec *now);
 int container_get(struct core *core, uint32_t domain, uint32_t id, struct container **ret_container);
 struct container *container_ref(struct container *c);
 void container_put(struct container *c);
+/* Something in it changed, or is about to within an op that holds its lock. */
+void container_stamp(struct container *c);
+/* The newest stamp of any container. */
+uint64_t core_stamp(const struct core *core);
 /* When a container leaves memory, @release is called with its session pointer. Once, at start. */
 void core_set_session_release(struct core *core, void (*release)(void *session));
 /*

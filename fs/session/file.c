@@ -50,6 +50,36 @@ static int attributes_changed(struct sessions *s, struct inode *inode, unsigned 
 	return !open && wants_taking(inode) ? take_in(s, inode) : 0;
 }
 
+static int mark_changed_once(struct sessions *s, struct inode *message)
+{
+	_cleanup_srec_ struct srec rec = {0};
+	_cleanup_(op_end) struct op op;
+
+	op_begin(&op, s->core, NULL);
+	int r = op_lock(&op, &message, 1);
+	if (r == 0)
+		r = srec_load(&op, message->container, &rec);
+	if (r < 0)
+		return r == -ESTALE ? 0 : r;
+	srec_changed(&rec, &op.now);
+	r = srec_store(&op, message->container, &rec);
+	return r < 0 ? r : op_commit(&op);
+}
+
+/* Owner or mode: what exports/ shows, and to whom, follows from those of directories and messages. */
+static int rights_changed(struct sessions *s, struct inode *inode, unsigned set)
+{
+	if (!(set & (CORE_SET_MODE | CORE_SET_UID | CORE_SET_GID)))
+		return 0;
+	pthread_rwlock_rdlock(&inode->lock);
+	bool message = inode->rec.role == ROLE_MESSAGE && !inode->untaken;
+	bool dir = inode_is_dir(inode) && inode->rec.role != ROLE_PLAIN;
+	pthread_rwlock_unlock(&inode->lock);
+	if (dir)
+		container_stamp(inode->container);
+	return message ? OP_RETRY(mark_changed_once(s, inode)) : 0;
+}
+
 int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, const struct stat *st,
         unsigned set, struct stat *ret_st)
 {
@@ -62,6 +92,8 @@ int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, co
 		r = inode_get(s->core, ino, NULL, &inode);
 	if (r == 0)
 		r = attributes_changed(s, inode, set);
+	if (r == 0)
+		r = rights_changed(s, inode, set);
 	/* a truncated message's time may be its front matter's again */
 	return r == 0 && set & CORE_SET_SIZE ? core_getattr(s->core, ino, ret_st, NULL) : r;
 }

@@ -311,10 +311,18 @@ bool json_is_array(const char *value)
 	return value[0] == '[';
 }
 
-int json_quote(struct buf *out, const char *text, size_t len)
+int json_escape(struct buf *out, const char *text, size_t len)
 {
-	int r = buf_append(out, "\"", 1);
-	for (size_t i = 0; r == 0 && i < len;) {
+	int r = 0;
+	for (size_t i = 0, plain; r == 0 && i < len;) {
+		for (plain = i; plain < len && (unsigned char)text[plain] >= 0x20 &&
+		                (unsigned char)text[plain] < 0x7f && text[plain] != '"' &&
+		                text[plain] != '\\';)
+			plain++;
+		r = buf_append(out, text + i, plain - i);
+		i = plain;
+		if (r < 0 || i == len)
+			return r;
 		unsigned char c = (unsigned char)text[i];
 		unsigned n = utf8_length(text + i, len - i);
 		if (c == '"' || c == '\\')
@@ -331,7 +339,28 @@ int json_quote(struct buf *out, const char *text, size_t len)
 			r = buf_append(out, text + i, n);
 		i += n ? n : 1;
 	}
+	return r;
+}
+
+int json_quote(struct buf *out, const char *text, size_t len)
+{
+	int r = buf_append(out, "\"", 1);
+	if (r == 0)
+		r = json_escape(out, text, len);
 	return r < 0 ? r : buf_append(out, "\"", 1);
+}
+
+bool json_array_next(const char **p, const char **ret_element, size_t *ret_len)
+{
+	const char *at = skip_blanks(*p);
+	if (*at == '[' || *at == ',')
+		at = skip_blanks(at + 1);
+	if (*at == ']' || *at == '\0')
+		return false;
+	*ret_element = at;
+	*p = skip_value(at);
+	*ret_len = (size_t)(*p - at);
+	return true;
 }
 
 static int new_line(struct buf *out, unsigned level)

@@ -52,6 +52,13 @@ bool json_is_array(const char *value);
 
 /* Append @text as a JSON string; what is no UTF-8 becomes U+FFFD. */
 int json_quote(struct buf *out, const char *text, size_t len);
+/* The same without the quotes around it, for a text that comes in parts. */
+int json_escape(struct buf *out, const char *text, size_t len);
+/*
+ * Goes through the valid array at *@p, which is set past each element. The text of an element lies in the
+ * array's. False at the end.
+ */
+bool json_array_next(const char **p, const char **ret_element, size_t *ret_len);
 /* Append the compact value indented by two spaces a level; the first line is not indented. */
 int json_pretty(struct buf *out, const char *value, unsigned level);
 

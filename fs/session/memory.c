@@ -10,6 +10,7 @@ struct session_memory *memory_of(struct container *c)
 void memory_stale(struct container *c)
 {
 	struct session_memory *m = c->session;
+	container_stamp(c);
 	if (m)
 		m->fresh = false;
 }

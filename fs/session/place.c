@@ -6,6 +6,7 @@
  * their container and their user's are found without further locks.
  */
 #include "fs/session/session_internal.h"
+#include "fs/session/transcript.h"
 
 void place_release(struct place *p)
 {
@@ -71,5 +72,27 @@ int place_of_session(struct op *op, struct container *session, struct place *ret
 
 int place_put_name(struct op *op, struct container *c, const char *name, size_t len)
 {
+	container_stamp(c);
 	return op_put_session(op, c, RECORD_NAME, name, len);
+}
+
+int session_names(struct sessions *s, uint64_t ino, char *ret_user, char *ret_workflow)
+{
+	_cleanup_(container_putp) struct container *user = NULL;
+	_cleanup_inode_ struct inode *dir = NULL;
+	_cleanup_(op_end) struct op op;
+
+	op_begin(&op, s->core, NULL);
+	int r = inode_get(s->core, ino, NULL, &dir);
+	if (r < 0)
+		return r;
+	*ret_workflow = '\0';
+	if (dir->rec.role == ROLE_USER)
+		return get_name(&op, dir->container, ret_user);
+	if (dir->rec.role != ROLE_WORKFLOW)
+		return -ENOENT;
+	r = get_name(&op, dir->container, ret_workflow);
+	if (r == 0)
+		r = place_user_of(&op, dir, &user);
+	return r < 0 ? r : get_name(&op, user, ret_user);
 }

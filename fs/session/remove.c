@@ -104,6 +104,8 @@ static int remove_session(struct op *op, struct inode *session)
 		r = ids_delete(op, user, rec.id);
 	if (r == 0)
 		r = op_delete_session(op, c, RECORD_SESSION);
+	if (r == 0)
+		r = op_delete_session(op, c, RECORD_KEPT);
 	for (unsigned i = 0; i < RECORD_RING_SIZE && r == 0; i++)
 		if (rec.ring_used & 1u << i)
 			r = op_delete_session(op, c, (uint8_t)(RECORD_RING + i));
@@ -112,6 +114,7 @@ static int remove_session(struct op *op, struct inode *session)
 
 int remove_records(struct op *op, struct inode *child)
 {
+	container_stamp(child->container);
 	switch (child->rec.role) {
 	case ROLE_SESSION:
 		return remove_session(op, child);

@@ -31,6 +31,19 @@ static inline uint64_t container_root(const struct container *c)
 	return (uint64_t)c->id << 8;
 }
 
+/* policy.c: -ENODATA: set nowhere. @name with its prefix. */
+int policy_number(
+        struct sessions *s, struct inode *session, const char *name, uint64_t *ret_value);
+#define MEMORY_SIZE 50    /* messages of memory.json */
+#define MEMORY_TOKENS 8000
+struct memory_policy {
+	uint32_t size;
+	uint64_t tokens;
+};
+int policy_memory(struct sessions *s, struct inode *session, struct memory_policy *ret_policy);
+
+#define ARCHIVE_NAME "archive" /* in messages/ */
+
 /* open.c: the role of a directory (it never changes), ROLE_PLAIN where there is none. */
 uint8_t session_dir_role(struct sessions *s, uint64_t ino);
 

@@ -148,6 +148,14 @@ static int check_own(struct sessions *s, uint64_t ino, const char *own, const vo
 	return strcmp(own, "reason") == 0 ? 0 : -EINVAL;
 }
 
+/* Policies are inherited, and rights decide what exports/ shows: what was derived is to be looked at again. */
+static int derived_anew(struct sessions *s, const char *name, int r)
+{
+	if (r == 0 && (own_name(name) || strncmp(name, "system.", 7) == 0))
+		atomic_fetch_add(&s->names, 1);
+	return r;
+}
+
 int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name,
         const void *value, size_t size, int flags)
 {
@@ -155,7 +163,7 @@ int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, c
 	int r = snapshots_refuse(ino);
 	if (r == 0 && own)
 		r = check_own(s, ino, own, value, size);
-	return r < 0 ? r : core_setxattr(s->core, who, ino, name, value, size, flags);
+	return r < 0 ? r : derived_anew(s, name, core_setxattr(s->core, who, ino, name, value, size, flags));
 }
 
 int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name)
@@ -164,5 +172,5 @@ int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino
 	int r = snapshots_refuse(ino);
 	if (r == 0 && own)
 		r = check_own(s, ino, own, NULL, 0);
-	return r < 0 ? r : core_removexattr(s->core, who, ino, name);
+	return r < 0 ? r : derived_anew(s, name, core_removexattr(s->core, who, ino, name));
 }

@@ -47,5 +47,7 @@ struct tree {
 extern const struct tree tree_readme;
 /* backups.c: backups/. */
 extern const struct tree tree_backups;
+/* exports.c: every session and folder of sessions as documents. */
+extern const struct tree tree_exports;
 
 #endif

@@ -36,7 +36,7 @@ START_TEST(it_holds_a_readme_and_users)
 	char text[8192];
 	void *file;
 	ck_assert_int_eq(views_readdir(views, VIEWS_ROOT_INO, 0, true, collect, NULL), 0);
-	ck_assert_str_eq(names, ". .. users backups README.md ");
+	ck_assert_str_eq(names, ". .. users backups exports README.md ");
 	ck_assert_int_eq(views_lookup(views, VIEWS_ROOT_INO, "users", &e), 0);
 	ck_assert_uint_eq(e.ino, CORE_ROOT_INO);
 	core_forget(store.core, e.ino, 1);
@@ -67,7 +67,7 @@ START_TEST(listing_goes_on_where_it_stopped)
 	ck_assert_str_eq(names, ". .. users ");
 	names[0] = '\0';
 	ck_assert_int_eq(views_readdir(views, VIEWS_ROOT_INO, 3, true, collect, NULL), 0);
-	ck_assert_str_eq(names, "backups README.md ");
+	ck_assert_str_eq(names, "backups exports README.md ");
 }
 END_TEST
 

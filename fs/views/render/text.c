@@ -1,0 +1,140 @@
+/*
+ * text.c: transcript.txt and transcript.md.
+ *
+ * transcript.txt only grows while messages are added and written: nothing in it depends on what may still
+ * come, so tail -f follows it.
+ */
+#include "fs/session/markdown.h"
+#include "fs/views/render/render.h"
+#include "kv/kv.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void put_facts(const struct transcript_message *m, struct sink *out, const char *between,
+	void (*text)(struct sink *out, const char *text))
+{
+	sink_printf(out, "%u%s", m->number, between);
+	if (m->unreadable) {
+		sink_text(out, "unreadable");
+		return;
+	}
+	sink_text(out, message_role_name(m->role));
+	sink_text(out, between);
+	sink_time(out, m->time);
+	if (m->agent) {
+		sink_text(out, between);
+		text(out, m->agent);
+	}
+	if (m->model) {
+		sink_text(out, between);
+		text(out, m->model);
+	}
+}
+
+/* An empty line, whether or not there is a newline at the end. */
+static void new_paragraph(struct sink *out)
+{
+	sink_text(out, out->last == '\n' ? "\n" : "\n\n");
+}
+
+void render_txt(const struct transcript *t, struct sink *out)
+{
+	char id[UUID_LEN + 1];
+
+	if (sink_wants_head(out)) {
+		uuid_format(t->session_id, id);
+		sink_line(out, t->title);
+		sink_printf(out, "\n%s, ", id);
+		sink_time(out, t->created);
+		sink_text(out, "\n");
+	}
+	for (size_t i = sink_first(out); i < t->n && sink_wants(out); i++) {
+		sink_mark(out, i);
+		new_paragraph(out);
+		sink_text(out, "--- ");
+		put_facts(&t->messages[i], out, ", ", sink_line);
+		sink_text(out, "\n\n");
+		content_stream(t, i, t->messages[i].header, true, out, sink_plain);
+	}
+}
+
+static size_t longest_run(const char *text, size_t len, char of)
+{
+	size_t longest = 0, run = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		run = text[i] == of ? run + 1 : 0;
+		longest = run > longest ? run : longest;
+	}
+	return longest;
+}
+
+static void put_fence(struct sink *out, size_t length)
+{
+	while (length-- > 0)
+		sink_put(out, "`", 1);
+}
+
+/* Code by indentation, which no text can end. */
+static void put_indented(struct sink *out, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		const char *newline = memchr(text + i, '\n', len - i);
+		size_t n = newline ? (size_t)(newline - text) + 1 - i : len - i;
+		if (out->last == '\n')
+			sink_text(out, "    ");
+		sink_put(out, text + i, n);
+		i += n;
+	}
+}
+
+/* As it is where it ends with itself, else inside of a fence, or indented where it is too large to be looked at. */
+static void put_markdown(const struct transcript *t, size_t i, struct sink *out)
+{
+	_cleanup_buf_ struct buf content = {0};
+	int r = content_load(t, i, &content);
+	const char *text = content.data ? (const char *)content.data : "";
+
+	if (r == -EFBIG) {
+		content_stream(t, i, t->messages[i].header, false, out, put_indented);
+	} else if (r < 0) {
+		sink_text(out, "*This message cannot be read.*");
+		out->error = out->error ? out->error : r == -ENOMEM ? r : 0;
+	} else if (markdown_ends(text, content.len)) {
+		sink_put(out, text, content.len);
+	} else {
+		size_t fence = longest_run(text, content.len, '`') + 3;
+		put_fence(out, fence);
+		sink_text(out, "\n");
+		sink_put(out, text, content.len);
+		if (out->last != '\n')
+			sink_text(out, "\n");
+		put_fence(out, fence);
+		sink_text(out, "\n");
+	}
+}
+
+void render_md(const struct transcript *t, struct sink *out)
+{
+	char id[UUID_LEN + 1];
+
+	if (sink_wants_head(out)) {
+		uuid_format(t->session_id, id);
+		sink_text(out, "# ");
+		sink_markdown_line(out, t->title);
+		sink_printf(out, "\n\nSession %s of ", id);
+		sink_time(out, t->created);
+		sink_text(out, ".\n");
+	}
+	for (size_t i = sink_first(out); i < t->n && sink_wants(out); i++) {
+		sink_mark(out, i);
+		new_paragraph(out);
+		sink_text(out, "## ");
+		put_facts(&t->messages[i], out, " · ", sink_markdown_line);
+		sink_text(out, "\n\n");
+		put_markdown(t, i, out);
+	}
+	if (out->last != '\n')
+		sink_text(out, "\n");
+}
