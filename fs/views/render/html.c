@@ -83,7 +83,7 @@ static void put_content(const struct transcript *t, size_t i, struct sink *out)
 		r = markdown_html(markdown, &html);
 	markdown_free(markdown);
 	if (r == 0) {
-		sink_put(out, html.data, html.len);
+		sink_markup(out, (const char *)html.data, html.len);
 	} else if (r == -EFBIG) {
 		sink_text(out, "<pre class=\"plain\">");
 		content_stream(t, i, t->messages[i].header, false, out, sink_html);

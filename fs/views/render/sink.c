@@ -109,13 +109,14 @@ static bool is_control(const char *p, unsigned n)
 	return n == 1 && ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f);
 }
 
-void sink_html(struct sink *s, const char *text, size_t len)
+/* @escape: what means something in HTML too. */
+static void put_html(struct sink *s, const char *text, size_t len, bool escape)
 {
 	size_t begin = 0;
 
 	for (size_t i = 0; i < len;) {
 		unsigned n = utf8_length(text + i, len - i);
-		const char *instead = n == 1 ? html_of(text[i]) : NULL;
+		const char *instead = escape && n == 1 ? html_of(text[i]) : NULL;
 		if (n == 0 || is_control(text + i, n))
 			instead = text[i] == '\r' ? "" : REPLACEMENT;
 		n = n ? n : 1;
@@ -127,6 +128,16 @@ void sink_html(struct sink *s, const char *text, size_t len)
 		i += n;
 	}
 	sink_put(s, text + begin, len - begin);
+}
+
+void sink_html(struct sink *s, const char *text, size_t len)
+{
+	put_html(s, text, len, true);
+}
+
+void sink_markup(struct sink *s, const char *html, size_t len)
+{
+	put_html(s, html, len, false);
 }
 
 void sink_html_string(struct sink *s, const char *text)

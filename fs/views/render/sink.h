@@ -59,6 +59,8 @@ void sink_time(struct sink *s, int64_t ms);
 /* Each of these may be called for one text in parts that end between characters. What is no UTF-8 becomes U+FFFD. */
 void sink_json(struct sink *s, const char *text, size_t len); /* inside of quotes */
 void sink_html(struct sink *s, const char *text, size_t len); /* also inside of an attribute */
+/* What is HTML already: control characters, which it may not have, become U+FFFD. */
+void sink_markup(struct sink *s, const char *html, size_t len);
 /* For a terminal: control characters but newline and tab become their pictures. */
 void sink_plain(struct sink *s, const char *text, size_t len);
 /* The same on one line, where nothing can turn the direction of what follows. */
