@@ -2,6 +2,7 @@
  * xattr.c: user.scribefs.*: values that are derived (read by name, never listed), and policies
  * (stored as plain attributes of directories).
  */
+#include "fs/session/markdown.h"
 #include "fs/session/property.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
@@ -10,7 +11,8 @@
 #include <inttypes.h>
 
 static const char *const derived[] = {"name", "role", "id", "timestamp", "tokens", "number",
-        "agent", "model", "session_id", "title", "state", "message_count", NULL};
+        "agent", "model", "session_id", "title", "state", "message_count", "size",
+        "links", "code_blocks", NULL};
 
 static bool is_one_of(const char *name, const char *const *names)
 {
@@ -53,6 +55,26 @@ static int message_id(struct sessions *s, struct inode *inode, uint32_t number, 
 	return put_text(out, text);
 }
 
+/* Links or blocks of code, counted in the text as it is now. -ENODATA: it is not parsed (markdown.h). */
+static int count(struct inode *inode, uint32_t header, const char *what, struct buf *out)
+{
+	_cleanup_buf_ struct buf text = {0};
+	struct markdown *markdown;
+
+	pthread_rwlock_rdlock(&inode->lock);
+	uint64_t size = inode->rec.size > header ? inode->rec.size - header : 0;
+	int r = size > MARKDOWN_MAX ? -EFBIG : buf_resize(&text, (size_t)size);
+	ssize_t n = r < 0 ? r : data_read(inode, text.data, text.len, header);
+	pthread_rwlock_unlock(&inode->lock);
+	if (n >= 0)
+		n = markdown_parse(text.data ? (const char *)text.data : "", (size_t)n, &markdown);
+	if (n < 0)
+		return n == -EFBIG ? -ENODATA : (int)n;
+	struct markdown_counts counts = markdown_count(markdown);
+	markdown_free(markdown);
+	return buf_printf(out, "%u", strcmp(what, "links") == 0 ? counts.links : counts.code_blocks);
+}
+
 static int get_of_message(
         struct sessions *s, struct inode *inode, const char *name, struct buf *out)
 {
@@ -70,6 +92,10 @@ static int get_of_message(
 		return buf_append(out, text, name_of_message(number, text));
 	if (strcmp(name, "number") == 0)
 		return buf_printf(out, "%" PRIu32, number);
+	if (strcmp(name, "size") == 0)
+		return buf_printf(out, "%" PRIu64, m.size);
+	if (strcmp(name, "links") == 0 || strcmp(name, "code_blocks") == 0)
+		return count(inode, m.header, name, out);
 	if (strcmp(name, "role") == 0)
 		return put_text(out, message_role_name(m.role));
 	if (strcmp(name, "tokens") == 0)

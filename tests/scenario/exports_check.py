@@ -57,8 +57,9 @@ class Message:
         name = self.agent if self.agent and re.fullmatch("[a-zA-Z0-9_-]{1,64}", self.agent) else None
         same(f"{where} name", name, got.get("name"))
         if not self.archived:
-            for key, attribute in (("id", "id"), ("timestamp", "timestamp"), ("role", "role")):
-                same(f"{where} {key} as the file has it", xattr(self.path, attribute), got[key])
+            for key in ("id", "timestamp", "role") + (("size", "links", "code_blocks") if counts else ()):
+                value = None if got[key] is None else str(got[key])
+                same(f"{where} {key} as the file has it", xattr(self.path, key), value)
         if counts:
             same(f"{where} size", len(self.bytes), got["size"])
             fences = re.findall(r"^(```|~~~)", self.text, re.M)

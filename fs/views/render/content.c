@@ -42,7 +42,7 @@ static size_t unfinished(const char *text, size_t len)
 		unsigned char c = (unsigned char)text[len - back];
 		if ((c & 0xc0) == 0x80)
 			continue;
-		unsigned need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+		unsigned need = c > 0xf4 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
 		return need > back ? back : 0;
 	}
 	return 0;

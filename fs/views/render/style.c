@@ -46,6 +46,16 @@ static const char style[] =
 	"[hidden]{display:none!important}\n"
 	"@media print{body{max-width:none}article{break-inside:auto}}\n";
 
+/* A title bar can isolate nothing. */
+static void put_title(struct sink *out, const char *title)
+{
+	struct sink clean = {.to = UINT64_MAX};
+
+	sink_line(&clean, title);
+	sink_html(out, (const char *)clean.bytes.data, clean.bytes.len);
+	buf_release(&clean.bytes);
+}
+
 void put_html_head(struct sink *out, const char *title, bool script)
 {
 	sink_text(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -56,7 +66,7 @@ void put_html_head(struct sink *out, const char *title, bool script)
 		       "<meta name=\"referrer\" content=\"no-referrer\">\n"
 		       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 		       "<title>");
-	sink_html_string(out, title);
+	put_title(out, title);
 	sink_text(out, "</title>\n<style>\n");
 	sink_text(out, style);
 	sink_text(out, "</style>\n</head>\n");

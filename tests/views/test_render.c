@@ -1,0 +1,191 @@
+/*
+ * The documents of a made-up session against golden files, which GOLDEN_WRITE=1 writes anew, and in windows
+ * against themselves.
+ */
+#include "tests/session/suite.h"
+#include "tests/views/made.h"
+
+#include <stdio.h>
+
+static struct made_file files[] = {
+#define TEXT(s) {s, sizeof(s) - 1}
+	TEXT("How do I <b>list</b> files?\n"),
+	TEXT("---\nrole: assistant\nagent: coder\n---\nLike this:\n\n```sh\nls -l | head\n```\n\n"
+	     "See https://example.org/ls and ![a picture](https://example.org/p.png).\n\n"
+	     "| flag | does |\n|:--|--:|\n| `-a` | all |\n\n- [x] done\n- ~~old~~\n"),
+	TEXT("<script>alert(1)</script>\n<!-- open\n"),
+	TEXT("no newline, \x1b[31mred\x1b[0m and \xff\xfe"),
+	TEXT("[run](javascript:alert(1)) \xe2\x80\xae"
+	     "turned [![in](i.png) a link](http://example.org)"),
+	TEXT("```\nan open fence"),
+};
+#define N (sizeof files / sizeof *files)
+
+static char agent[] = "coder", odd_agent[] = "a\nb\xe2\x80\xae<i>", model[] = "model \"1\"",
+	id[] = "../../x", title[] = "A `title` <b>\n\xe2\x80\xaeof\xd8\x9c two lines", user[] = "ann",
+	workflow[] = "chat",
+	history[] = "[{\"from\":null,\"to\":\"coder\",\"reason\":\"r\",\"timestamp\":"
+		    "\"2026-11-20T10:00:00.000Z\"}]",
+	metadata[] = "{\"project\":\"x\"}", document[] = "{\"session_id\":\"…\"}";
+static struct transcript_message messages[N];
+static struct transcript t;
+
+static void setup(void)
+{
+	t = (struct transcript){.user = user, .workflow = workflow, .title = title, .agent = agent,
+		.state = "active", .history = history, .metadata = metadata, .document = document,
+		.created = 1795168800000, .activity = 1795168860000, .tokens = 99, .switches = 1,
+		.counted = N, .memory_size = 4, .memory_tokens = 60, .total = N, .n = N,
+		.messages = messages, .read = made_read, .arg = files};
+	for (uint8_t i = 0; i < 16; i++)
+		t.session_id[i] = i;
+	for (size_t i = 0; i < N; i++)
+		messages[i] = (struct transcript_message){.number = (uint32_t)i + 1, .ino = i + 300,
+			.size = files[i].len, .tokens = files[i].len / 4, .estimated = true,
+			.time = 1795168800000 + (int64_t)i * 1000};
+	messages[1].header = (uint32_t)strlen("---\nrole: assistant\nagent: coder\n---\n");
+	messages[1].role = MESSAGE_ASSISTANT;
+	messages[1].agent = agent;
+	messages[1].model = model;
+	messages[1].estimated = false;
+	messages[2].id = id;
+	messages[2].agent = odd_agent;
+	messages[3].archived = true;
+	messages[4].role = MESSAGE_TOOL;
+	messages[5].role = MESSAGE_SYSTEM;
+}
+
+static void compare(const char *name, const struct buf *text)
+{
+	static char expected[1 << 20];
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s", GOLDEN, name);
+	if (getenv("GOLDEN_WRITE")) {
+		FILE *out = fopen(path, "we");
+		ck_assert_uint_eq(fwrite(text->data, 1, text->len, out), text->len);
+		ck_assert_int_eq(fclose(out), 0);
+	}
+	FILE *in = fopen(path, "re");
+	ck_assert_msg(in != NULL, "%s: no golden file", name);
+	size_t len = fread(expected, 1, sizeof expected, in);
+	fclose(in);
+	ck_assert_msg(len == text->len && memcmp(expected, text->data, len) == 0,
+		"%s differs; if it should, raise RENDER_VERSION and write the files anew", name);
+}
+
+static const struct {
+	const char *name;
+	render_session render;
+} all[] = {{"transcript.txt", render_txt}, {"transcript.md", render_md}, {"transcript.html", render_html},
+	{"transcript.json", render_json}, {"messages.jsonl", render_jsonl},
+	{"history.json", render_history}, {"history-page.json", render_history_page},
+	{"agent.json", render_agent}, {"memory.json", render_memory},
+	{"chat_store.json", render_chat_store}};
+#define DOCUMENTS (sizeof all / sizeof *all)
+
+START_TEST(golden)
+{
+	_cleanup_buf_ struct buf text = {0};
+	made_render(&t, all[_i].render, 0, &text);
+	compare(all[_i].name, &text);
+}
+END_TEST
+
+START_TEST(windows_together_are_the_whole)
+{
+	static const size_t sizes[] = {1, 7, 64, 1000};
+	_cleanup_buf_ struct buf whole = {0};
+	made_render(&t, all[_i].render, 0, &whole);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		_cleanup_buf_ struct buf parts = {0};
+		made_render(&t, all[_i].render, sizes[i], &parts);
+		ck_assert_uint_eq(parts.len, whole.len);
+		ck_assert_mem_eq(parts.data, whole.data, whole.len);
+	}
+}
+END_TEST
+
+START_TEST(an_unreadable_message_hides_no_other)
+{
+	_cleanup_buf_ struct buf text = {0};
+	messages[1] = (struct transcript_message){.number = 2, .unreadable = true};
+	made_render(&t, all[_i].render, 0, &text);
+	made_render(&t, all[_i].render, 0, &text); /* the same again */
+	ck_assert_uint_gt(text.len, 0);
+}
+END_TEST
+
+/* Only the end of a document changes while the last message grows. */
+START_TEST(txt_grows_at_its_end)
+{
+	size_t full = files[1].len;
+	_cleanup_buf_ struct buf before = {0};
+	t.n = t.total = 2;
+	messages[1].header = 0;
+	for (size_t len = 0; len <= full; len++) {
+		_cleanup_buf_ struct buf text = {0};
+		messages[1].size = files[1].len = len;
+		made_render(&t, render_txt, 0, &text);
+		ck_assert_uint_ge(text.len, before.len);
+		if (before.len)
+			ck_assert_mem_eq(text.data, before.data, before.len);
+		before.len = 0;
+		ck_assert_int_eq(buf_append(&before, text.data, text.len), 0);
+	}
+	files[1].len = full;
+}
+END_TEST
+
+static char titles[3][16] = {"one", "<two>", "three"}, paths[3][32] = {"a/w/s 1", "a/w/'s'", "a/x/é?#"};
+
+static struct listing make_listing(struct listed_session *sessions)
+{
+	for (int i = 0; i < 3; i++) {
+		sessions[i] = (struct listed_session){.title = titles[i], .path = paths[i],
+			.state = "active", .messages = (uint32_t)i, .created = 1795168800000,
+			.activity = 1795168860000 - i};
+		strcpy(sessions[i].id, "00010203-0405-0607-0809-0a0b0c0d0e0f");
+	}
+	sessions[1].agent = agent;
+	return (struct listing){.sessions = sessions, .n = 3, .path = "a", .page = 1};
+}
+
+START_TEST(listings)
+{
+	struct listed_session sessions[3];
+	struct listing l = make_listing(sessions);
+	static const struct {
+		const char *name;
+		render_listing render;
+	} lists[] = {{"sessions.json", render_sessions}, {"page.json", render_sessions_page},
+		{"index.html", render_index}};
+	struct sink s = {.to = UINT64_MAX};
+	lists[_i].render(&l, &s);
+	ck_assert_int_eq(s.error, 0);
+	compare(lists[_i].name, &s.bytes);
+	buf_release(&s.bytes);
+}
+END_TEST
+
+START_TEST(an_empty_session)
+{
+	_cleanup_buf_ struct buf text = {0};
+	t.n = t.total = 0;
+	made_render(&t, all[_i].render, 0, &text);
+	ck_assert(text.len > 0 || all[_i].render == render_jsonl);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *c = tcase_create("render");
+	tcase_add_checked_fixture(c, setup, NULL);
+	tcase_add_loop_test(c, golden, 0, DOCUMENTS);
+	tcase_add_loop_test(c, windows_together_are_the_whole, 0, DOCUMENTS);
+	tcase_add_loop_test(c, an_unreadable_message_hides_no_other, 0, DOCUMENTS);
+	tcase_add_loop_test(c, an_empty_session, 0, DOCUMENTS);
+	tcase_add_loop_test(c, listings, 0, 3);
+	tcase_add_test(c, txt_grows_at_its_end);
+	return suite_run("render", c);
+}
