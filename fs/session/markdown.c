@@ -15,6 +15,7 @@
 #define BRACKETS_MAX 4096      /* [ */
 #define ATS_MAX 2000	       /* @ */
 #define CELLS_MAX 200000       /* most | in a line × lines */
+#define DEPTH_MAX 100	       /* of nesting, which browsers take long to lay out */
 #define REFERENCED_MAX (16u << 20) /* with definitions of references: [ × length */
 
 struct markdown {
@@ -47,6 +48,25 @@ static bool is_slow(const char *text, size_t len)
 	       widest * lines > CELLS_MAX || (references && brackets * len > REFERENCED_MAX);
 }
 
+static bool is_deep(cmark_node *root)
+{
+	unsigned depth = 0;
+
+	for (cmark_node *node = root, *next; node; node = next) {
+		next = cmark_node_first_child(node);
+		if (next && ++depth > DEPTH_MAX)
+			return true;
+		while (node && !next) {
+			next = cmark_node_next(node);
+			if (!next) {
+				node = cmark_node_parent(node);
+				depth--;
+			}
+		}
+	}
+	return false;
+}
+
 int markdown_parse(const char *text, size_t len, struct markdown **ret_markdown)
 {
 	static pthread_once_t registered = PTHREAD_ONCE_INIT;
@@ -64,6 +84,8 @@ int markdown_parse(const char *text, size_t len, struct markdown **ret_markdown)
 			m->parser, cmark_find_syntax_extension(extensions[i]));
 	cmark_parser_feed(m->parser, text, len);
 	m->root = cmark_parser_finish(m->parser);
+	if (is_deep(m->root))
+		return -EFBIG;
 	*ret_markdown = steal_ptr(m);
 	return 0;
 }
