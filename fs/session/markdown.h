@@ -3,8 +3,8 @@
  * any thread.
  *
  * The parser has inputs for which it takes quadratic time, and tables and references whose HTML is far larger
- * than the text, and nesting without bounds. What is larger than MARKDOWN_MAX or could be one of these (counted, before and after) is not
- * parsed: -EFBIG, and whoever asks shows it as it is.
+ * than the text, and nesting without bounds. What is larger than MARKDOWN_MAX or could be one of these (counted
+ * before and after) is not parsed: -EFBIG, and whoever asks shows it as it is.
  */
 #ifndef SCRIBEFS_FS_SESSION_MARKDOWN_H
 #define SCRIBEFS_FS_SESSION_MARKDOWN_H

@@ -1,35 +1,30 @@
 /*
- * policy.c: numbers that are set as user.scribefs.* of a directory and inherited downwards: the session's
- * own, else its workflow's, its user's, that of users/.
+ * policy.c: what holds for a session: a property that is set on it, else on its workflow, its user, users/.
  */
+#include "fs/session/property.h"
 #include "fs/session/session_internal.h"
+
+#include <stdio.h>
 
 #define LEVELS 4
 
-/* -ENODATA: not set there, or no number. */
-static int get_here(struct sessions *s, uint64_t dir, const char *name, uint64_t *ret_value)
+/* -ENODATA: not set there, or to nothing that it could mean. */
+static int get_here(struct sessions *s, uint64_t dir, const struct property *p, int64_t *ret_value)
 {
 	_cleanup_buf_ struct buf value = {0};
-	uint64_t v = 0;
-	int r = core_getxattr(s->core, dir, name, &value);
+	char name[64];
 
-	if (r < 0)
-		return r;
-	if (value.len == 0 || value.len > 15)
+	snprintf(name, sizeof name, PROPERTY_PREFIX "%s", p->name);
+	int r = core_getxattr(s->core, dir, name, &value);
+	if (r == 0 && property_parse(p, value.data, value.len, ret_value) < 0)
 		return -ENODATA;
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.data[i] < '0' || value.data[i] > '9')
-			return -ENODATA;
-		v = v * 10 + (uint64_t)(value.data[i] - '0');
-	}
-	*ret_value = v;
-	return 0;
+	return r;
 }
 
-int policy_number(struct sessions *s, struct inode *session, const char *name, uint64_t *ret_value)
+int policy_get(struct sessions *s, struct inode *session, const char *name, int64_t *ret_value)
 {
 	_cleanup_inode_ struct inode *dir = inode_ref(session);
-	int r = -ENODATA;
+	const struct property *p = property_find(name);
 
 	for (unsigned level = 0; level < LEVELS; level++) {
 		struct inode *up = NULL;
@@ -37,28 +32,29 @@ int policy_number(struct sessions *s, struct inode *session, const char *name, u
 		uint64_t parent = dir->rec.parent;
 		bool any = dir->rec.xattrs > 0;
 		pthread_rwlock_unlock(&dir->lock);
-		r = any ? get_here(s, dir->ino, name, ret_value) : -ENODATA;
-		if (r != -ENODATA || dir->ino == CORE_ROOT_INO)
+		int r = any ? get_here(s, dir->ino, p, ret_value) : -ENODATA;
+		if (r != -ENODATA)
 			return r;
+		if (dir->ino == CORE_ROOT_INO)
+			break;
 		r = inode_get(s->core, parent, NULL, &up);
 		if (r < 0)
 			return r;
 		inode_put(dir);
 		dir = up;
 	}
-	return -ENODATA;
+	*ret_value = property_fallback(p);
+	return 0;
 }
 
 int policy_memory(struct sessions *s, struct inode *session, struct memory_policy *ret_policy)
 {
-	uint64_t size = MEMORY_SIZE, tokens = MEMORY_TOKENS;
-	int r = policy_number(s, session, "user.scribefs.memory_size", &size);
+	int64_t size, tokens;
+	int r = policy_get(s, session, "memory_size", &size);
 
-	if (r == 0 || r == -ENODATA)
-		r = policy_number(s, session, "user.scribefs.memory_tokens", &tokens);
-	if (r < 0 && r != -ENODATA)
-		return r;
-	*ret_policy = (struct memory_policy){
-		.size = size > UINT32_MAX ? UINT32_MAX : (uint32_t)size, .tokens = tokens};
-	return 0;
+	if (r == 0)
+		r = policy_get(s, session, "memory_tokens", &tokens);
+	if (r == 0)
+		*ret_policy = (struct memory_policy){.size = (uint32_t)size, .tokens = (uint64_t)tokens};
+	return r;
 }

@@ -31,11 +31,8 @@ static inline uint64_t container_root(const struct container *c)
 	return (uint64_t)c->id << 8;
 }
 
-/* policy.c: -ENODATA: set nowhere. @name with its prefix. */
-int policy_number(
-        struct sessions *s, struct inode *session, const char *name, uint64_t *ret_value);
-#define MEMORY_SIZE 50    /* messages of memory.json */
-#define MEMORY_TOKENS 8000
+/* policy.c: the value of a property that holds for the session. @name: of property.h. */
+int policy_get(struct sessions *s, struct inode *session, const char *name, int64_t *ret_value);
 struct memory_policy {
 	uint32_t size;
 	uint64_t tokens;

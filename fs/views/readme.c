@@ -18,6 +18,7 @@ static const char readme[] =
         "        session.json          title, state, counts and times: kept up to date, editable\n"
         "        messages/001.md …     one message a file\n"
         "        anything else         notes, attachments, whole trees\n"
+        "    exports/                  the same, rendered: index.html, transcript.html .md .txt …\n"
         "\n"
         "Begin a session and write into it:\n"
         "\n"
