@@ -119,3 +119,8 @@ big=$(session big)
 python3 -c 'open("'"$big"'/messages/next.md","w").write(("line of text\t\x1b[31m é\n" * 4 + "`" * 30 + "\n") * 900000)'
 check "a message of 100 MB" documents --only big
 rm -r "$big"
+
+# --- what is kept with the sessions is no damage
+find "$X" -type f -exec stat -c %s {} + >/dev/null
+umount_store || die "umount"
+check "fsck finds the store clean" timeout 300 "$SCRIBEFS" fsck "$STORE" --key-file "$KEY"
