@@ -48,7 +48,8 @@ exec 9>>"$s/messages/006.md"
 echo 'being written' >&9
 check "while a message is being written" grep -q 'being written' "$X/ann/chat/first/transcript.txt"
 echo 'and more' >&9
-check "and written on" grep -q 'and more' "$X/ann/chat/first/messages.jsonl"
+check "and written on, in the same document" grep -q 'and more' "$X/ann/chat/first/transcript.txt"
+check "and in another one" grep -q 'and more' "$X/ann/chat/first/messages.jsonl"
 exec 9>&-
 python3 - "$s/messages/007.md" "$X/ann/chat/first/messages.jsonl" <<'PY' && echo "ok: two changes of one size in one moment" || failed "two changes of one size in one moment"
 import sys
