@@ -195,18 +195,6 @@ unsigned kv_scan_gaps(const struct kv_scan *scan)
 	return scan->gaps;
 }
 
-int kv_scan_verify(struct kv *kv, const struct kv_scan *meta, const struct kv_scan *data)
-{
-	return meta->sum + data->sum == kv->commit.sum ? 0 : -EBADMSG;
-}
-
-int kv_domains(struct kv *kv, uint32_t **ret_domains, size_t *ret_n)
-{
-	return keyring_domains(kv->keyring, ret_domains, ret_n);
-}
-
-/* ---- the end of a repair --------------------------------------------------------------------- */
-
 static int sum_of(struct kv *kv, enum kv_family family, kv_sum *sum)
 {
 	_cleanup_(kv_scan_freep) struct kv_scan *scan = NULL;
@@ -219,6 +207,21 @@ static int sum_of(struct kv *kv, enum kv_family family, kv_sum *sum)
 	*sum += scan->sum;
 	return r;
 }
+
+int kv_scan_verify(struct kv *kv, const struct kv_scan *meta, const struct kv_scan *data)
+{
+	kv_sum sum = meta->sum + data->sum;
+	int r = sum_of(kv, KV_HISTORY, &sum);
+
+	return r < 0 ? r : sum == kv->commit.sum ? 0 : -EBADMSG;
+}
+
+int kv_domains(struct kv *kv, uint32_t **ret_domains, size_t *ret_n)
+{
+	return keyring_domains(kv->keyring, ret_domains, ret_n);
+}
+
+/* ---- the end of a repair --------------------------------------------------------------------- */
 
 int kv_settle(struct kv *kv)
 {

@@ -152,6 +152,8 @@ static int read_record(struct check *c)
 		return entries_read(c);
 	else if (key[8] == KEY_XATTR)
 		return xattrs_read(c);
+	else if (key[8] == KEY_SNAPSHOT || key[8] == KEY_PLACE)
+		r = 0;
 	else
 		r = strange(c);
 	return r < 0 ? r : scan_step(c, c->meta, &c->meta_at);

@@ -168,9 +168,13 @@ static bool at_chunk(struct check *c, uint64_t ino, uint64_t *ret_index, uint64_
 	return true;
 }
 
-/* Whether the background is going to delete this record. */
+/* Whether the background is going to delete this record, now or when a snapshot is dropped. */
 static bool doomed(struct check *c, uint64_t ino, uint64_t first_chunk, uint64_t version)
 {
+	struct key key = key_make(c->domain, c->container, KEY_INODE, ino);
+
+	if (history_below(c, key.bytes, key.len))
+		return true; /* a snapshot may have it */
 	for (size_t i = 0; i < c->works.n; i++) {
 		const struct work_row *w = LIST_AT(&c->works, struct work_row, i);
 		if (w->kind == WORK_DOMAIN && w->domain == c->domain)

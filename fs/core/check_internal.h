@@ -24,6 +24,9 @@ enum node_state {
 	NODE_TORN = 128,  /* a page of its map cannot be read: what lay below is nobody's now */
 };
 
+/* Whether there are versions (past.h) of records whose keys begin so: what they need is left alone. */
+bool history_below(struct check *c, const void *prefix, size_t len);
+
 /* An inode of the container at hand: 48 bytes. */
 struct node {
 	uint64_t ino, parent;

@@ -63,7 +63,9 @@ static int read_work(struct check *c, const uint8_t *key, size_t len)
 		w->container = read_be32(&r);
 		w->from_chunk = read_be64(&r);
 		w->max_version = read_be64(&r);
-		if (bytes_reader_end(&r) == 0 && w->kind >= WORK_ORPHAN && w->kind <= WORK_DOMAIN)
+		if (c->value.len > 26)
+			read_be64(&r); /* min_version */
+		if (bytes_reader_end(&r) == 0 && w->kind >= WORK_ORPHAN && w->kind <= WORK_SWEEP)
 			return 0;
 		c->works.n--;
 	}
@@ -82,6 +84,9 @@ int space_store_record(struct check *c, const uint8_t *key, size_t len)
 		if (!c->blocks_bad)
 			c->blocks = get_be32(c->value.data + 1);
 		return 0;
+	case KEY_PIN:
+	case KEY_EPOCH: /* snapshots: they are not looked into, and nothing of theirs is touched */
+		return 0;
 	default:
 		return drop(c, key, len, "a record of the store");
 	}
@@ -94,6 +99,14 @@ int space_sort(struct check *c)
 	if (c->works.n)
 		qsort(c->works.items, c->works.n, sizeof(struct work_row), by_ino);
 	return 0;
+}
+
+bool history_below(struct check *c, const void *prefix, size_t len)
+{
+	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
+	int r = kv_iter_open(c->kv, NULL, NULL, KV_HISTORY, prefix, len, &it);
+
+	return r < 0 || kv_iter_seek(it, NULL, 0) != 0; /* one that cannot be read is one */
 }
 
 const struct lease *lease_of(const struct check *c, uint64_t ino)

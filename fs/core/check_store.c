@@ -226,9 +226,11 @@ static int unused_leases(struct check *c)
 	for (size_t i = 0; i < c->leases.n && r == 0; i++) {
 		const struct lease *lease = LIST_AT(&c->leases, struct lease, i);
 		struct key key = key_make(0, 0, KEY_LEASE, lease->first);
+		uint8_t prefix[8];
 		bool pending = false;
 
-		if (cont_find(c, lease->container))
+		put_be32(put_be32(prefix, lease->domain), lease->container);
+		if (cont_find(c, lease->container) || history_below(c, prefix, sizeof prefix))
 			continue;
 		for (size_t k = 0; k < c->works.n && !pending; k++)
 			pending = LIST_AT(&c->works, struct work_row, k)->container ==

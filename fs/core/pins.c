@@ -3,6 +3,8 @@
  */
 #include "fs/core/pins.h"
 
+#include "kv/log.h"
+
 #include <stdio.h>
 
 uint64_t pins_generation(struct core *core)
@@ -241,6 +243,8 @@ static int load_pin(struct pins *p, struct kv_iter *it, struct buf *value)
 		return r;
 	}
 	add(p, pin);
+	if (pin->id > p->epoch)
+		p->epoch = pin->id;
 	return 0;
 }
 
@@ -283,6 +287,10 @@ int pins_open(struct core *core)
 		r = kv_iter_seek(it, NULL, 0);
 	while (r > 0) {
 		r = load_pin(p, it, &value);
+		if (r == -EBADMSG) { /* that one is lost: no reason not to mount */
+			log_error("the record of a snapshot is damaged; it is not shown");
+			r = 0;
+		}
 		if (r == 0)
 			r = kv_iter_next(it);
 	}

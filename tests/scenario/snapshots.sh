@@ -87,7 +87,9 @@ verify() {
 }
 verify "later"
 inodes=$(find "$U/.snapshots" -printf '%i %P\n' | sort)
-remount
+must "umount" umount_store
+check "fsck leaves the past alone" "$SCRIBEFS" fsck --repair "$STORE" --key-file "$KEY"
+must "mount" mount_store
 verify "after a restart"
 same "inode numbers are stable" "$inodes" "$(find "$U/.snapshots" -printf '%i %P\n' | sort)"
 kill9_daemon
