@@ -42,6 +42,7 @@ tree >"$W/before"
 umount_store || die umount
 GOOD=$W/good
 cp -a "$STORE" "$GOOD"
+cp -a "$XDG_STATE_HOME" "$W/good-state"
 
 fsck() { timeout 300 "$SCRIBEFS" fsck "$STORE" --key-file "$KEY" "$@" </dev/null >"$W/.fsck" 2>"$W/.fsck-err"; }
 # status TEXT WANTED ARGUMENT…
@@ -58,7 +59,11 @@ status() {
 		return 1
 	fi
 }
-fresh() { rm -rf "$STORE" && cp -a "$GOOD" "$STORE"; }
+# With what was seen of it then, or it would be an older copy.
+fresh() {
+	rm -rf "$STORE" "${XDG_STATE_HOME:?}"
+	cp -a "$GOOD" "$STORE" && cp -a "$W/good-state" "$XDG_STATE_HOME"
+}
 sums() { find "$STORE" -type f ! -name lock -exec sha256sum {} + | sort -k2; }
 
 # ---- clean ---------------------------------------------------------------------------------------
