@@ -40,7 +40,7 @@
 
 #define HOLD_MS 5000 /* how long commits are held up */
 #define SLICE_MS 250 /* at a time: who waits may have a lock that somebody inside waits for */
-#define WELL_MS 5000 /* a failure sooner after the healing belongs to the one before */
+#define WELL_MS 2000 /* a failure sooner after the healing belongs to the one before */
 #define AGAIN_MS 1000
 #define DRAIN_MS 1000
 #define LOOKS 3
