@@ -12,9 +12,11 @@
  */
 #include "kv/kv_internal.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <time.h>
 
+#define EXPECT_NS 200000
 #define TICK_MS 1000
 #define SYNC_SECONDS_DEFAULT 5
 #define MARK_MS 4000
@@ -135,6 +137,22 @@ static void wait_tick(struct kv_flusher *f)
 	pthread_cond_timedwait(&f->wake, &f->lock, &until);
 }
 
+/* A waiter is on its way: being awake when it comes saves it the thread's wake-up. With lock, given up meanwhile. */
+static void await_expected(struct kv_flusher *f)
+{
+	struct timespec start, now;
+
+	pthread_mutex_unlock(&f->lock);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		sched_yield();
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (!atomic_load(&f->come) &&
+		 (now.tv_sec - start.tv_sec) * 1000000000L + now.tv_nsec - start.tv_nsec < EXPECT_NS);
+	atomic_store(&f->expected, false);
+	pthread_mutex_lock(&f->lock);
+}
+
 static void *flusher_run(void *arg)
 {
 	struct kv *kv = arg;
@@ -152,6 +170,10 @@ static void *flusher_run(void *arg)
 		if (n == 0 && !sync_due(kv, now)) {
 			if (f->stop)
 				break;
+			if (atomic_load(&f->expected)) {
+				await_expected(f);
+				continue;
+			}
 			if (now - looked < TICK_MS && !kv_heal_due(kv))
 				wait_tick(f);
 		}
@@ -159,6 +181,7 @@ static void *flusher_run(void *arg)
 			f->waiters = spare;
 			f->waiters_cap = spare_cap;
 			f->waiters_n = 0;
+			atomic_store(&f->come, false);
 		}
 		pthread_mutex_unlock(&f->lock);
 		if (n || sync_due(kv, now))
@@ -235,9 +258,20 @@ static int add_waiter(struct kv_flusher *f, void (*done)(void *, int), void *arg
 		f->waiters = waiters;
 		f->waiters_cap = cap;
 	}
+	atomic_store(&f->come, true);
 	f->waiters[f->waiters_n++] = (struct kv_waiter){.done = done, .arg = arg};
 	pthread_cond_signal(&f->wake);
 	return 0;
+}
+
+void kv_sync_soon(struct kv *kv)
+{
+	struct kv_flusher *f = &kv->flusher;
+
+	if (kv->state.read_only || atomic_exchange(&f->expected, true))
+		return;
+	MUTEX_GUARD(&f->lock);
+	pthread_cond_signal(&f->wake);
 }
 
 void kv_sync_async(struct kv *kv, void (*done)(void *arg, int error), void *arg)

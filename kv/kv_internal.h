@@ -378,6 +378,8 @@ struct kv_flusher {
 	struct kv_waiter *waiters;
 	size_t waiters_n, waiters_cap;
 
+	_Atomic bool expected; /* a waiter is on its way; */
+	_Atomic bool come;     /* there is one: waiters_n, to be read without the lock */
 	_Atomic uint64_t synced;
 	_Atomic int64_t dirty_since; /* ms, of the first commit that is not synced; 0: none */
 };
