@@ -49,11 +49,11 @@ python3 - "$s/messages/006.md" "$X/ann/chat/first" <<'PY' && echo "ok: while a m
 import os, sys
 out = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)  # a shell's echo would close it each time
 for i in range(50):
-    os.write(out, b"part %d\n" % i)
+    os.write(out, b"part %d.\n" % i)
     for name in "transcript.txt", "transcript.html":
         size = os.stat(f"{sys.argv[2]}/{name}").st_size
         text = open(f"{sys.argv[2]}/{name}", "rb").read()
-        assert b"part %d\n" % i in text and len(text) == size, (name, i)
+        assert b"part %d." % i in text and len(text) == size, (name, i)
 PY
 python3 - "$s/messages/007.md" "$X/ann/chat/first/messages.jsonl" <<'PY' && echo "ok: two changes of one size in one moment" || failed "two changes of one size in one moment"
 import sys
