@@ -244,7 +244,7 @@ int kv_sync(struct kv *kv);
  * flush serves all that wait), or before the return where nothing is unsynced. It must not block.
  */
 void kv_sync_async(struct kv *kv, void (*done)(void *arg, int error), void *arg);
-/* The caller is about to sync, after a commit: the flusher wakes up meanwhile. A hint; costs nothing where none comes. */
+/* The caller is about to sync, after a commit: the flusher wakes up meanwhile. A hint. */
 void kv_sync_soon(struct kv *kv);
 /* The number of the last commit, and of the last synced one. */
 uint64_t kv_sequence(const struct kv *kv);
