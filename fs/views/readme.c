@@ -41,7 +41,6 @@ static const char readme[] =
         "- Rename, move:  `mv` a session or a workflow; its id stays\n"
         "- Title, state:  edit session.json; what you leave alone stays up to date\n"
         "- Look back:     `mkdir .snapshots/NAME` in any of these levels; `ls`, `cp -a`, `diff -r` from it\n"
-        "- Look back:     `mkdir .snapshots/NAME` in a session, `ls .snapshots/NAME`\n"
         "- Back up:       `mkdir backups/NAME`; or `rsync -aHAX users/ elsewhere/` or `tar --xattrs --acls -c users`\n"
         "- Restore:       copy such a tree back\n"
         "- Throw away:    `mv` a workflow to users/<user>/.trash/, or `rm -r`\n"
