@@ -169,13 +169,11 @@ static int count_families(struct kv_engine *e, const char *path)
 	int have = 0;
 	char **names = rocksdb_list_column_families(e->options[KV_SYS], path, &n, &error);
 
-	if (error)
-		return rocks_error(e, "open", error);
-	for (int f = 0; f < KV_FAMILIES && have == f; f++)
+	for (int f = 0; !error && f < KV_FAMILIES && have == f; f++)
 		for (size_t i = 0; i < n; i++)
 			have += strcmp(names[i], family_names[f]) == 0;
-	rocksdb_list_column_families_destroy(names, n);
-	return have;
+	rocksdb_list_column_families_destroy(names, n); /* also made where it fails */
+	return error ? rocks_error(e, "open", error) : have;
 }
 
 /* @logs: where the logs are; NULL: with the rest. */
