@@ -220,19 +220,29 @@ static void dentry_set_child(struct dentry *d, struct inode *dir, struct inode *
 	d->container = own ? child->container->id : 0;
 }
 
-/* What an entry adds to its directory and child; @sign is 1 or -1. */
-static int account(struct op *op, struct inode *dir, const struct dentry *d, struct irec *dir_rec,
-	struct irec *child_rec, int sign)
+/* What an entry adds to its directory; @sign is 1 or -1. */
+static int account_dir(struct op *op, struct inode *dir, const struct dentry *d, struct irec *dir_rec, int sign)
 {
-	bool is_dir = S_ISDIR(child_rec->mode);
 	uint8_t hash[16];
 	int r = dentry_hash(op->core, dir, d, hash);
 
 	if (r < 0)
 		return r;
 	(sign > 0 ? msum_add : msum_sub)(&dir_rec->entries, hash);
-	if (is_dir)
+	if (d->type == S_IFDIR >> 12)
 		dir_rec->nlink += (uint32_t)sign;
+	return 0;
+}
+
+/* … and to its child. */
+static int account(struct op *op, struct inode *dir, const struct dentry *d, struct irec *dir_rec,
+	struct irec *child_rec, int sign)
+{
+	bool is_dir = S_ISDIR(child_rec->mode);
+	int r = account_dir(op, dir, d, dir_rec, sign);
+
+	if (r < 0)
+		return r;
 	child_rec->nlink += (uint32_t)(is_dir ? 2 * sign : sign);
 	if (sign > 0) {
 		child_rec->parent = dir->ino;
@@ -243,6 +253,27 @@ static int account(struct op *op, struct inode *dir, const struct dentry *d, str
 	return 0;
 }
 
+/* Where the name, which @dir does not have, goes: @ret_dentry->key. Marks the first of its chain. */
+static int find_room(struct op *op, struct inode *dir, const char *name, size_t len, struct dentry *ret_dentry)
+{
+	struct dentry first;
+	int r = op_find(op, dir, name, len, ret_dentry);
+
+	if (r == 0)
+		return -EEXIST;
+	if (r != -ENOENT)
+		return r;
+	if (!ret_dentry->key)
+		return -ENOSPC;
+	if (!(ret_dentry->key & (ORDINALS - 1)))
+		return 0;
+	r = dentry_get(op->core, op->txn, dir, ret_dentry->key & ~(uint64_t)(ORDINALS - 1), &first);
+	if (r < 0 || first.more)
+		return r;
+	first.more = true;
+	return dentry_put(op, dir, &first);
+}
+
 int op_add_entry(struct op *op, struct inode *dir, const char *name, size_t len, struct inode *child)
 {
 	struct irec *dir_rec = op_stage(op, dir), *child_rec = op_stage(op, child);
@@ -251,25 +282,9 @@ int op_add_entry(struct op *op, struct inode *dir, const char *name, size_t len,
 
 	if (!dir_rec || !child_rec)
 		return -ENOMEM;
-	r = op_find(op, dir, name, len, &d);
-	if (r == 0)
-		return -EEXIST;
-	if (r != -ENOENT)
+	r = find_room(op, dir, name, len, &d);
+	if (r < 0)
 		return r;
-	if (!d.key)
-		return -ENOSPC;
-	if (d.key & (ORDINALS - 1)) {
-		struct dentry first;
-		r = dentry_get(op->core, op->txn, dir, d.key & ~(uint64_t)(ORDINALS - 1), &first);
-		if (r < 0)
-			return r;
-		if (!first.more) {
-			first.more = true;
-			r = dentry_put(op, dir, &first);
-			if (r < 0)
-				return r;
-		}
-	}
 	dentry_set_child(&d, dir, child, child_rec);
 	d.more = false;
 	d.name_len = len;
@@ -335,6 +350,43 @@ int op_remove_entry(struct op *op, struct inode *dir, const char *name, size_t l
 		return r;
 	dir_rec->size--;
 	return account(op, dir, &d, dir_rec, child_rec, -1);
+}
+
+int op_take_entry(struct op *op, struct inode *dir, const struct dentry *entry)
+{
+	struct irec *dir_rec = op_stage(op, dir);
+	struct dentry d;
+	int r;
+
+	if (!dir_rec)
+		return -ENOMEM;
+	r = op_find(op, dir, entry->name, entry->name_len, &d);
+	if (r == 0)
+		r = chain_delete(op, dir, &d);
+	if (r < 0)
+		return r;
+	dir_rec->size--;
+	return account_dir(op, dir, &d, dir_rec, -1);
+}
+
+int op_give_entry(struct op *op, struct inode *dir, const struct dentry *entry)
+{
+	struct irec *dir_rec = op_stage(op, dir);
+	struct dentry room, d = *entry;
+	int r;
+
+	if (!dir_rec)
+		return -ENOMEM;
+	r = find_room(op, dir, d.name, d.name_len, &room);
+	if (r < 0)
+		return r;
+	d.key = room.key;
+	d.more = false;
+	r = dentry_put(op, dir, &d);
+	if (r < 0)
+		return r;
+	dir_rec->size++;
+	return account_dir(op, dir, &d, dir_rec, 1);
 }
 
 int op_replace_entry(struct op *op, struct inode *dir, const char *name, size_t len,

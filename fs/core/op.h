@@ -123,6 +123,20 @@ int op_remove_entry(struct op *op, struct inode *dir, const char *name, size_t l
 /* Points an existing entry to another inode (rename over, session.json's new one). */
 int op_replace_entry(struct op *op, struct inode *dir, const char *name, size_t len,
 	struct inode *old_child, struct inode *new_child);
+/*
+ * Takes an entry out of a directory, or gives it one, and nothing else: the child is not looked at, so its
+ * links are right only when it is given to another directory by the same op; its parent is the caller's.
+ */
+int op_take_entry(struct op *op, struct inode *dir, const struct dentry *entry);
+int op_give_entry(struct op *op, struct inode *dir, const struct dentry *entry);
+/*
+ * exchange.c: all that is in @dir, but @hidden, changes places with all that is in the directory @hidden, an
+ * entry of it; both are of one container, which is locked. However many there are, no child is staged: what
+ * is in @hidden was made with @dir as its parent already, and what comes to it keeps @dir's number, and
+ * is for deletion. @each (may be NULL) is told the names that come or go.
+ */
+int op_exchange_children(struct op *op, struct inode *dir, struct inode *hidden,
+	int (*each)(void *arg, const char *name), void *arg);
 /* dentry_find() within the op, which remembers the last answer. */
 int op_find(struct op *op, struct inode *dir, const char *name, size_t len,
 	struct dentry *ret_dentry);

@@ -55,7 +55,14 @@ static int take_once(struct core *core, struct container *c, struct pin *pin)
 	return r < 0 ? r : kv_txn_commit(txn, NULL);
 }
 
-static int take(struct core *core, struct container *c, struct pin *pin)
+/* What is to happen in the instant of the taking. */
+struct then {
+	int (*call)(void *arg);
+	void *arg;
+	int result;
+};
+
+static int take(struct core *core, struct container *c, struct pin *pin, struct then *then)
 {
 	int r = pins_reserve(core, c->id);
 
@@ -70,6 +77,8 @@ static int take(struct core *core, struct container *c, struct pin *pin)
 		r = OP_RETRY(take_once(core, c, pin));
 	if (r == 0)
 		pins_add(core, pin);
+	if (r == 0 && then->call)
+		then->result = then->call(then->arg);
 	gate_open(&core->gate);
 	return r;
 }
@@ -87,9 +96,10 @@ static int check_name(struct core *core, uint64_t place, const char *name)
 	return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
 }
 
-int snapshot_take(struct core *core, const struct cred *who, uint64_t place, const char *name,
-	unsigned flags, struct snapshot_info *ret_info)
+int snapshot_take_then(struct core *core, const struct cred *who, uint64_t place, const char *name,
+	unsigned flags, int (*call)(void *arg), void *arg, struct snapshot_info *ret_info)
 {
+	struct then then = {.call = call, .arg = arg};
 	_cleanup_(container_putp) struct container *c = NULL;
 	struct pin *pin;
 	uint64_t id;
@@ -105,7 +115,7 @@ int snapshot_take(struct core *core, const struct cred *who, uint64_t place, con
 	if (pin)
 		*pin = (struct pin){.domain = c->domain, .container = c->id, .flags = (uint8_t)flags,
 			.uid = who->uid, .gid = who->gid, .name = strdup(name)};
-	r = pin && pin->name ? take(core, c, pin) : -ENOMEM;
+	r = pin && pin->name ? take(core, c, pin, &then) : -ENOMEM;
 	if (r < 0) {
 		if (pin)
 			free(pin->name);
@@ -113,7 +123,14 @@ int snapshot_take(struct core *core, const struct cred *who, uint64_t place, con
 		return r;
 	}
 	id = pin->id;
-	return ret_info ? pins_get(core, id, ret_info) : 0;
+	r = ret_info ? pins_get(core, id, ret_info) : 0;
+	return then.result < 0 ? then.result : r;
+}
+
+int snapshot_take(struct core *core, const struct cred *who, uint64_t place, const char *name,
+	unsigned flags, struct snapshot_info *ret_info)
+{
+	return snapshot_take_then(core, who, place, name, flags, NULL, NULL, ret_info);
 }
 
 static int drop_once(struct core *core, const struct snapshot_info *info)

@@ -84,6 +84,13 @@ struct snapshot_info {
 int snapshot_take(struct core *core, const struct cred *who, uint64_t place, const char *name,
 	unsigned flags, struct snapshot_info *ret_info);
 /*
+ * As snapshot_take(), and calls @then in the same instant: nobody changes anything between what the snapshot
+ * shows and what @then, which may run ops of its own, does. A crash leaves both or the snapshot alone. Where
+ * @then fails the snapshot stays, and its error is returned.
+ */
+int snapshot_take_then(struct core *core, const struct cred *who, uint64_t place, const char *name,
+	unsigned flags, int (*then)(void *arg), void *arg, struct snapshot_info *ret_info);
+/*
  * Drops the one with this id. Short: what it alone held comes back in the background (core_settle()
  * waits for it). Its numbers are -ESTALE from here on. -ENOENT.
  */
@@ -107,6 +114,16 @@ int snapshot_list(struct core *core, uint64_t place, uint64_t after,
 	int (*each)(void *arg, const struct snapshot_info *info), void *arg);
 /* How many live ones @place has; 0: the whole store. */
 size_t snapshot_count(struct core *core, uint64_t place);
+
+/*
+ * For a comparison: which inodes of @a's container two moments may show differently. @a and @b are numbers of
+ * one inode, a container's root, as it is in two snapshots or in one and the present. @each gets numbers of the
+ * present, with all directories above each (so some come again), until it returns something else than 0, which is
+ * returned then. *@after (0 at first) is where the next call goes on. An inode that came or went is told by its directory; one that has more links,
+ * which may be anywhere, with *many. Reads the history of the container's inodes and no more.
+ */
+int snapshot_changes(struct core *core, uint64_t a, uint64_t b, uint64_t *after,
+	int (*each)(void *arg, uint64_t ino, bool many), void *arg);
 
 /*
  * Bytes (sealed records, keys included) that would come back if this one alone were dropped. Scans the

@@ -50,4 +50,38 @@ struct scribefs_status {
 };
 #define SCRIBEFS_IOC_STATUS _IOR('S', 2, struct scribefs_status)
 
+/* Bits of scribefs_put_back.flags, of which one at most is set. */
+#define SCRIBEFS_PUT_FORK 1u	/* the session, which nobody has touched, becomes a fork of the source */
+#define SCRIBEFS_PUT_REMOVED 2u /* … becomes the source, whose session was removed */
+
+/*
+ * On a directory, by its owner (who owns the source, too) or root: makes it, or the entry @name in it, what a
+ * snapshot has, in one step. EBUSY: another one is under way; EXDEV: the source is another session, or a part
+ * that only goes with its session; ENOTEMPTY: a flag, and the session is in use; EINVAL, ESTALE: no such source.
+ */
+struct scribefs_put_back {
+	uint64_t source; /* st_ino of what is put back, below .snapshots/ */
+	uint32_t flags;
+	uint32_t reserved; /* zero */
+	char name[256];	   /* NUL-terminated; empty: the directory itself, which is a session */
+	char kept[256];	   /* out: the snapshot that has what was there */
+};
+#define SCRIBEFS_IOC_PUT_BACK _IOWR('S', 8, struct scribefs_put_back)
+
+/*
+ * On a directory that is a place of snapshots, in a snapshot or the present, by anybody who may open it: inodes
+ * that may differ from what they are in another snapshot of it, with all directories above them. EINVAL.
+ */
+#define SCRIBEFS_CHANGES 1024
+struct scribefs_changes {
+	uint64_t other; /* st_ino of the same directory there, or in the present */
+	uint64_t after; /* 0, then what came back */
+	uint32_t n;	/* out */
+	uint8_t more;	/* out: ask again */
+	uint8_t many;	/* out: one of these has several names, which may lie anywhere */
+	uint8_t reserved[2];
+	uint64_t ino[SCRIBEFS_CHANGES]; /* out: st_ino in the present; some may come twice */
+};
+#define SCRIBEFS_IOC_CHANGES _IOWR('S', 9, struct scribefs_changes)
+
 #endif

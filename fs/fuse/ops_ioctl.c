@@ -80,6 +80,12 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct f
 		reply_error(req, ino, -ENOTTY);
 	} else if (cmd == SCRIBEFS_IOC_STATUS && out_size >= sizeof(struct scribefs_status)) {
 		status(req);
+	} else if (cmd == SCRIBEFS_IOC_PUT_BACK && in_size >= sizeof(struct scribefs_put_back) &&
+		   out_size >= sizeof(struct scribefs_put_back)) {
+		ops_put_back(req, ino, in);
+	} else if (cmd == SCRIBEFS_IOC_CHANGES && in_size >= sizeof(struct scribefs_changes) &&
+		   out_size >= sizeof(struct scribefs_changes)) {
+		ops_changes(req, ino, in);
 	} else if (cmd == SCRIBEFS_IOC_NEW && in_size >= sizeof asked && out_size >= sizeof asked) {
 		if (!(flags & FUSE_IOCTL_DIR)) {
 			reply_error(req, ino, -ENOTDIR);

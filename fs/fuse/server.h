@@ -60,6 +60,7 @@ struct server {
 	pthread_cond_t idle;
 	unsigned owed;
 
+	_Atomic bool putting_back; /* ops_past.c: somebody is */
 	_Atomic int64_t last_bad_line; /* seconds: the last line about a record that is no good */
 	_Atomic uint64_t bad_records;  /* how many requests met one */
 };
@@ -159,6 +160,10 @@ void ops_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 /* ops_ioctl.c */
 void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
 	unsigned flags, const void *in, size_t in_size, size_t out_size);
+
+/* ops_past.c: requests of ioctl.h */
+void ops_put_back(fuse_req_t req, fuse_ino_t ino, const void *in);
+void ops_changes(fuse_req_t req, fuse_ino_t ino, const void *in);
 
 /* ---- around the requests --------------------------------------------------------------------- */
 

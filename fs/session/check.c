@@ -174,6 +174,8 @@ static int check_row(void *arg, struct check *c, const struct check_row *row)
 		return day_row(s, c, row);
 	case RECORD_KEPT:
 		return row->error < 0 ? drop_row(c, row, "what exports/ keeps of a session") : 0;
+	case RECORD_HIDDEN:
+		return row->error < 0 ? drop_row(c, row, "where something hidden lies") : 0;
 	case RECORD_STORE:
 		return row->error < 0 || row->value->len != 8
 		               ? drop_row(c, row, "the store's count of crashes")

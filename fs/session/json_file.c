@@ -74,7 +74,7 @@ static int copy_xattrs(struct op *op, struct inode *from, struct inode *to)
 	return r;
 }
 
-static int put_ring(struct op *op, struct container *c, struct srec *rec, const struct buf *text)
+int json_put_ring(struct op *op, struct container *c, struct srec *rec, const struct buf *text)
 {
 	_cleanup_buf_ struct buf row = {0};
 	unsigned slot = (unsigned)(rec->version % RECORD_RING_SIZE);
@@ -138,7 +138,7 @@ static int put_file(struct op *op, struct inode *session, struct inode *old, str
 	shown->title = srec_title(rec, automatic);
 	int r = render_session(rec, place, shown, &text);
 	if (r == 0)
-		r = put_ring(op, session->container, rec, &text);
+		r = json_put_ring(op, session->container, rec, &text);
 	if (r == 0)
 		r = new_file(op, session, old, rec, &text, &file);
 	if (r < 0)

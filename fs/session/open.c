@@ -1,7 +1,7 @@
 /*
  * open.c: the context of the session layer.
  */
-#include "fs/session/session_internal.h"
+#include "fs/session/putback.h"
 
 /*
  * The store counts the daemons that died on it. A session whose record has a lower count is
@@ -68,6 +68,9 @@ int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, 
 	}
 	if (!state.read_only)
 		writers_interrupted(s);
+	/* What cannot be cleared lies there, and does no harm. */
+	if (!state.read_only)
+		(void)putback_clear_all(s);
 	*ret_sessions = steal_ptr(s);
 	return 0;
 }

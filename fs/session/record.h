@@ -17,6 +17,7 @@ enum record_which {
 	RECORD_DAY = 4,	    /* a user; key: + u32 YYMMDD; u32 the highest SESSION-YYMMDD-NNN ever */
 	RECORD_STORE = 5,   /* users/: u64 how often a daemon died on this store */
 	RECORD_KEPT = 6,    /* a session: what fs/views keeps with it (transcript.h) */
+	RECORD_HIDDEN = 10,  /* users/; key: + u64 directory in which something hidden may lie (putback.h); u8 1 */
 	RECORD_RING = 16,   /* 16 … 31, a session: 16 + version mod 16: u64 version | rendering */
 };
 #define RECORD_RING_SIZE 16

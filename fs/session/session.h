@@ -91,4 +91,30 @@ int session_snapshot_take(struct sessions *s, const struct cred *who, uint64_t p
 	unsigned flags, struct snapshot_info *ret_info);
 int session_snapshot_drop(struct sessions *s, uint64_t id);
 
+/*
+ * Going back (putback.c). Who asks must own what he gets, the caller has checked that. One of these at a time,
+ * of the whole store: the caller sees to that. In a crash each has happened or not.
+ */
+enum put_back_flags {
+	PUT_BACK_FORK = 1,    /* the session is a new one: it keeps its id, and says of whom it is a fork */
+	PUT_BACK_REMOVED = 2, /* the session is a new one, in the place of the removed one, whose id it gets if it is free */
+};
+/*
+ * Makes the session directory @session what the session @from, of a snapshot, was, with its rights, times and
+ * attributes. Without flags @from must be the same session (-EXDEV), and what was there is kept as the snapshot
+ * @ret_kept; with a flag @session must be untouched (-ENOTEMPTY). @each is told the names in @session that may be
+ * others now, with locks held: they must be told to the kernel before session_put_back_end(), which is called in
+ * any case and removes what was there.
+ */
+int session_put_back(struct sessions *s, const struct cred *who, uint64_t session, uint64_t from,
+	unsigned flags, int (*each)(void *arg, const char *name), void *arg,
+	char ret_kept[CORE_NAME_MAX + 1]);
+int session_put_back_end(struct sessions *s, uint64_t session);
+/*
+ * Makes @name in @dir what @from, a file or plain directory of a snapshot, was. What was there is kept as the
+ * snapshot @ret_kept of the place. -EXDEV: messages/, session.json, sessions and what is above them.
+ */
+int session_put_entry(struct sessions *s, const struct cred *who, uint64_t dir, const char *name, uint64_t from,
+	char ret_kept[CORE_NAME_MAX + 1]);
+
 #endif

@@ -184,6 +184,9 @@ int json_settle(struct op *op, struct container *c, struct srec *rec, const stru
 int json_replace(struct op *op, struct inode *session, struct inode *old, struct srec *rec,
         const struct place *place);
 
+/* Keeps @text as the rendering of @rec's version, for saves that are based on it; @rec is stored by the caller. */
+int json_put_ring(struct op *op, struct container *c, struct srec *rec, const struct buf *text);
+
 /* save.c: somebody wrote session.json. In an op with @file and @session's container locked. */
 int save_take(struct op *op, struct sessions *s, struct inode *session, struct inode *file,
         struct srec *rec);

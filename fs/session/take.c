@@ -99,6 +99,9 @@ static int take_in_once(struct sessions *s, struct inode *file)
 	if (!file->untaken)
 		return 0;
 	if (irec->role == ROLE_MESSAGE && irec->nlink > 0) {
+		/* messages/ lost its meaning: the session was put back to what it was before (putback.c) */
+		if (session_dir_role(s, irec->parent) != ROLE_MESSAGES)
+			return 0;
 		r = srec_load(&op, file->container, &rec);
 		if (r == 0)
 			r = take(&op, file, irec->number, 0, &rec);
