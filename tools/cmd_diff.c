@@ -72,10 +72,10 @@ const struct command cmd_diff = {
 	.name = "diff",
 	.usage = "PATH[@SNAPSHOT] PATH[@SNAPSHOT] [--json]",
 	.summary = "list what changed between two moments",
-	.help = "A line for each name: A added, M modified, D removed, R renamed (OLD -> NEW); a directory ends in a\n"
-		"slash, and '.' is PATH itself. Times alone are no change. SNAPSHOT is the name of a snapshot of PATH or\n"
-		"of a directory above it, or a time such as 10min, yesterday or 2026-11-21T10:30; without it the\n"
-		"present is meant. For two moments of one PATH only what changed is read.\n\n"
+	.help = "A line for each name: A added, M modified, D removed, R renamed (OLD -> NEW); a directory ends in\n"
+		"a slash, and '.' is PATH itself. Times alone are no change. SNAPSHOT is the name of a snapshot of\n"
+		"PATH or of a directory above it, or a time such as 10min, yesterday or 2026-11-21T10:30; without it\n"
+		"the present is meant. For two moments of one PATH only what changed is read.\n\n"
 		"Options:\n"
 		"  --json                  print them as JSON\n",
 	.run = run_diff,

@@ -19,9 +19,9 @@
 static int explain(const char *path, int error)
 {
 	if (error == -EPERM)
-		log_error("%s: only its owner can do that, who must own what the snapshot has; cp -a copies the rest", path);
+		log_error("%s: only its owner can do that, who must own what the snapshot has", path);
 	else if (error == -EXDEV)
-		log_error("%s: messages/ and session.json go with their session, which can be put back as a whole", path);
+		log_error("%s: messages/ and session.json go with their session; put that back", path);
 	else
 		log_error("cannot put %s back: %s", path, strerror(-error));
 	return STATUS_FAILED;
@@ -261,7 +261,7 @@ const struct command cmd_fork = {
 	.name = "fork",
 	.usage = "PATH[@SNAPSHOT] NEW",
 	.summary = "make an independent session of what a session is, or was",
-	.help = SNAPSHOT_HELP "Without it the session is taken as it is now. NEW is the path of the new session, or a name beside\n"
-			      "PATH. It has an id of its own, and forked_from in its session.json.\n",
+	.help = SNAPSHOT_HELP "Without it the session is taken as it is now. NEW is the path of the new session, or a\n"
+			      "name beside PATH. It has an id of its own, and forked_from in its session.json.\n",
 	.run = run_fork,
 };

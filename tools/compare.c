@@ -338,8 +338,8 @@ static int walk_pair(struct walk *w, const char *was, const char *is, const stru
 	return r != 0 || !S_ISDIR(x.st_mode) || !S_ISDIR(y.st_mode) ? r : walk(w, was, is, set, level);
 }
 
-static int walk_entry(struct walk *w, const char *was, const char *is, const struct entry *x, const struct entry *y,
-	const struct set *set, int level)
+static int walk_entry(struct walk *w, const char *was, const char *is, const struct entry *x,
+	const struct entry *y, const struct set *set, int level)
 {
 	static const struct set all = {.whole = true};
 	char old[PATH_MAX] = "", new[PATH_MAX] = "";
@@ -388,7 +388,8 @@ static int walk(struct walk *w, const char *was, const char *is, const struct se
 		r = entries_read(b, &y);
 	while (r == 0 && (i < x.n || j < y.n)) {
 		int order = i == x.n ? 1 : j == y.n ? -1 : strcmp(x.list[i].name, y.list[j].name);
-		r = walk_entry(w, was, is, order <= 0 ? &x.list[i] : NULL, order >= 0 ? &y.list[j] : NULL, above, level);
+		r = walk_entry(w, was, is, order <= 0 ? &x.list[i] : NULL,
+			order >= 0 ? &y.list[j] : NULL, above, level);
 		i += order <= 0;
 		j += order >= 0;
 	}

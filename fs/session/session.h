@@ -97,7 +97,7 @@ int session_snapshot_drop(struct sessions *s, uint64_t id);
  */
 enum put_back_flags {
 	PUT_BACK_FORK = 1,    /* the session is a new one: it keeps its id, and says of whom it is a fork */
-	PUT_BACK_REMOVED = 2, /* the session is a new one, in the place of the removed one, whose id it gets if it is free */
+	PUT_BACK_REMOVED = 2, /* … in the place of the removed one, whose id it gets if it is free */
 };
 /*
  * Makes the session directory @session what the session @from, of a snapshot, was, with its rights, times and

@@ -186,8 +186,8 @@ check "all but session.json is the same" is_copy "$F" first session.json
 check_not "it has an id of its own" test "$(id_of "$F")" = "$ID"
 same "which says whose it is" "$ID" "$(field "$F/session.json" forked_from session_id)"
 same "and counts the messages" 2 "$(field "$F/session.json" message_count)"
-check "of a snapshot, elsewhere" "$SCRIBEFS" fork "$S@again" "$U/ann/work/other"
-same "says of which" again "$(field "$U/ann/work/other/session.json" forked_from snapshot)"
+check "of a snapshot, elsewhere" "$SCRIBEFS" fork "$S@again" "$U/ann/jobs/other"
+same "says of which" again "$(field "$U/ann/jobs/other/session.json" forked_from snapshot)"
 echo own >"$F/messages/next.md"
 same "writing in one is not writing in the other" 2 "$(field "$S/session.json" message_count)"
 refused "not over what is there" "$SCRIBEFS" fork "$S" forked
