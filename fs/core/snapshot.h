@@ -118,10 +118,10 @@ size_t snapshot_count(struct core *core, uint64_t place);
 /*
  * For a comparison: which inodes of @a's container two moments may show differently. @a and @b are numbers of
  * one inode, a container's root, as it is in two snapshots or in one and the present. @each gets numbers of the
- * present, with the directories from there up to the place (so some come again), until it returns something else than 0,
- * which is returned then. *@after (0 at first) is where the next call goes on. An inode that came or went is
- * told by its directory; one that has more links, which may be anywhere, with @many. Reads the history of the
- * container's inodes and no more. -EINVAL: not one place.
+ * present, with the directories from there up to the place (so some come again), until it returns something
+ * else than 0, which is returned then. *@after (0 at first) is where the next call goes on. An inode that
+ * came or went is told by its directory; one that has more links, which may be anywhere, with @many. Reads
+ * the history of the container's inodes and no more. -EINVAL: not one place.
  */
 int snapshot_changes(struct core *core, uint64_t a, uint64_t b, uint64_t *after,
 	int (*each)(void *arg, uint64_t ino, bool many), void *arg);
