@@ -141,7 +141,7 @@ static bool known_name(struct attach *a, struct op *op, const struct check_lost 
 	       op_find(op, dir, name, strlen(name), &d) == -ENOENT;
 }
 
-static int attach_one(struct attach *a, const struct check_lost *lost)
+static int attach_inode(struct attach *a, const struct check_lost *lost)
 {
 	_cleanup_inode_ struct inode *dir = NULL, *child = NULL, *root = NULL, *found = NULL;
 	_cleanup_(container_putp) struct container *c = NULL;
@@ -149,8 +149,6 @@ static int attach_one(struct attach *a, const struct check_lost *lost)
 	char name[64], free[64];
 	int r;
 
-	if (lost->root)
-		return attach_root(a, lost);
 	op_begin(&op, a->core, NULL);
 	r = container_get(a->core, lost->domain, lost->container, &c);
 	if (r == 0)
@@ -172,6 +170,11 @@ static int attach_one(struct attach *a, const struct check_lost *lost)
 	snprintf(name, sizeof name, "#%llu", (unsigned long long)lost->ino);
 	r = free_name(&op, found, name, free);
 	return r < 0 ? r : name_child(a, &op, found, free, child);
+}
+
+static int attach_one(struct attach *a, const struct check_lost *lost)
+{
+	return lost->root ? attach_root(a, lost) : attach_inode(a, lost);
 }
 
 /* ---- damaged files --------------------------------------------------------------------------- */

@@ -151,7 +151,6 @@ static bool path_of_dir(struct check *c, uint64_t dir)
 const char *check_path(struct check *c, uint64_t dir, const char *name, uint64_t ino)
 {
 	static const char unknown[] = "store";
-	_cleanup_free_ char *of = NULL;
 	struct dentry d;
 	size_t keep;
 	int r = 0;

@@ -1,10 +1,12 @@
 #include "fs/fuse/notify.h"
 
+#include <stdio.h>
+
 #define QUEUE 256
 
 struct message {
 	uint64_t parent;
-	char name[CORE_NAME_MAX + 1];
+	char name[CORE_NAME_MAX + 1]; /* "": the directory alone */
 };
 
 struct notify {
@@ -35,8 +37,9 @@ static void *notify_run(void *arg)
 		n->n--;
 		pthread_mutex_unlock(&n->lock);
 		/* -ENOENT: the kernel does not know the directory or the name. */
-		fuse_lowlevel_notify_inval_entry(n->se, m.parent, m.name, strlen(m.name));
-		fuse_lowlevel_notify_inval_inode(n->se, m.parent, 0, 0);
+		if (m.name[0])
+			fuse_lowlevel_notify_inval_entry(n->se, m.parent, m.name, strlen(m.name));
+		fuse_lowlevel_notify_inval_inode(n->se, m.parent, -1, 0);
 	}
 }
 
@@ -86,7 +89,7 @@ void notify_entry(struct notify *n, uint64_t parent, const char *name)
 		return;
 	struct message *m = &n->queue[(n->first + n->n) % QUEUE];
 	m->parent = parent;
-	strncpy(m->name, name, sizeof m->name - 1);
+	snprintf(m->name, sizeof m->name, "%s", name ? name : "");
 	n->n++;
 	pthread_cond_signal(&n->wake);
 }

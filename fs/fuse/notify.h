@@ -1,11 +1,13 @@
 /*
- * notify.h: tells the kernel that the daemon itself has replaced an entry, from a thread of its own.
+ * notify.h: tells the kernel that the daemon itself has changed a directory, from a thread of its own.
  * Internal.
  *
- * The kernel takes the directory's lock for it, which a process may hold whose request waits for an
- * answer: sent from a handler it would deadlock. The names in question have timeout 0, so that a
- * message which finds the queue full may be dropped; what it adds is that watchers and readers of
- * cached listings see the change at once.
+ * Mostly the directory's attributes alone are taken from the kernel: names that the daemon changes have timeout 0
+ * or are not kept as absent, and a listing is read anew where the times say so. For a single name the kernel takes
+ * the directory's lock, which a process may hold whose request waits for an answer: sent from a handler it would
+ * deadlock, and a daemon that is killed in the middle of it stays with its mount until that is aborted
+ * (umount -f). So that is left to the rare change of names that are kept (a session that is put back).
+ * A message that finds the queue full is dropped.
  */
 #ifndef SCRIBEFS_FS_FUSE_NOTIFY_H
 #define SCRIBEFS_FS_FUSE_NOTIFY_H
@@ -17,7 +19,7 @@ int notify_start(struct fuse_session *se, struct notify **ret_notify);
 void notify_stop(struct notify *n);
 void notify_free(struct notify *n);
 
-/* Any thread, also with locks held: never blocks. */
+/* Any thread, also with locks held: never blocks. @name: NULL, or one that the kernel may have kept. */
 void notify_entry(struct notify *n, uint64_t parent, const char *name);
 
 #endif

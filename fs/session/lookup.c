@@ -74,7 +74,8 @@ bool session_negative_cacheable(struct sessions *s, uint64_t parent)
 	if (!snapshot_is_present(parent))
 		return snapshot_is_past(parent);
 	uint8_t role = session_dir_role(s, parent);
-	return role != ROLE_MESSAGES && role != ROLE_SESSION;
+	/* `scribefs new` makes names in a workflow that the kernel did not ask for. */
+	return role != ROLE_MESSAGES && role != ROLE_SESSION && role != ROLE_WORKFLOW;
 }
 
 struct listing {

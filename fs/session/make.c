@@ -272,6 +272,6 @@ int session_new(struct sessions *s, const struct cred *who, uint64_t workflow, c
 	if (r == 0)
 		r = make(&m, who, workflow, "SESSION-", &what, ret_entry);
 	if (r == 0 && s->changed)
-		s->changed(s->changed_arg, workflow, ret_name); /* the kernel did not ask for it */
+		s->changed(s->changed_arg, workflow, NULL); /* the kernel did not ask for it */
 	return r;
 }

@@ -140,7 +140,7 @@ static void rename_published(struct op *op, void *arg)
 		if (m->taken[i])
 			m->taken[i]->untaken = false;
 	if (m->saved && m->s->changed)
-		m->s->changed(m->s->changed_arg, container_root(op->dir->container), JSON_NAME);
+		m->s->changed(m->s->changed_arg, container_root(op->dir->container), NULL);
 	if (m->renamed)
 		atomic_fetch_add(&m->s->names, 1);
 }

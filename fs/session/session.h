@@ -28,8 +28,8 @@ enum role {
 
 /*
  * Above an open @core, whose root directory has ROLE_USERS. @changed (may be NULL) is called when the
- * daemon itself replaced an entry that the kernel may have cached: from any thread, with locks held, so
- * it must only queue (fs/fuse notifies from a thread of its own).
+ * daemon itself changed the directory @parent, and there the entry @name that the kernel may have kept (NULL: none that
+ * it keeps): from any thread, with locks held, so it must only queue (fs/fuse notifies from a thread of its own).
  */
 int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, const char *name),
 	void *arg, struct sessions **ret_sessions);

@@ -43,7 +43,7 @@ int session_snapshot_drop(struct sessions *s, uint64_t id)
 	if (r == 0)
 		r = snapshot_drop(s->core, id);
 	if (r == 0 && s->changed)
-		s->changed(s->changed_arg, snapshot_dir_ino(info.place), info.name);
+		s->changed(s->changed_arg, snapshot_dir_ino(info.place), NULL);
 	return r;
 }
 
@@ -84,7 +84,11 @@ int snapshots_lookup(struct sessions *s, uint64_t parent, const char *name, stru
 {
 	if (snapshot_is_dir(parent) && name[0] == '@')
 		return lookup_time(s, parent, name + 1, ret_entry);
-	return core_lookup(s->core, parent, name, ret_entry);
+	int r = core_lookup(s->core, parent, name, ret_entry);
+	/* The daemon drops snapshots itself. */
+	if (r == 0 && snapshot_is_dir(parent))
+		ret_entry->fleeting_name = true;
+	return r;
 }
 
 int snapshots_make(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,

@@ -2,6 +2,7 @@
  * target_core.c: fs/core, or fs/session above it, called as fs/fuse calls it on behalf of the kernel. What the
  * kernel itself does is done here: walking paths, keeping what is open, positions, checks before a call.
  */
+#include "fs/session/session_internal.h"
 #include "tests/exercise/target_core.h"
 
 #include "kv/keyring.h"
@@ -386,6 +387,8 @@ static int core_kill(struct target *target)
 {
 	struct target_core *t = of(target);
 	kv_memory_crash(t->memory, false);
+	if (t->sessions)
+		writers_release(t->sessions);
 	free(t->sessions); /* who dies closes nothing */
 	t->sessions = NULL;
 	for (int i = 0; i < STEP_SLOTS; i++)

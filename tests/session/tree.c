@@ -1,3 +1,4 @@
+#include "fs/session/session_internal.h"
 #include "tests/session/tree.h"
 
 #include "kv/cleanup.h"
@@ -39,6 +40,7 @@ void tree_reopen(void)
 
 void tree_crash(void)
 {
+	writers_release(sessions);
 	free(sessions); /* who dies closes nothing */
 	store_crash(&store, false);
 	open_sessions();
