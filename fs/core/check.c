@@ -152,7 +152,9 @@ static int read_record(struct check *c)
 		return entries_read(c);
 	else if (key[8] == KEY_XATTR)
 		return xattrs_read(c);
-	else if (key[8] == KEY_SNAPSHOT || key[8] == KEY_PLACE)
+	else if (key[8] == KEY_SNAPSHOT)
+		r = past_snapshot_row(c, key, len);
+	else if (key[8] == KEY_PLACE)
 		r = 0;
 	else
 		r = strange(c);
@@ -278,8 +280,11 @@ static int settle_store(struct check *c)
 {
 	int r;
 
+	r = past_settle_look(c);
+	if (r < 0)
+		return r;
 	c->domain = c->container = 0;
-	c->result->gaps = kv_scan_gaps(c->meta) + kv_scan_gaps(c->data);
+	c->result->gaps += kv_scan_gaps(c->meta) + kv_scan_gaps(c->data);
 	if (c->result->gaps)
 		check_tell(c, false, "unreadable", 0, NULL, 0,
 			"%u stretches of the database cannot be read", c->result->gaps);
@@ -336,6 +341,7 @@ int core_check(struct kv *kv, const struct check_options *options, struct check_
 	list_release(&c.fixes);
 	list_release(&c.danglings);
 	list_release(&c.pages);
+	list_release(&c.pins);
 	buf_release(&c.value);
 	buf_release(&c.path);
 	return r;

@@ -127,6 +127,8 @@ struct check {
 	struct list leases, works, conts, links, domains; /* by rising number */
 	uint32_t blocks;   /* the counter's, 0: none */
 	bool blocks_bad;
+	struct list pins; /* check_past.c */
+	uint64_t epoch, newest_pin;
 	struct irec users; /* the root directory, whose owner new directories get */
 
 	/* The container at hand. */
@@ -181,6 +183,23 @@ struct domain_count *domain_of(struct check *c, uint32_t domain);
 /* check_store.c: all containers have been seen. */
 int store_settle(struct check *c);
 int lost_add(struct check *c, const struct check_lost *lost);
+
+/* check_past.c: the store's own rows of snapshots, and a place's. */
+int past_epoch_row(struct check *c);
+int past_pin_row(struct check *c, const uint8_t *key, size_t len);
+int past_snapshot_row(struct check *c, const uint8_t *key, size_t len);
+/* After the containers: epoch, names and the history. */
+int past_settle_look(struct check *c);
+/*
+ * In c->txn, before a record is overwritten or deleted: copies it to the history where a snapshot may see it,
+ * as op_keep() does; the newest pin of the store counts for every container. *@ret_epoch: what a new
+ * record has to say, 0: as it is.
+ */
+int past_keep(struct check *c, const struct key *key, uint64_t *ret_epoch);
+/* past_keep() and kv_txn_put(). */
+int past_put(struct check *c, const struct key *key, const void *value, size_t len);
+/* Versions of data below it are the history's: for rows of work. */
+uint64_t past_kept_version(struct check *c, const struct work_row *row);
 
 /* check_path.c: "users/…", or "inode N". With @name: of that name in directory @dir. */
 const char *check_path(struct check *c, uint64_t dir, const char *name, uint64_t ino);

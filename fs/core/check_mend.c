@@ -41,14 +41,20 @@ int check_put(struct check *c, enum kv_family family, const struct key *key, con
 	if (r < 0)
 		return r;
 	c->txn_writes++;
-	return family == KV_META ? kv_txn_put(c->txn, family, key->bytes, key->len, value, len)
+	return family == KV_META ? past_put(c, key, value, len)
 				 : kv_txn_insert(c->txn, family, key->bytes, key->len, value, len);
 }
 
 int check_delete(struct check *c, enum kv_family family, const void *key, size_t len)
 {
+	struct key record = {.len = len};
+	uint64_t epoch;
 	int r = begin(c);
 
+	if (r == 0 && family == KV_META && len <= KEY_MAX) {
+		memcpy(record.bytes, key, len);
+		r = past_keep(c, &record, &epoch);
+	}
 	if (r < 0)
 		return r;
 	c->txn_writes++;
@@ -145,12 +151,15 @@ int mend_make_dir(struct check *c, uint64_t ino, uint32_t generation, uint64_t p
 int mend_put_work(struct check *c, const struct work_row *row)
 {
 	struct key key = key_make(0, 0, KEY_WORK, row->ino);
-	uint8_t value[26], *p = value;
+	uint64_t min_version = row->kind == WORK_REMOVE ? past_kept_version(c, row) : 0;
+	uint8_t value[34], *p = value;
 
 	key_add_u64(&key, row->sequence);
 	p = put_u8(put_u8(p, 1), row->kind);
 	p = put_be32(put_be32(p, row->domain), row->container);
 	p = put_be64(put_be64(p, row->from_chunk), row->max_version);
+	if (min_version)
+		p = put_be64(p, min_version);
 	return check_put(c, KV_META, &key, value, (size_t)(p - value));
 }
 

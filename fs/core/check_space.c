@@ -85,8 +85,9 @@ int space_store_record(struct check *c, const uint8_t *key, size_t len)
 			c->blocks = get_be32(c->value.data + 1);
 		return 0;
 	case KEY_PIN:
-	case KEY_EPOCH: /* snapshots: they are not looked into, and nothing of theirs is touched */
-		return 0;
+		return past_pin_row(c, key, len);
+	case KEY_EPOCH:
+		return past_epoch_row(c);
 	default:
 		return drop(c, key, len, "a record of the store");
 	}

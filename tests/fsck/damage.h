@@ -21,6 +21,7 @@ struct damage {
 /* A NULL name ends it. */
 extern const struct damage damages[];
 /* NULL: none of that name. */
+extern const struct damage snapshot_damages[]; /* of a store with snapshots */
 const struct damage *damage_find(const char *name);
 
 #endif
