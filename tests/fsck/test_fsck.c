@@ -3,6 +3,7 @@
  * mended as far as it can be, the second look is clean, and no file's bytes are gone but those whose only
  * record was hit. On the in-memory engine; scenario/fsck.sh does it to stores on disk.
  */
+#include "fs/core/snapshot.h"
 #include "fs/session/check.h"
 #include "kv/check.h"
 #include "tests/fsck/damage.h"
@@ -407,6 +408,107 @@ START_TEST(names_and_numbers_come_back)
 }
 END_TEST
 
+/* ---- with snapshots -------------------------------------------------------------------------- */
+
+#define PLACES 4
+
+/* What they see, below each. */
+static void list_past(struct files past[PLACES])
+{
+	struct snapshot_info info;
+	for (uint64_t id = 1; id <= PLACES; id++) {
+		past[id - 1] = (struct files){0};
+		ck_assert_int_eq(snapshot_get(store.core, id, &info), 0);
+		walk(&past[id - 1], info.root, "");
+	}
+}
+
+static void change_all(void)
+{
+	tree_write(SESSION "/notes.txt", "others\n");
+	tree_next("one more\n");
+	write_big(SESSION "/big", 90000, 300000);
+	ck_assert_int_eq(tree_unlink(SESSION "/sparse"), 0);
+	ck_assert_int_eq(tree_unlink(SESSION "/messages/002.md"), 0);
+	ck_assert_int_eq(tree_unlink(SESSION "/d/big too"), 0);
+	ck_assert_int_eq(tree_rename(SESSION "/d/e/deep", SESSION "/d/moved"), 0);
+	ck_assert_int_eq(core_setxattr(store.core, &who, tree_find(SESSION "/d/one"), "user.x",
+	                         "other", 5, 0), 0);
+}
+
+static void setup_snapshots(void)
+{
+	static const char *const places[PLACES] = {"u/w/s", "u/w", "u", "v"};
+	setup();
+	for (unsigned i = 0; i < PLACES; i++)
+		ck_assert_int_eq(snapshot_take(store.core, &who, tree_find(places[i]), "snap", 0, NULL), 0);
+	change_all();
+	ck_assert_int_eq(tree_unlink("v/w/s/messages/003.md"), 0);
+	ck_assert_int_eq(tree_mkdir("u/x"), 0);
+	ck_assert_int_eq(tree_rename("u/w/s", "u/x/moved"), 0);
+	ck_assert_int_eq(tree_rename("u/x/moved", "u/w/s"), 0);
+}
+
+static void expect_clean(const char *when)
+{
+	close_all();
+	ck_assert_msg(look() == 0, "%s: %s", when, heard());
+	ck_assert_int_eq(repair(), 0);
+	ck_assert_msg(told.len == 0, "%s: %s", when, heard());
+	open_all();
+}
+
+START_TEST(snapshots_are_no_damage)
+{
+	static struct files before[PLACES], after[PLACES];
+	list_past(before);
+	expect_clean("changed");
+	list_past(after);
+	ck_assert_mem_eq(before, after, sizeof before);
+	for (uint64_t id = PLACES; id > 0; id--) {
+		ck_assert_int_eq(snapshot_drop(store.core, id), 0);
+		expect_clean("dropped");
+		core_settle(store.core);
+		expect_clean("swept");
+	}
+}
+END_TEST
+
+START_TEST(damage_to_snapshots_is_found)
+{
+	const struct damage *d = &snapshot_damages[_i];
+	close_all();
+	open_kv(false, false);
+	ck_assert_int_eq(d->apply(store.kv, 0), 0);
+	ck_assert_int_eq(kv_close(store.kv), 0);
+	ck_assert_msg(look() > 0, "%s: not found", d->name);
+	uint64_t left = repair();
+	ck_assert_msg(!left == !d->left, "%s: %u left\n%s", d->name, (unsigned)left, heard());
+	ck_assert_msg(!look() == !d->left, "%s: %s", d->name, heard());
+	open_all();
+}
+END_TEST
+
+/* The present is hit where it has changed since: what the snapshots see stays as it was. */
+START_TEST(a_repair_leaves_snapshots_alone)
+{
+	static const char *const kinds[] = {"wrong-links", "wrong-count", "wrong-sum", "wrong-links-dir",
+	        "wrong-number", "wrong-xattrs", "session-flip", "extra-inode", "extra-chunk", "wrong-counters"};
+	static struct files before[PLACES], after[PLACES];
+	list_past(before);
+	close_all();
+	open_kv(false, false);
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		ck_assert_int_eq(damage_find(kinds[i])->apply(store.kv, 0), 0);
+	ck_assert_int_eq(kv_close(store.kv), 0);
+	ck_assert_uint_gt(look(), 0);
+	repair();
+	open_all();
+	list_past(after);
+	ck_assert_mem_eq(before, after, sizeof before);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("fsck");
@@ -421,5 +523,15 @@ int main(void)
 	tcase_add_test(c, without_sources_it_says_so);
 	tcase_add_test(c, names_and_numbers_come_back);
 	tcase_add_loop_test(c, every_damage, 0, kinds);
-	return suite_run("fsck", c);
+	TCase *past = tcase_create("snapshots");
+	int past_kinds = 0;
+	while (snapshot_damages[past_kinds].name)
+		past_kinds++;
+	tcase_add_checked_fixture(past, setup_snapshots, tree_teardown);
+	tcase_set_timeout(past, 120);
+	tcase_add_test(past, snapshots_are_no_damage);
+	tcase_add_loop_test(past, damage_to_snapshots_is_found, 0, past_kinds);
+	tcase_add_test(past, a_repair_leaves_snapshots_alone);
+	int failed = suite_run("fsck", c);
+	return suite_run("fsck", past) == EXIT_SUCCESS ? failed : EXIT_FAILURE;
 }
