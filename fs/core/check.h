@@ -22,6 +22,10 @@
  *   a file without an entry               its own record: the directory and the number of a message; else
  *                                         .lost+found/ in the root of its container (core_check_attach())
  *
+ * Snapshots (README.md): a look reads KV_HISTORY once more, after the containers, with the data that only versions
+ * name. The history is never deleted or changed; a mend that overwrites or deletes what a snapshot may see
+ * copies it there first, as an op does, and data below a version's bound is left to the sweep (check_past.c).
+ *
  * What nothing can mend, and no source gives back (struct check_source), stays: a file that has lost a chunk
  * keeps its name and its other bytes. A file whose inode cannot be read loses its name. Both are told,
  * and written to .lost+found/damaged.txt of the user.

@@ -3,7 +3,8 @@
  *
  * check.c runs a look over the containers; check_space.c has leases and work, check_store.c what belongs to
  * the store as a whole (containers, counters, keys), check_nodes.c the inodes of a container, check_entries.c its
- * directories, check_data.c xattrs, maps and chunks; check_path.c names things, check_mend.c writes.
+ * directories, check_data.c xattrs, maps and chunks; check_past.c snapshots and their history;
+ * check_path.c names things, check_mend.c writes.
  */
 #ifndef SCRIBEFS_FS_CORE_CHECK_INTERNAL_H
 #define SCRIBEFS_FS_CORE_CHECK_INTERNAL_H

@@ -39,9 +39,9 @@ static int flip_raw(struct kv *kv, struct record *r)
 
 typedef bool (*wanted)(const struct record *r, const struct buf *value);
 
-static int find_in(struct kv *kv, enum kv_family family, enum key_kind kind, wanted want, unsigned nth,
-	struct record *ret)
+static int find(struct kv *kv, enum key_kind kind, wanted want, unsigned nth, struct record *ret)
 {
+	enum kv_family family = kind < 16 ? KV_META : KV_DATA;
 	_cleanup_buf_ struct buf value = {0};
 	struct kv_iter *it;
 	int r = kv_iter_open(kv, NULL, NULL, family, NULL, 0, &it);
@@ -63,11 +63,6 @@ static int find_in(struct kv *kv, enum kv_family family, enum key_kind kind, wan
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
 	return kv->ops->get(kv->engine, NULL, family, ret->key.bytes, ret->key.len, &ret->sealed);
-}
-
-static int find(struct kv *kv, enum key_kind kind, wanted want, unsigned nth, struct record *ret)
-{
-	return find_in(kv, kind < 16 ? KV_META : KV_DATA, kind, want, nth, ret);
 }
 
 static int drop(struct kv *kv, enum key_kind kind, wanted want, unsigned nth)
@@ -502,50 +497,6 @@ static int row_flip(struct kv *kv, unsigned nth)
 	record_release(&r);
 	return error;
 }
-
-static int history_drop(struct kv *kv, unsigned nth)
-{
-	_cleanup_record_ struct record r = {0};
-	int error = find_in(kv, KV_HISTORY, KEY_INODE, NULL, nth, &r);
-	return error < 0 ? error : drop_raw(kv, &r);
-}
-
-static int history_flip(struct kv *kv, unsigned nth)
-{
-	_cleanup_record_ struct record r = {0};
-	int error = find_in(kv, KV_HISTORY, KEY_INODE, NULL, nth, &r);
-	return error < 0 ? error : flip_raw(kv, &r);
-}
-
-static int pin_drop(struct kv *kv, unsigned nth)
-{
-	return drop(kv, KEY_PIN, NULL, nth);
-}
-
-static int pin_flip(struct kv *kv, unsigned nth)
-{
-	return flip(kv, KEY_PIN, NULL, nth);
-}
-
-static int snapshot_drop_row(struct kv *kv, unsigned nth)
-{
-	return drop(kv, KEY_SNAPSHOT, NULL, nth);
-}
-
-static int epoch_drop(struct kv *kv, unsigned nth)
-{
-	return drop(kv, KEY_EPOCH, NULL, nth);
-}
-
-const struct damage snapshot_damages[] = {
-	{"history-drop", history_drop}, /* only the sum tells of it */
-	{"history-flip", history_flip, .left = true},
-	{"pin-drop", pin_drop, .left = true},
-	{"pin-flip", pin_flip, .left = true},
-	{"snapshot-drop", snapshot_drop_row},
-	{"epoch-drop", epoch_drop},
-	{0},
-};
 
 const struct damage damages[] = {
 	{"entry-drop", entry_drop},
