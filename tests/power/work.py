@@ -39,14 +39,21 @@ class Ledger:
 KINDS = ("eager", "quiet", "sync")
 
 
+def cannot(error):
+    """For os.walk, which else takes what cannot be listed to be empty."""
+    raise error
+
+
 class Worker:
     """dice: its own; kind: one of KINDS."""
+
+    ledger_of = Ledger
 
     def __init__(self, base, ack, dice, kind):
         self.base, self.dice, self.eager = base, dice, kind != "quiet"
         self.closed = "S" if kind == "sync" else "D"
         # Who never waits for a sync would drown the rest in what it does.
-        self.ledger = Ledger(ack, 0 if self.eager else 0.01)
+        self.ledger = self.ledger_of(ack, 0 if self.eager else 0.01)
 
     def path(self, *names):
         return os.path.join(self.base, *names)
@@ -222,7 +229,7 @@ class Worker:
             self.ledger.put("D", "user/" + user, number)
             if self.dice.random() < 0.6:
                 number = self.ledger.begin("user/" + user, None)
-                for folder, _, names in os.walk(os.path.join(users, user), topdown=False):
+                for folder, _, names in os.walk(os.path.join(users, user), False, cannot):
                     for name in names:
                         if name != "session.json":
                             os.unlink(os.path.join(folder, name))
@@ -288,6 +295,10 @@ def file_matches(path, thing, whole):
 
 
 class Verifier:
+    # What is committed by its own operation, and so in the order of all operations; what is only written
+    # (the log) waits a moment in the daemon's memory.
+    ORDERED = ("message", "file", "name", "folder", "note", "mode", "block", "user")
+
     def __init__(self, base):
         self.base = base
         self.users = base[:base.index("/users/") + 7]
@@ -357,15 +368,10 @@ class Verifier:
         return self.log_thing(thing) if kind == "log" else getattr(self, kind)(rest, thing)
 
 
-# What is committed by its own operation, and so in the order of all operations; what is only written
-# (the log) waits a moment in the daemon's memory.
-ORDERED = ("message", "file", "name", "folder", "note", "mode", "block", "user")
-
-
-def verify(base, acks, cut_time, seconds):
+def verify(base, acks, cut_time, seconds, verifier_of=Verifier):
     """A list of what is wrong."""
     bad = []
-    verifier = Verifier(base)
+    verifier = verifier_of(base)
     newest, newest_name = -1, None
     lost, lost_name = None, None
     for name, thing in things(acks, cut_time, seconds).items():
@@ -380,7 +386,7 @@ def verify(base, acks, cut_time, seconds):
             bad.append(f"{name}: found {seen}, states {sorted(n for n, _ in matches)}; "
                        f"{thing.floor} is durable ({thing.why}), {last} was the last begun")
             continue
-        if name.partition("/")[0] not in ORDERED:
+        if name.partition("/")[0] not in verifier.ORDERED:
             continue
         # An operation that was answered must not be lost where one that began later is there.
         at_least, at_most = min(good), max(good)
