@@ -57,10 +57,24 @@ class Mount:
         if done.returncode or self.process.wait():
             raise Wrong(f"umount: {done.stdout.strip()} {self.text()}")
 
-    def kill(self):
+    def die(self):
+        """
+        Kills it. A thread of it that tells the kernel of a changed name waits there, beyond any signal, for the
+        directory's lock; where who holds that lock waits for an answer of the daemon, neither ends until the
+        connection is aborted. Returns whether that was needed.
+        """
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait()
+        try:
+            self.process.wait(10)
+            return False
+        except subprocess.TimeoutExpired:
+            subprocess.run(["umount", "-f", self.point], check=False, stderr=subprocess.DEVNULL)
+            self.process.wait(HANG)
+            return True
+
+    def kill(self):
+        self.die()
         subprocess.run(["fusermount3", "-uzq", self.point], check=False, stderr=subprocess.DEVNULL)
 
 
