@@ -123,13 +123,17 @@ static int check_files(struct checking *c)
 	return r;
 }
 
-/* The key of the MACs, where a secret is at hand. 1 if so, 0 if not. Also shows that the keyring opens. */
+/*
+ * The key of the MACs, where a secret is at hand: 1. Also shows that the keyring opens; without a secret,
+ * that it is whole by its digest: 0.
+ */
 static int mac_key(const char *path, const struct backup_check *with, uint8_t ret_key[32])
 {
 	struct kv_unlock unlock;
+	struct keyring_info info;
 	struct keyring *keyring;
 	if (!with->kv && !with->unlock)
-		return 0;
+		return keyring_read_info(path, &info);
 	unlock = with->kv ? kv_unlock_as(with->kv) : *with->unlock;
 	int r = keyring_open(path, &unlock, &keyring);
 	if (r < 0)

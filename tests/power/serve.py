@@ -32,10 +32,12 @@ class Mount:
         """@env: more of the environment; not @wait: it may die before it serves."""
         self.point, self.log = point, log
         os.makedirs(point, exist_ok=True)
+        # On the same disk, and cut with it: what was seen of the store must never be ahead of it.
+        state = {"XDG_STATE_HOME": os.path.join(os.path.dirname(store), "state")}
         with open(log, "wb") as out:
             self.process = subprocess.Popen([PROGRAM, "mount", "-f", store, point, "--key-file", key, *more],
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            env={**os.environ, **(env or {})})
+                                            env={**os.environ, **state, **(env or {})})
         if wait:
             self.serves()
 
