@@ -71,16 +71,8 @@ static int open_store(struct server *s, const struct kv_unlock *unlock)
 			s->store, (unsigned long long)state.sequence,
 			(unsigned long long)state.expected, s->store);
 	else if (state.backup)
-<<<<<<< HEAD
 		check_complain("%s is a backup: mounted read-only; `scribefs backup restore` makes a store "
 			       "of it", s->store);
-=======
-		log_info("%s is a backup: mounted read-only; `scribefs backup restore` makes a store of it", s->store);
-	else if (state.mark_lost)
-		log_info("the mark of the last synced commit of %s was lost or damaged; it is written anew", s->store);
-	else if (state.unclean)
-		log_info("the last daemon of this store died; all that it had committed is there");
->>>>>>> ceb945e (Say that a mark is lost; check a backup's keyring without its key)
 	return 0;
 }
 
