@@ -46,10 +46,12 @@ background $DAEMON
 wait_for "a store with a flipped bit in its data is mounted" mountpoint -q "$MNT"
 (cd "$U" && find . -type f ! -name session.json -exec sha256sum {} + 2>"$W/errors" | sort) >"$W/after"
 empty "no file reads other bytes" "$(comm -13 "$W/before" "$W/after")"
-same "one file is hit, all others are there" 1 "$(comm -23 "$W/before" "$W/after" | wc -l)"
+# A block of the table holds one chunk or two.
+hit=$(comm -23 "$W/before" "$W/after" | wc -l)
+check "one file is hit or two, all others are there ($hit)" test "$hit" -ge 1 -a "$hit" -le 2
 check "it is an input/output error" grep -q 'Input/output error' "$W/errors"
 lines=$(wc -l <"$W/log")
-check "the log says so, in a line or two for the file ($lines)" test "$lines" -ge 1 -a "$lines" -le 2
+check "the log says so, in few lines ($lines)" test "$lines" -ge 1 -a "$lines" -le 4
 check "it is unmounted" umount_store
 wait $DAEMON
 same "and the daemon ends well" 0 $?
@@ -66,8 +68,10 @@ for file in CURRENT MANIFEST keyring; do
 done
 fresh
 truncate -s 0 "$STORE/mark"
-must "a mark that is lost is none" mount_store
-same "but one line" 1 "$(wc -l <"$W/.mount")"
+"$SCRIBEFS" mount -f "$STORE" "$MNT" --key-file "$KEY" </dev/null >"$W/log" 2>&1 &
+background $!
+wait_for "a store whose mark is lost is mounted" mountpoint -q "$MNT"
+same "with one line" "1 1" "$(wc -l <"$W/log") $(grep -c 'mark .* was lost' "$W/log")"
 (cd "$U" && find . -type f ! -name session.json -exec sha256sum {} + | sort) >"$W/after"
 check "and all is there" cmp "$W/before" "$W/after"
 umount_store || die umount
