@@ -8,7 +8,8 @@ static bool wants_taking(struct inode *inode)
 {
 	pthread_rwlock_wrlock(&inode->lock);
 	uint8_t role = inode->rec.role;
-	bool means = role == ROLE_MESSAGE || role == ROLE_SESSION_JSON || role == ROLE_AGENT;
+	bool means = role == ROLE_MESSAGE || role == ROLE_SESSION_JSON || role == ROLE_AGENT ||
+	             role == ROLE_CONTEXT;
 	bool wants = inode->untaken && means;
 	if (!means)
 		inode->untaken = false;
@@ -86,6 +87,8 @@ int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, co
 	_cleanup_inode_ struct inode *inode = NULL;
 
 	int r = snapshots_refuse(ino);
+	if (r == 0 && set & CORE_SET_SIZE)
+		version_keep_file(s, ino, (uint64_t)st->st_size);
 	if (r == 0)
 		r = core_setattr(s->core, who, ino, st, set, ret_st);
 	if (r == 0)
