@@ -1,6 +1,7 @@
 /*
  * file.c: open files, and attributes that a message's facts depend on.
  */
+#include "fs/session/auto.h"
 #include "fs/session/session_internal.h"
 
 /* Whether it was written since it was taken in and means something. What means nothing is taken in with that. */
@@ -17,12 +18,18 @@ static bool wants_taking(struct inode *inode)
 	return wants;
 }
 
-int session_flush(struct sessions *s, struct file *file)
+static int flush_once(struct sessions *s, struct file *file)
 {
 	struct inode *inode = file_inode(file);
 	int r = wants_taking(inode) ? take_in(s, inode) : 0;
 	int committed = core_file_flush(s->core, file);
 	return committed < 0 ? committed : r;
+}
+
+int session_flush(struct sessions *s, struct file *file)
+{
+	int r = flush_once(s, file);
+	return r == -ENOSPC && auto_make_room(s) ? flush_once(s, file) : r;
 }
 
 int session_release(struct sessions *s, struct file *file)
