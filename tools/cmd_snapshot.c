@@ -175,8 +175,8 @@ const struct command cmd_snapshot = {
 	.usage = "create PATH[@NAME] | list PATH [--removed] [--json] | drop PATH@NAME",
 	.summary = "take, list and drop snapshots of a session, workflow, user or users/",
 	.help = "The same as mkdir, ls and rmdir in PATH/.snapshots/. NAME is the time where none is given; drop\n"
-		"takes a recovery id as well. list prints of each snapshot its name, when it was taken, how many bytes\n"
-		"it holds that nothing else does, and its recovery id.\n\n"
+		"takes a recovery id as well. list prints of each snapshot its name, when it was taken, how many\n"
+		"bytes it holds that nothing else does, and its recovery id.\n\n"
 		"Options:\n"
 		"  --removed               (list, of users/ or a user) those of what was removed there\n"
 		"  --json                  print the list as JSON\n",

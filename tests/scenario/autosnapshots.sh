@@ -6,8 +6,8 @@ need_mount
 need_tool setfattr getfattr
 setup
 
-auto() { ls "$1/.snapshots" | grep '^auto-'; }
-count() { auto "$1" | grep -c .; }
+auto() { find "$1/.snapshots" -maxdepth 1 -name 'auto-*' -printf '%f\n'; }
+count() { auto "$1" | wc -l; }
 has() { [ "$(count "$1")" -ge "$2" ]; }
 newest() { auto "$1" | sort | tail -1; }
 # Whether a snapshot of session $1 has a file $2 with the line $3.
