@@ -312,7 +312,6 @@ int copy_entry(struct sessions *s, const struct cred *who, uint64_t from, struct
 
 int copy_discard(struct sessions *s, uint64_t parent, const char *name)
 {
-	_cleanup_inode_ struct inode *dir = NULL, *inode = NULL;
 	_cleanup_buf_ struct buf list = {0};
 	struct core_entry entry;
 	int r = core_lookup(s->core, parent, name, &entry);

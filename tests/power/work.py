@@ -20,6 +20,18 @@ def content(key, size):
     return random.Random(key).randbytes(size)
 
 
+
+def make_folder(path):
+    """With its parents. os.makedirs() takes a mount that dies after its EEXIST for a file in the way."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path))
+        make_folder(path)
+
+
 class Ledger:
     def __init__(self, ack, pause):
         self.fd = os.open(ack, os.O_WRONLY)
@@ -117,7 +129,7 @@ class Worker:
     def files(self):
         """New, replaced by a rename, deleted."""
         folder = self.path("files")
-        os.makedirs(folder, exist_ok=True)
+        make_folder(folder)
         for n in range(10**9):
             name = f"f{self.dice.randrange(40)}"
             key, size = f"{self.base} file {n}", self.dice.choice((0, 1, 4000, 4097, 50000, 300000))
@@ -176,7 +188,7 @@ class Worker:
         for n in range(10**9):
             key, size = f"{self.base} large {n}", self.dice.randrange(1 << 20, 6 << 20)
             number = self.ledger.begin(f"file/large{n}", [key, size])
-            os.makedirs(self.path("files"), exist_ok=True)
+            make_folder(self.path("files"))
             path = self.path("files", f"large{n}")
             self.put_file(path, f"file/large{n}", number, content(key, size))
             if self.dice.random() < 0.5:
@@ -188,7 +200,7 @@ class Worker:
     def names(self):
         """Folders with something in them go to and fro; attributes and modes change."""
         for side in "ab":
-            os.makedirs(self.path("tree", side), exist_ok=True)
+            make_folder(self.path("tree", side))
         sides = {}
         for n in range(10**9):
             which = self.dice.randrange(8)
