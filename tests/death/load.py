@@ -61,7 +61,7 @@ class Worker(work.Worker):
     def links(self):
         """A second name that comes and goes, and takes another's place."""
         folder = self.path("links")
-        os.makedirs(folder, exist_ok=True)
+        work.make_folder(folder)
         two = {}
         while True:
             which = self.dice.randrange(12)
@@ -83,7 +83,7 @@ class Worker(work.Worker):
     def pairs(self):
         """Two files in two folders that change places."""
         for side in "ab":
-            os.makedirs(self.path("pairs", side), exist_ok=True)
+            work.make_folder(self.path("pairs", side))
         state = {}
         while True:
             which = self.dice.randrange(6)
@@ -103,7 +103,7 @@ class Worker(work.Worker):
         name = os.path.basename(self.base)
         places = [os.path.join(self.users(), "ann", f"{place}-{name}") for place in ("here", "there")]
         for place in places:
-            os.makedirs(place, exist_ok=True)
+            work.make_folder(place)
         at = {}
         while True:
             which = self.dice.randrange(5)
@@ -159,7 +159,7 @@ class Worker(work.Worker):
     def numbers(self):
         """New files and new sessions, for the numbers that they get; folders that go with all that is in them."""
         flow = os.path.join(self.users(), "ann", "numbered")
-        os.makedirs(flow, exist_ok=True)
+        work.make_folder(flow)
         for n in range(10**9):
             folder = self.path(f"some{n}")
             os.mkdir(folder)

@@ -240,7 +240,7 @@ static int run_point(const char *store, const char *control, const char *text)
 
 struct job {
 	pid_t pid;
-	char dir[64];
+	char dir[256];
 	struct point point;
 };
 
@@ -262,7 +262,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 static void start_job(struct sweep *s, const struct point *point)
 {
 	struct job *job = s->jobs;
-	char store[96], control[96], out[96], text[POINT_TEXT];
+	char store[300], control[300], out[300], text[POINT_TEXT];
 
 	while (job->pid)
 		job++;
@@ -296,7 +296,7 @@ static void start_job(struct sweep *s, const struct point *point)
 
 static void show(const char *dir)
 {
-	char path[96], line[512];
+	char path[300], line[512];
 	FILE *f;
 
 	snprintf(path, sizeof path, "%s/out", dir);
@@ -309,7 +309,7 @@ static void show(const char *dir)
 
 static void read_counts(struct sweep *s, const struct job *job)
 {
-	char path[96];
+	char path[300];
 	struct fault_control *control;
 
 	snprintf(path, sizeof path, "%s/control", job->dir);
