@@ -127,7 +127,8 @@ static void put_html(struct sink *s, const char *text, size_t len, bool escape)
 		}
 		i += n;
 	}
-	sink_put(s, text + begin, len - begin);
+	if (len > begin) /* what is empty may have no address */
+		sink_put(s, text + begin, len - begin);
 }
 
 void sink_html(struct sink *s, const char *text, size_t len)
@@ -167,7 +168,8 @@ void sink_plain(struct sink *s, const char *text, size_t len)
 		}
 		i += n;
 	}
-	sink_put(s, text + begin, len - begin);
+	if (len > begin) /* what is empty may have no address */
+		sink_put(s, text + begin, len - begin);
 }
 
 /* Marks and embeddings of direction: U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. */
