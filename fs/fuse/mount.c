@@ -98,7 +98,11 @@ static void tell_recovery(const struct server *s)
 {
 	struct kv_state state;
 	kv_get_state(s->kv, &state);
-	if ((state.unclean && !state.damaged) || state.unsettled)
+	if (state.mark_lost)
+		log_warning("the mark of %s was lost: whether the end of its log is missing cannot be told; sessions "
+			    "that had files open for writing: %u",
+			s->store, session_interrupted(s->sessions));
+	else if ((state.unclean && !state.damaged) || state.unsettled)
 		log_info("the last daemon of this store died; all that it had committed is there; sessions "
 			 "that had files open for writing: %u",
 			session_interrupted(s->sessions));
