@@ -5,6 +5,7 @@ Workers write what they begin (T), what was answered (D), and each number that t
 to one file, each in one write at its end: so its lines are in the order of the answers.
 """
 import ctypes
+import errno
 import json
 import os
 import subprocess
@@ -17,6 +18,8 @@ from serve import PROGRAM
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 EXCHANGE = 2
+# What an operation under way gets from a mount that dies.
+DEAD = (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO, errno.ENODEV)
 
 
 class Ledger(work.Ledger):
@@ -169,8 +172,9 @@ class Worker(work.Worker):
                 os.close(fd)
             told = subprocess.run([PROGRAM, "new", flow], capture_output=True, text=True, stdin=subprocess.DEVNULL)
             if told.returncode:
-                os.stat(flow)  # where the mount is dead this says so
-                raise RuntimeError(told.stderr)
+                # A look at the path would not do: the kernel answers from its caches on a mount that is dead.
+                died = [e for e in DEAD if told.stderr.rstrip().endswith(os.strerror(e))]
+                raise OSError(died[0], told.stderr) if died else RuntimeError(told.stderr)
             path = told.stdout.strip()
             self.ledger.put("G", "session", os.path.basename(path))
             if self.dice.random() < 0.7:
