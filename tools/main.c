@@ -15,6 +15,7 @@ const struct command *const commands[] = {
 	&cmd_new,
 	&cmd_status,
 	&cmd_key,
+	&cmd_snapshot,
 	&cmd_restore,
 	&cmd_diff,
 	&cmd_fork,

@@ -55,6 +55,7 @@ static void core_free(struct core *core)
 	pins_close(core);
 	gate_release(&core->gate);
 	pthread_mutex_destroy(&core->snapshot_lock);
+	pthread_mutex_destroy(&core->tell_lock);
 	pthread_mutex_destroy(&core->dirty_lock);
 	free(core);
 }
@@ -76,6 +77,7 @@ int core_open(struct kv *kv, const struct core_options *options, struct core **r
 		core->options.commit_ms = COMMIT_MS_DEFAULT;
 	pthread_mutex_init(&core->dirty_lock, NULL);
 	pthread_mutex_init(&core->snapshot_lock, NULL);
+	pthread_mutex_init(&core->tell_lock, NULL);
 	gate_init(&core->gate);
 	core->map_cache = map_cache_new();
 	r = core->map_cache ? icache_init(core) : -ENOMEM;

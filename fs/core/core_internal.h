@@ -50,6 +50,10 @@ struct core {
 	struct pins *pins;		/* pins.h */
 	int (*past_loaded)(void *arg, struct inode *inode);
 	void *past_loaded_arg;
+	/* core_set_watch(); called with tell_lock held, which is taken inside all others. */
+	pthread_mutex_t tell_lock;
+	const struct core_watch *watch;
+	void *watch_arg;
 	pthread_mutex_t snapshot_lock; /* one taking, dropping or renaming at a time; before all others */
 	_Atomic uint64_t stamp; /* the last that container_stamp() gave */
 };

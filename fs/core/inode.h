@@ -112,6 +112,7 @@ struct container {
 	 * from: read it (under lock) before what is derived from, and an equal one later says that it holds.
 	 */
 	_Atomic uint64_t stamp;
+	_Atomic uint64_t told; /* core_set_watch(): 1 + the epoch of the last change that was told */
 	void *session;	      /* the session layer's state, freed by what core_set_session_release() was given */
 };
 
@@ -174,6 +175,24 @@ void core_set_session_release(struct core *core, void (*release)(void *session))
  * inline bytes is what is seen of it. It must take no container's lock. Once, at start.
  */
 void core_set_past_loaded(struct core *core, int (*loaded)(void *arg, struct inode *inode), void *arg);
+/*
+ * For automatic snapshots. Called with locks held: they only note it. NULL: no more, also none that is under way.
+ * changed: something in the container was changed and committed in @epoch (op.h): the snapshots with ids up to
+ * that do not have it. Only the first change of each epoch is told; read times are none.
+ * full: a commit got -ENOSPC.
+ */
+struct core_watch {
+	void (*changed)(void *arg, const struct container *c, uint64_t epoch);
+	void (*full)(void *arg);
+};
+void core_set_watch(struct core *core, const struct core_watch *watch, void *arg);
+/*
+ * Whether a snapshot has the inode as it is now, content and all. The caller holds its lock. An inode of a snapshot
+ * is held.
+ */
+int inode_is_held(struct inode *inode, bool *ret_held);
+/* Whether something in the container was changed since the newest snapshot that covers it. Reads all its inodes. */
+int container_is_held(struct core *core, uint32_t domain, uint32_t id, const bool *stop, bool *ret_held);
 /* Calls @each for the entries of a directory of the past, by rising key, until it returns something else than 0. */
 struct dentry;
 int past_entries(struct inode *dir, int (*each)(void *arg, struct inode *dir, const struct dentry *d),

@@ -422,6 +422,15 @@ static int commit_in_gate(struct op *op)
 	return r;
 }
 
+/* Whether publishing this changes more than when it was read. Buffered bytes have changed the record already. */
+static bool is_change(const struct staged *s)
+{
+	const struct timespec *was = &s->inode->rec.ctime, *is = &s->rec.ctime;
+
+	return s->fresh || s->gone || s->inode->data.content || was->tv_sec != is->tv_sec ||
+	       was->tv_nsec != is->tv_nsec;
+}
+
 int op_commit(struct op *op)
 {
 	_cleanup_buf_ struct buf record = {0};
@@ -433,12 +442,17 @@ int op_commit(struct op *op)
 		r = put_staged(op, &op->staged[i], &record);
 	if (r == 0)
 		r = commit_in_gate(op);
+	if (r == -ENOSPC)
+		watch_full(op->core);
 	if (r < 0)
 		return r;
 	if (op->fresh_container)
 		container_publish(op->fresh_container);
-	for (unsigned i = 0; i < op->n_staged; i++)
+	for (unsigned i = 0; i < op->n_staged; i++) {
+		if (is_change(&op->staged[i]))
+			watch_changed(op->core, op->staged[i].inode->container, op->epoch);
 		publish_one(&op->staged[i]);
+	}
 	if (op->kick)
 		worker_kick(op->core);
 	if (op->published)

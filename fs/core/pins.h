@@ -110,6 +110,10 @@ bool pins_newest_of(struct core *core, uint32_t container, uint64_t *ret_id);
 size_t pins_of(struct core *core, uint32_t container); /* how many */
 void pins_rename(struct core *core, uint64_t id, char *name); /* takes it over */
 
+/* watch.c: for op_commit() */
+void watch_changed(struct core *core, struct container *c, uint64_t epoch);
+void watch_full(struct core *core);
+
 /* What pins.c and lineage.c owe each other; pins->lock is held. */
 struct place_pins *place_find(struct pins *p, uint32_t container);
 /* The index of the first pin with an id above @id. */

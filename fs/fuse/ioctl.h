@@ -84,4 +84,26 @@ struct scribefs_changes {
 };
 #define SCRIBEFS_IOC_CHANGES _IOWR('S', 9, struct scribefs_changes)
 
+/* Bits of scribefs_snapshot.flags. */
+#define SCRIBEFS_SNAPSHOT_REMOVED 1u /* in and out: of places that are no more */
+#define SCRIBEFS_SNAPSHOT_AUTO 2u    /* out: taken by the daemon itself */
+
+/*
+ * On users/, a user, a workflow or a session, by somebody who may read it: its next snapshot. With
+ * SCRIBEFS_SNAPSHOT_REMOVED, on users/ or a user, by its owner: the next one of a place that was there. ENODATA: there
+ * is no further one. EINVAL: can have none. EACCES.
+ */
+struct scribefs_snapshot {
+	uint64_t id;	    /* in: that of the one before, 0 first; out: its own */
+	uint32_t flags;
+	uint32_t uid;	    /* who took it */
+	int64_t taken;	    /* seconds since 1970 */
+	uint64_t held;	    /* bytes that would come back if it alone were dropped */
+	char name[256];	    /* NUL-terminated, as all below */
+	char recovery[40];  /* its recovery id */
+	/* Of a removed session, from its session.json; empty otherwise. */
+	char user[256], workflow[256], session_id[40], title[256];
+};
+#define SCRIBEFS_IOC_SNAPSHOT _IOWR('S', 16, struct scribefs_snapshot)
+
 #endif

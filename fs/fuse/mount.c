@@ -127,6 +127,8 @@ static int open_layers(struct server *s)
 	if (r == 0)
 		r = session_open(s->core, entry_changed, s, &s->sessions);
 	if (r == 0)
+		r = session_automatic_start(s->sessions);
+	if (r == 0)
 		tell_recovery(s);
 	if (r == 0)
 		r = views_open(s->sessions, &s->views);

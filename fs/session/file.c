@@ -1,6 +1,7 @@
 /*
  * file.c: open files, and attributes that a message's facts depend on.
  */
+#include "fs/session/auto.h"
 #include "fs/session/session_internal.h"
 
 /* Whether it was written since it was taken in and means something. What means nothing is taken in with that. */
@@ -8,7 +9,8 @@ static bool wants_taking(struct inode *inode)
 {
 	pthread_rwlock_wrlock(&inode->lock);
 	uint8_t role = inode->rec.role;
-	bool means = role == ROLE_MESSAGE || role == ROLE_SESSION_JSON || role == ROLE_AGENT;
+	bool means = role == ROLE_MESSAGE || role == ROLE_SESSION_JSON || role == ROLE_AGENT ||
+	             role == ROLE_CONTEXT;
 	bool wants = inode->untaken && means;
 	if (!means)
 		inode->untaken = false;
@@ -16,12 +18,18 @@ static bool wants_taking(struct inode *inode)
 	return wants;
 }
 
-int session_flush(struct sessions *s, struct file *file)
+static int flush_once(struct sessions *s, struct file *file)
 {
 	struct inode *inode = file_inode(file);
 	int r = wants_taking(inode) ? take_in(s, inode) : 0;
 	int committed = core_file_flush(s->core, file);
 	return committed < 0 ? committed : r;
+}
+
+int session_flush(struct sessions *s, struct file *file)
+{
+	int r = flush_once(s, file);
+	return r == -ENOSPC && auto_make_room(s) ? flush_once(s, file) : r;
 }
 
 int session_release(struct sessions *s, struct file *file)
@@ -86,6 +94,8 @@ int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, co
 	_cleanup_inode_ struct inode *inode = NULL;
 
 	int r = snapshots_refuse(ino);
+	if (r == 0 && set & CORE_SET_SIZE)
+		version_keep_file(s, ino, (uint64_t)st->st_size);
 	if (r == 0)
 		r = core_setattr(s->core, who, ino, st, set, ret_st);
 	if (r == 0)

@@ -71,6 +71,25 @@ static void take_tokens(struct frontmatter *h, const char *value, size_t len)
 	h->has_tokens = true;
 }
 
+static bool is_one_of(const char *value, size_t len, const char *const *words)
+{
+	for (; *words; words++)
+		if (len == strlen(*words) && memcmp(value, *words, len) == 0)
+			return true;
+	return false;
+}
+
+static void take_error(struct frontmatter *h, const char *key, const char *value, size_t len)
+{
+	static const char *const none[] = {"", "false", "False", "no", "none", "None", "null", "~", "0", NULL};
+	static const char *const failed[] = {"error", "failed", NULL};
+
+	if (strcmp(key, "error") == 0)
+		h->error |= !is_one_of(value, len, none);
+	else if (strcmp(key, "status") == 0)
+		h->error |= is_one_of(value, len, failed);
+}
+
 static void take_value(struct frontmatter *h, const char *key, const char *value, size_t len)
 {
 	if (strcmp(key, "id") == 0) {
@@ -87,6 +106,8 @@ static void take_value(struct frontmatter *h, const char *key, const char *value
 		for (unsigned i = 0; i <= MESSAGE_TOOL; i++)
 			if (len == strlen(role_names[i]) && memcmp(value, role_names[i], len) == 0)
 				h->role = (enum message_role)i;
+	} else {
+		take_error(h, key, value, len);
 	}
 }
 

@@ -27,6 +27,7 @@ struct frontmatter {
 	size_t length; /* bytes of the header with both lines; the content follows. 0: none */
 	enum message_role role; /* MESSAGE_USER where none of the four is given */
 	bool has_time, has_tokens;
+	bool error; /* "error" has a value other than false, no, none, null and 0, or "status" is error or failed */
 	struct timespec time;
 	uint64_t tokens;
 	char id[FRONTMATTER_TEXT + 1], agent[FRONTMATTER_TEXT + 1], model[FRONTMATTER_TEXT + 1];

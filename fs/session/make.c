@@ -3,6 +3,7 @@
  * messages.
  */
 #include "fs/core/acl.h"
+#include "fs/session/auto.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
 #include "fs/session/uuid.h"
@@ -210,6 +211,8 @@ static int make(struct make *m, const struct cred *who, uint64_t parent, const c
 
 	m->type = what->mode & S_IFMT;
 	int r = core_make(m->s->core, who, parent, name, what, &rule, ret_entry);
+	if (r == -ENOSPC && auto_make_room(m->s))
+		r = core_make(m->s->core, who, parent, name, what, &rule, ret_entry);
 	release(m);
 	return r;
 }

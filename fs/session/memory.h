@@ -15,6 +15,7 @@ struct session_memory {
 	                       maker is known */
 	bool fresh;         /* session.json is as the records have it … */
 	uint64_t fresh_names; /* … and was when sessions->names was this */
+	uint64_t context;     /* context.c: of the context.json that was seen last, 0 none */
 	bool checked;         /* the record's epoch has been compared */
 };
 

@@ -77,6 +77,24 @@ int64_t message_file_time(const struct irec *rec)
 	return birth < mtime ? birth : mtime;
 }
 
+/* What a tool or an agent says that failed: the front matter says so, or the text begins as errors do. */
+static bool reports_error(const struct frontmatter *header, const char *text, size_t len)
+{
+	static const char *const beginnings[] = {"Error", "ERROR", "error:", "Traceback", "Exception", "fatal:",
+		"panic:"};
+
+	if (header->role != MESSAGE_ASSISTANT && header->role != MESSAGE_TOOL)
+		return false;
+	for (; len && strchr(" \t\r\n", *text); text++)
+		len--;
+	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
+		size_t n = strlen(beginnings[i]);
+		if (len >= n && memcmp(text, beginnings[i], n) == 0)
+			return true;
+	}
+	return header->error;
+}
+
 int message_read(struct inode *inode, struct irec *rec, struct message *ret_message,
         char ret_title[TITLE_AUTO_MAX + 1])
 {
@@ -115,6 +133,7 @@ int message_read(struct inode *inode, struct irec *rec, struct message *ret_mess
 	title_of_text(text + header.length, len - header.length, ret_title);
 	if (ret_title[0])
 		m.flags |= MESSAGE_TEXT;
+	m.trouble = reports_error(&header, text + header.length, len - header.length);
 	m.size = rec->size;
 	m.mtime = rec->mtime;
 	memcpy(m.id, header.id, sizeof m.id);

@@ -31,6 +31,7 @@ struct message {
 	uint64_t tokens;
 	uint64_t size;
 	struct timespec mtime;
+	bool trouble; /* it reports an error; known to message_read() only, not stored */
 	/* empty: none given */
 	char id[FRONTMATTER_TEXT + 1], agent[FRONTMATTER_TEXT + 1], model[FRONTMATTER_TEXT + 1];
 };

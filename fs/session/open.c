@@ -1,6 +1,7 @@
 /*
  * open.c: the context of the session layer.
  */
+#include "fs/session/auto.h"
 #include "fs/session/putback.h"
 
 /*
@@ -86,6 +87,7 @@ void session_close(struct sessions *s)
 
 	if (!s)
 		return;
+	auto_stop(s);
 	kv_get_state(core_kv(s->core), &state);
 	if (!state.read_only && inode_any_untaken(s->core) &&
 		inode_get(s->core, CORE_ROOT_INO, NULL, &users) == 0)
@@ -93,6 +95,14 @@ void session_close(struct sessions *s)
 	writers_release(s);
 	pthread_mutex_destroy(&s->writers_lock);
 	free(s);
+}
+
+int session_automatic_start(struct sessions *s)
+{
+	struct kv_state state;
+
+	kv_get_state(core_kv(s->core), &state);
+	return auto_start(s, &(struct auto_options){.threaded = true, .after_crash = state.unsettled});
 }
 
 struct core *session_core(struct sessions *s)

@@ -65,6 +65,7 @@ struct srec {
 	uint64_t claim_version;
 	int64_t claim_updated, claim_activity;
 	uint64_t switches;
+	bool trouble;     /* not stored: the message that was just taken in reports an error */
 	char *title;      /* the user's */
 	char *auto_title; /* of the first user message */
 	char *agent;      /* agent.current */

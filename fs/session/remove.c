@@ -22,17 +22,26 @@ int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t le
 	}
 	if (irec->role == ROLE_AGENT && dir->rec.role == ROLE_SESSION && strcmp(name, "agent") == 0)
 		irec->role = ROLE_PLAIN; /* who it was, it still is */
+	if (irec->role == ROLE_CONTEXT && dir->rec.role == ROLE_SESSION && strcmp(name, "context.json") == 0)
+		irec->role = ROLE_PLAIN;
 	return 0;
 }
 
+struct removal {
+	struct sessions *s;
+	bool kept; /* version_keep() was called */
+};
+
 static int unlink_also(struct op *op, void *arg)
 {
+	struct removal *removal = arg;
 	_cleanup_srec_ struct srec rec = {0};
 	const struct irec *irec = op_stage(op, op->child);
 
-	if (irec->role != ROLE_MESSAGE && irec->role != ROLE_SESSION_JSON)
-		return 0;
-	int r = srec_load(op, op->dir->container, &rec);
+	int r = version_check(removal->s, op, op->child, removal->kept);
+	if (r < 0 || (irec->role != ROLE_MESSAGE && irec->role != ROLE_SESSION_JSON))
+		return r;
+	r = srec_load(op, op->dir->container, &rec);
 	if (r == 0)
 		r = remove_meaning(op, op->dir, op->name, op->name_len, op->child, &rec);
 	return r < 0 ? r : srec_store(op, op->dir->container, &rec);
@@ -40,9 +49,18 @@ static int unlink_also(struct op *op, void *arg)
 
 int session_unlink(struct sessions *s, const struct cred *who, uint64_t parent, const char *name)
 {
-	struct core_rule rule = {.also = unlink_also};
+	struct removal removal = {.s = s};
+	struct core_rule rule = {.also = unlink_also, .arg = &removal};
 	int r = snapshots_refuse(parent);
-	return r < 0 ? r : core_unlink(s->core, who, parent, name, &rule);
+
+	if (r == 0)
+		r = core_unlink(s->core, who, parent, name, &rule);
+	if (r == VERSION_UNHELD) {
+		version_keep(s, parent);
+		removal.kept = true;
+		r = core_unlink(s->core, who, parent, name, &rule);
+	}
+	return r;
 }
 
 static int remove_part(struct op *op, struct inode *session, const char *name)

@@ -2,6 +2,7 @@
  * rename.c: what the rules add to rename and link: nothing becomes what it was not by being moved,
  * except files within their session, which become or cease to be a message or session.json.
  */
+#include "fs/session/auto.h"
 #include "fs/session/session_internal.h"
 
 #include <linux/fs.h>
@@ -10,6 +11,8 @@ struct move {
 	struct sessions *s;
 	uint8_t child_role, victim_role; /* at their new names */
 	bool saved;                      /* session.json is another file now */
+	bool kept;                       /* version_keep() was called */
+	bool trouble;                    /* a reason for a snapshot at once */
 	bool renamed;                    /* a user, workflow or session has another name now */
 	struct inode *taken[2];
 };
@@ -41,7 +44,7 @@ static int rename_plan(struct op *op, void *arg)
 {
 	struct move *m = arg;
 	m->taken[0] = m->taken[1] = NULL;
-	m->renamed = m->saved = false;
+	m->renamed = m->saved = m->trouble = false;
 	int r = plan_move(op->child, op->dir2, op->name2, op->name2_len, &m->child_role);
 	if (r == 0 && op->rename_flags & RENAME_EXCHANGE && op->victim)
 		r = plan_move(op->victim, op->dir, op->name, op->name_len, &m->victim_role);
@@ -54,6 +57,7 @@ static int arrive(struct op *op, struct move *m, struct inode *dir, const char *
 {
 	uint32_t number = name_message_number(name, len);
 	struct irec *irec = op_stage(op, file);
+	bool step = false;
 	int r = 0;
 
 	if (dir->rec.role == ROLE_MESSAGES) {
@@ -70,7 +74,11 @@ static int arrive(struct op *op, struct move *m, struct inode *dir, const char *
 	} else if (role == ROLE_AGENT) {
 		irec->role = role;
 		r = agent_take(op, file, rec);
+	} else if (role == ROLE_CONTEXT) {
+		irec->role = role;
+		r = context_take(op, file, &step);
 	}
+	m->trouble |= step || rec->trouble;
 	if (role != ROLE_PLAIN)
 		m->taken[m->taken[0] ? 1 : 0] = file;
 	return r;
@@ -83,7 +91,11 @@ static int rename_files(struct op *op, struct move *m)
 	bool exchange = op->rename_flags & RENAME_EXCHANGE;
 	_cleanup_srec_ struct srec rec = {0};
 
-	int r = srec_load(op, c, &rec);
+	int r = m->child_role == op->child->rec.role ? 0 : version_check(m->s, op, op->child, m->kept);
+	if (r == 0 && op->victim && (!exchange || m->victim_role != op->victim->rec.role))
+		r = version_check(m->s, op, op->victim, m->kept);
+	if (r == 0)
+		r = srec_load(op, c, &rec);
 	if (r == 0)
 		r = remove_meaning(op, op->dir, op->name, op->name_len, op->child, &rec);
 	if (r == 0 && op->victim)
@@ -139,6 +151,8 @@ static void rename_published(struct op *op, void *arg)
 	for (int i = 0; i < 2; i++)
 		if (m->taken[i])
 			m->taken[i]->untaken = false;
+	if (m->taken[0])
+		auto_closed(m->s, op->dir->container, m->trouble);
 	if (m->saved && m->s->changed)
 		m->s->changed(m->s->changed_arg, container_root(op->dir->container), NULL);
 	if (m->renamed)
@@ -185,7 +199,13 @@ int session_rename(struct sessions *s, const struct cred *who, uint64_t parent, 
 	if (!snapshot_is_present(parent) || !snapshot_is_present(new_parent))
 		return snapshots_rename(s, parent, name, new_parent, new_name, flags);
 	flags = visible_flags(s, who, new_parent, new_name, flags);
-	return core_rename(s->core, who, parent, name, new_parent, new_name, flags, &rule);
+	int r = core_rename(s->core, who, parent, name, new_parent, new_name, flags, &rule);
+	if (r == VERSION_UNHELD) {
+		version_keep(s, parent);
+		m.kept = true;
+		r = core_rename(s->core, who, parent, name, new_parent, new_name, flags, &rule);
+	}
+	return r;
 }
 
 /* ---- link ------------------------------------------------------------------------------------ */

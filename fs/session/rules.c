@@ -16,6 +16,8 @@ static uint8_t role_in_session(const char *name, size_t len, mode_t type)
 		return ROLE_PLAIN;
 	if (is(name, len, JSON_NAME))
 		return ROLE_SESSION_JSON;
+	if (is(name, len, "context.json"))
+		return ROLE_CONTEXT;
 	return is(name, len, "agent") ? ROLE_AGENT : ROLE_PLAIN;
 }
 

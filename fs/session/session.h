@@ -24,6 +24,7 @@ enum role {
 	ROLE_SESSION_JSON = 7, /* …/session.json */
 	ROLE_MESSAGE = 8,      /* …/messages/NNN.md */
 	ROLE_AGENT = 9,	       /* …/agent, a regular file */
+	ROLE_CONTEXT = 10,     /* …/context.json, a regular file; plain where an older program made it */
 };
 
 /*
@@ -61,7 +62,10 @@ int session_readdir(struct sessions *s, const struct cred *who, uint64_t ino, ui
 int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, const struct stat *st,
 	unsigned set, struct stat *ret_st);
 
-/* open(2). A session that has files open for writing when the daemon dies was interrupted. */
+/*
+ * open(2). A session that has files open for writing when the daemon dies was interrupted. What would be lost by
+ * O_TRUNC, or by writing after an idle hour, is in a snapshot first.
+ */
 int session_file_open(struct sessions *s, const struct cred *who, uint64_t ino, int flags,
 	struct file **ret_file);
 /* close(2) and fsync(2) of a file: commits, and takes a message or a save of session.json in. */
@@ -90,6 +94,29 @@ int session_new(struct sessions *s, const struct cred *who, uint64_t workflow, c
 int session_snapshot_take(struct sessions *s, const struct cred *who, uint64_t place, const char *name,
 	unsigned flags, struct snapshot_info *ret_info);
 int session_snapshot_drop(struct sessions *s, uint64_t id);
+/* A snapshot by its name, or by its recovery id. -ENOENT. */
+int session_snapshot_find(struct sessions *s, uint64_t place, const char *name, struct snapshot_info *ret_info);
+/*
+ * The recovery id of a snapshot, RECOVERY-YYMMDD-NNN-HHMMSS (recovery.c), and back; @place 0: of the whole store,
+ * also of places that are no more. Each is found in .snapshots/ under its id as well.
+ */
+#define RECOVERY_ID 40 /* bytes */
+void session_recovery_id(struct sessions *s, const struct snapshot_info *info, char ret_id[RECOVERY_ID]);
+int session_recovery_find(struct sessions *s, uint64_t place, const char *id, struct snapshot_info *ret_info);
+/*
+ * The next snapshot of the place @dir with an id above @after; with @removed instead those of places that are
+ * no more and were @dir's, a user's or users/. -ENODATA at the end, -EINVAL where @dir can have none.
+ */
+int session_snapshot_next(struct sessions *s, uint64_t dir, bool removed, uint64_t after,
+	struct snapshot_info *ret_info);
+/* A string of the session.json in a snapshot of a session; "" where there is none. @size: bytes of @ret_text. */
+void session_snapshot_field(struct sessions *s, const struct snapshot_info *info, const char *field,
+	char *ret_text, size_t size);
+/*
+ * From here on sessions, users and users/ get automatic snapshots by their policies (README.md); until
+ * session_close(). Starts a thread. A store that cannot be written gets none.
+ */
+int session_automatic_start(struct sessions *s);
 
 /*
  * Going back (putback.c). Who asks must own what he gets, the caller has checked that. One of these at a time,

@@ -18,6 +18,8 @@ struct sessions {
 	void (*changed)(void *arg, uint64_t parent, const char *name);
 	void *changed_arg;
 	uint64_t epoch; /* how often a daemon died on this store; constant */
+	_Atomic uint64_t policies; /* raised when a policy is set or removed */
+	struct autos *autos;	   /* auto.h; NULL: there are none */
 	_Atomic uint64_t
 	        names; /* raised when a user, workflow or session gets another name or place */
 	unsigned interrupted; /* constant */
@@ -31,8 +33,6 @@ static inline uint64_t container_root(const struct container *c)
 	return (uint64_t)c->id << 8;
 }
 
-/* policy.c: the value of a property that holds for the session. @name: of property.h. */
-int policy_get(struct sessions *s, struct inode *session, const char *name, int64_t *ret_value);
 struct memory_policy {
 	uint32_t size;
 	uint64_t tokens;
@@ -43,6 +43,12 @@ int policy_memory(struct sessions *s, struct inode *session, struct memory_polic
 
 /* open.c: the role of a directory (it never changes), ROLE_PLAIN where there is none. */
 uint8_t session_dir_role(struct sessions *s, uint64_t ino);
+
+/*
+ * policy.c: the value of a policy of property.h for a directory that has it, inherits it or has the fallback.
+ * No locks are held. It holds as long as s->policies and s->names are what they were.
+ */
+int session_policy(struct sessions *s, struct inode *dir, const char *property, int64_t *ret_value);
 
 /* place.c: where a session lies. */
 struct place {
@@ -196,6 +202,23 @@ int save_take(struct op *op, struct sessions *s, struct inode *session, struct i
 int agent_switch(struct srec *rec, const char *to, const char *reason, int64_t now);
 /* The file `agent`, staged, was written. */
 int agent_take(struct op *op, struct inode *file, struct srec *rec);
+
+/*
+ * context.c: context.json, staged, was saved. *ret_step: its currentStep, keyDecisions or blockers are others than
+ * those that this daemon saw last.
+ */
+int context_take(struct op *op, struct inode *file, bool *ret_step);
+
+/*
+ * keep.c: no version of a message or of context.json is lost between two automatic snapshots. In an op, with @file
+ * staged, which is about to lose its name or its meaning: VERSION_UNHELD where no snapshot has its content, and the op
+ * ends with that; then, without locks, version_keep() and the op again, for which *@kept is true.
+ */
+#define VERSION_UNHELD (-EUCLEAN)
+int version_check(struct sessions *s, struct op *op, struct inode *file, bool kept);
+void version_keep(struct sessions *s, uint64_t dir);
+/* The same for one that is about to be truncated to @size; no locks are held. */
+void version_keep_file(struct sessions *s, uint64_t ino, uint64_t size);
 
 /* merge.c: pure. */
 enum merge_kind { MERGE_NOTHING, MERGE_EDIT, MERGE_RESTORE };

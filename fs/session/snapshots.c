@@ -3,8 +3,12 @@
  * changes.
  */
 #include "fs/core/snapshot.h"
+#include "fs/session/json.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/when.h"
+
+#include <fcntl.h>
+#include <stdio.h>
 
 static bool is_place(uint8_t role)
 {
@@ -47,6 +51,82 @@ int session_snapshot_drop(struct sessions *s, uint64_t id)
 	return r;
 }
 
+int session_snapshot_find(struct sessions *s, uint64_t place, const char *name, struct snapshot_info *ret_info)
+{
+	int r = snapshot_find(s->core, place, name, ret_info);
+	return r == -ENOENT ? session_recovery_find(s, place, name, ret_info) : r;
+}
+
+struct next {
+	uint32_t domain; /* 0: any */
+	bool removed;
+	struct snapshot_info *info;
+};
+
+static int take_next(void *arg, const struct snapshot_info *info)
+{
+	const struct next *next = arg;
+
+	if (next->removed && (!info->removed || (next->domain && info->domain != next->domain)))
+		return 0;
+	*next->info = *info;
+	return 1;
+}
+
+int session_snapshot_next(struct sessions *s, uint64_t dir, bool removed, uint64_t after,
+        struct snapshot_info *ret_info)
+{
+	_cleanup_inode_ struct inode *inode = NULL;
+	struct next next = {.removed = removed, .info = ret_info};
+	int r = snapshot_is_present(dir) ? inode_get(s->core, dir, NULL, &inode) : -EINVAL;
+
+	if (r < 0)
+		return r;
+	if (!is_place(inode->rec.role) || (removed && inode->rec.role != ROLE_USERS && inode->rec.role != ROLE_USER))
+		return -EINVAL;
+	if (removed && inode->rec.role == ROLE_USER)
+		next.domain = inode->container->domain;
+	r = snapshot_list(s->core, removed ? 0 : dir, after, take_next, &next);
+	return r < 0 ? r : r == 0 ? -ENODATA : 0;
+}
+
+static int read_json(struct sessions *s, const struct snapshot_info *info, struct json_object *ret_object)
+{
+	_cleanup_buf_ struct buf text = {0};
+	struct core_entry entry;
+	struct file *file;
+	const char *reason;
+	int r = core_lookup(s->core, info->root, JSON_NAME, &entry);
+
+	if (r < 0)
+		return r;
+	r = core_file_open(s->core, &(struct cred){0}, entry.ino, O_RDONLY, &file);
+	if (r == 0) {
+		r = entry.st.st_size > JSON_MAX ? -EFBIG : buf_resize(&text, (size_t)entry.st.st_size);
+		ssize_t n = r < 0 ? r : core_read(s->core, file, text.data, text.len, 0);
+		r = n < 0 ? (int)n : json_object_parse((const char *)text.data, (size_t)n, ret_object, &reason);
+		core_file_release(s->core, file);
+	}
+	core_forget(s->core, entry.ino, 1);
+	return r;
+}
+
+void session_snapshot_field(struct sessions *s, const struct snapshot_info *info, const char *field,
+        char *ret_text, size_t size)
+{
+	struct json_object object = {0};
+	_cleanup_free_ char *text = NULL;
+	const char *value;
+
+	ret_text[0] = '\0';
+	if (!(info->flags & SNAPSHOT_ALONE) || read_json(s, info, &object) < 0)
+		return;
+	value = json_get(&object, field);
+	if (value && json_string(value, &text) == 0)
+		snprintf(ret_text, size, "%s", text);
+	json_object_release(&object);
+}
+
 /* ---- names ----------------------------------------------------------------------------------- */
 
 int snapshots_lookup_dir(struct sessions *s, uint64_t parent, struct core_entry *ret_entry)
@@ -82,9 +162,14 @@ static int lookup_time(struct sessions *s, uint64_t dir, const char *text, struc
 
 int snapshots_lookup(struct sessions *s, uint64_t parent, const char *name, struct core_entry *ret_entry)
 {
+	struct snapshot_info info;
+
 	if (snapshot_is_dir(parent) && name[0] == '@')
 		return lookup_time(s, parent, name + 1, ret_entry);
 	int r = core_lookup(s->core, parent, name, ret_entry);
+	if (r == -ENOENT && snapshot_is_dir(parent) &&
+	        session_recovery_find(s, snapshot_present_ino(parent), name, &info) == 0)
+		r = core_lookup(s->core, info.root, ".", ret_entry);
 	/* The daemon drops snapshots itself. */
 	if (r == 0 && snapshot_is_dir(parent))
 		ret_entry->fleeting_name = true;
@@ -114,7 +199,7 @@ int snapshots_rmdir(struct sessions *s, uint64_t parent, const char *name)
 
 	if (!snapshot_is_dir(parent))
 		return -EROFS;
-	r = snapshot_find(s->core, snapshot_present_ino(parent), name, &info);
+	r = session_snapshot_find(s, snapshot_present_ino(parent), name, &info);
 	/* The kernel, which asks, takes the name away itself. */
 	return r < 0 ? r : snapshot_drop(s->core, info.id);
 }
@@ -133,6 +218,6 @@ int snapshots_rename(struct sessions *s, uint64_t parent, const char *name, uint
 		return -EINVAL;
 	if (new_name[0] == '@')
 		return -EINVAL;
-	r = snapshot_find(s->core, snapshot_present_ino(parent), name, &info);
+	r = session_snapshot_find(s, snapshot_present_ino(parent), name, &info);
 	return r < 0 ? r : snapshot_rename(s->core, info.id, new_name);
 }

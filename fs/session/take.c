@@ -2,6 +2,7 @@
  * take.c: taking in: a message's facts go to its inode and the sums into the session's record, in
  * the one transaction that also commits the file's buffered bytes.
  */
+#include "fs/session/auto.h"
 #include "fs/session/session_internal.h"
 
 /* @more: names that the file gets by this op (0: it has been written). */
@@ -39,6 +40,7 @@ static int take(struct op *op, struct inode *file, uint32_t number, uint16_t mor
 	srec_settle_title(rec);
 	op_set_facts(op, file, facts);
 	irec->role = ROLE_MESSAGE;
+	rec->trouble = m.trouble;
 	srec_changed(rec, &op->now);
 	return 0;
 }
@@ -78,18 +80,32 @@ int take_message_gone(struct op *op, struct inode *file, uint32_t number, struct
 	return 0;
 }
 
-static void taken(struct op *op, void *file)
+struct taking {
+	struct sessions *s;
+	struct inode *file;
+	bool urgent;
+};
+
+static void taken(struct op *op, void *arg)
 {
-	((struct inode *)file)->untaken = false;
+	const struct taking *t = arg;
+	struct inode *file = t->file;
+
+	file->untaken = false;
+	if (file->rec.role == ROLE_MESSAGE || t->urgent)
+		auto_closed(t->s, file->container, t->urgent);
 }
 
 static int take_in_once(struct sessions *s, struct inode *file)
 {
 	_cleanup_inode_ struct inode *session = NULL;
 	_cleanup_srec_ struct srec rec = {0};
+	struct taking taking = {.s = s, .file = file};
 	_cleanup_(op_end) struct op op;
 
 	op_begin(&op, s->core, NULL);
+	op.published = taken;
+	op.published_arg = &taking;
 	int r = op_lock(&op, &file, 1);
 	if (r == 0)
 		r = op_txn(&op);
@@ -105,6 +121,7 @@ static int take_in_once(struct sessions *s, struct inode *file)
 		r = srec_load(&op, file->container, &rec);
 		if (r == 0)
 			r = take(&op, file, irec->number, 0, &rec);
+		taking.urgent = rec.trouble;
 	} else if (irec->role == ROLE_SESSION_JSON) {
 		r = inode_get(s->core, container_root(file->container), file->container, &session);
 		if (r == 0)
@@ -115,13 +132,14 @@ static int take_in_once(struct sessions *s, struct inode *file)
 		r = srec_load(&op, file->container, &rec);
 		if (r == 0)
 			r = agent_take(&op, file, &rec);
+	} else if (irec->role == ROLE_CONTEXT && irec->nlink > 0) {
+		r = context_take(&op, file, &taking.urgent);
+		return r < 0 ? r : op_commit(&op);
 	} else {
 		return 0;
 	}
 	if (r == 0)
 		r = srec_store(&op, file->container, &rec);
-	op.published = taken;
-	op.published_arg = file;
 	return r < 0 ? r : op_commit(&op);
 }
 

@@ -3,7 +3,10 @@
  * interrupted; so the first handle notes it with kv (which costs a write into the page cache and no
  * commit), the last one takes the note back. A file that is only read is nobody's work and not counted.
  */
+#include "fs/session/auto.h"
 #include "fs/session/session_internal.h"
+
+#include <fcntl.h>
 
 struct writing {
 	struct writing *next;
@@ -49,8 +52,12 @@ static void opened(struct sessions *s, struct file *file)
 int session_file_open(struct sessions *s, const struct cred *who, uint64_t ino, int flags,
         struct file **ret_file)
 {
-	int r = core_file_open(s->core, who, ino, flags, ret_file);
+	int r;
 
+	auto_before_open(s, ino, flags);
+	if (flags & O_TRUNC)
+		version_keep_file(s, ino, 0);
+	r = core_file_open(s->core, who, ino, flags, ret_file);
 	if (r == 0)
 		opened(s, *ret_file);
 	return r;

@@ -2,6 +2,7 @@
  * xattr.c: user.scribefs.*: values that are derived (read by name, never listed), and policies
  * (stored as plain attributes of directories).
  */
+#include "fs/session/auto.h"
 #include "fs/session/markdown.h"
 #include "fs/session/property.h"
 #include "fs/session/session_internal.h"
@@ -189,7 +190,11 @@ int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, c
 	int r = snapshots_refuse(ino);
 	if (r == 0 && own)
 		r = check_own(s, ino, own, value, size);
-	return r < 0 ? r : derived_anew(s, name, core_setxattr(s->core, who, ino, name, value, size, flags));
+	if (r == 0)
+		r = derived_anew(s, name, core_setxattr(s->core, who, ino, name, value, size, flags));
+	if (r == 0 && own)
+		auto_policies_changed(s);
+	return r;
 }
 
 int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name)
@@ -198,5 +203,9 @@ int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino
 	int r = snapshots_refuse(ino);
 	if (r == 0 && own)
 		r = check_own(s, ino, own, NULL, 0);
-	return r < 0 ? r : derived_anew(s, name, core_removexattr(s->core, who, ino, name));
+	if (r == 0)
+		r = derived_anew(s, name, core_removexattr(s->core, who, ino, name));
+	if (r == 0 && own)
+		auto_policies_changed(s);
+	return r;
 }
