@@ -86,6 +86,8 @@ struct check_rules {
 	/* The role of a name in a directory, and whether a directory of that role is numbered. */
 	uint8_t (*role)(uint8_t parent_role, const char *name, size_t len, mode_t type);
 	bool (*numbered)(uint8_t role);
+	/* Whether an older program gave @was to what has the role @now; NULL: never. It is no damage. */
+	bool (*role_was)(uint8_t now, uint8_t was);
 	int (*row)(void *arg, struct check *c, const struct check_row *row);
 	/* A regular file with its facts (NULL: none), before any entry of its container. */
 	int (*file)(void *arg, struct check *c, uint64_t ino, const struct irec *rec,

@@ -148,11 +148,17 @@ static int check_count(struct check *c, struct node *node)
 	return set_links(c, node, links);
 }
 
+static bool role_differs(const struct check *c, const struct node *node)
+{
+	if (!c->rules || (!S_ISDIR(node->mode) && node->links != 1) || node->role == node->want_role)
+		return false;
+	return !c->rules->role_was || !c->rules->role_was(node->want_role, node->role);
+}
+
 static int check_meaning(struct check *c, struct node *node)
 {
 	bool number = !S_ISDIR(node->mode) && node->links == 1 && node->number != node->want_number;
-	bool role = c->rules && (S_ISDIR(node->mode) || node->links == 1) &&
-		    node->role != node->want_role;
+	bool role = role_differs(c, node);
 	_cleanup_copy_ struct inode_copy copy = {0};
 	int r;
 

@@ -539,6 +539,8 @@ static const char *name_of_role(uint8_t role)
 		return JSON_NAME;
 	case ROLE_AGENT:
 		return "agent";
+	case ROLE_CONTEXT:
+		return "context.json";
 	default:
 		return NULL;
 	}
@@ -549,6 +551,12 @@ static bool numbered(uint8_t role)
 	return role == ROLE_MESSAGES;
 }
 
+/* context.json meant nothing once, and gets its role when it is next saved. */
+static bool role_was(uint8_t now, uint8_t was)
+{
+	return now == ROLE_CONTEXT && was == ROLE_PLAIN;
+}
+
 struct session_check *session_check_new(void)
 {
 	struct session_check *s = calloc(1, sizeof *s);
@@ -557,6 +565,7 @@ struct session_check *session_check_new(void)
 		return NULL;
 	s->rules = (struct check_rules){.role = rules_role,
 	        .numbered = numbered,
+	        .role_was = role_was,
 	        .row = check_row,
 	        .file = check_file,
 	        .entry = check_entry,

@@ -120,6 +120,7 @@ INODE_IS(is_session, rec.role == ROLE_SESSION)
 INODE_IS(is_user, rec.role == ROLE_USER)
 INODE_IS(is_workflow, rec.role == ROLE_WORKFLOW)
 INODE_IS(is_users, rec.role == ROLE_USERS)
+INODE_IS(is_context, rec.role == ROLE_CONTEXT)
 INODE_IS(is_file, S_ISREG(rec.mode) && rec.role == ROLE_PLAIN)
 INODE_IS(is_mapped, rec.body == INODE_MAPPED)
 INODE_IS(has_xattrs, rec.xattrs > 0)
@@ -268,6 +269,8 @@ CHANGE(wrong_generation, is_message, rec->generation += 1)
 CHANGE(wrong_generation_session, is_session, rec->generation += 1)
 CHANGE(wrong_number, is_message, rec->number += 7)
 CHANGE(wrong_role, is_file, rec->role = ROLE_AGENT)
+CHANGE(wrong_role_context, is_context, rec->role = ROLE_AGENT)
+CHANGE(older_role_context, is_context, rec->role = ROLE_PLAIN)
 CHANGE(wrong_role_dir, is_messages, rec->role = ROLE_PLAIN)
 CHANGE(wrong_stored, is_mapped, rec->map.stored += 512)
 CHANGE(wrong_size, is_mapped, rec->size = 5)
@@ -550,6 +553,7 @@ const struct damage damages[] = {
 	{"wrong-generation-session", wrong_generation_session},
 	{"wrong-number", wrong_number},
 	{"wrong-role", wrong_role},
+	{"wrong-role-context", wrong_role_context},
 	{"wrong-role-dir", wrong_role_dir},
 	{"wrong-stored", wrong_stored},
 	{"wrong-size", wrong_size},
@@ -573,6 +577,8 @@ const struct damage damages[] = {
 	{"commit-row-flip", row_flip},
 	{0},
 };
+
+const struct damage older_role = {"older-role", older_role_context};
 
 const struct damage *damage_find(const char *name)
 {

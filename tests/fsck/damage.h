@@ -22,6 +22,8 @@ struct damage {
 extern const struct damage damages[];
 /* NULL: none of that name. */
 extern const struct damage snapshot_damages[]; /* of a store with snapshots */
+/* What an older program would have written: no damage. */
+extern const struct damage older_role;
 const struct damage *damage_find(const char *name);
 
 #endif

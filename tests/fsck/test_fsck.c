@@ -47,6 +47,7 @@ static void setup(void)
 	tree_edit("\"title\": \"question 0\"", "\"title\": \"A title\"", false);
 	tree_read(JSON);
 	tree_write(SESSION "/notes.txt", "notes of the user\n");
+	tree_write(SESSION "/context.json", "{\"state\":{\"currentStep\":\"one\"}}\n");
 	ck_assert_int_eq(tree_mkdir(SESSION "/d"), 0);
 	ck_assert_int_eq(tree_mkdir(SESSION "/d/e"), 0);
 	tree_write(SESSION "/d/e/deep", "deep\n");
@@ -323,6 +324,18 @@ START_TEST(a_good_store_is_clean)
 }
 END_TEST
 
+/* context.json got a role of its own late: one without it is as good. */
+START_TEST(an_older_context_is_no_damage)
+{
+	close_all();
+	open_kv(false, false);
+	ck_assert_int_eq(older_role.apply(store.kv, 0), 0);
+	ck_assert_int_eq(kv_close(store.kv), 0);
+	ck_assert_msg(look() == 0, "%s", heard());
+	open_all();
+}
+END_TEST
+
 /* What waits for a restart is no damage: an open file that is unlinked, a large file being deleted. */
 START_TEST(a_crash_is_no_damage)
 {
@@ -519,6 +532,7 @@ int main(void)
 	tcase_add_checked_fixture(c, setup, tree_teardown);
 	tcase_set_timeout(c, 120);
 	tcase_add_test(c, a_good_store_is_clean);
+	tcase_add_test(c, an_older_context_is_no_damage);
 	tcase_add_test(c, a_crash_is_no_damage);
 	tcase_add_test(c, sources_are_asked);
 	tcase_add_test(c, without_sources_it_says_so);
