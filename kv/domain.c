@@ -12,7 +12,10 @@ int kv_domain_create(struct kv *kv, uint32_t *ret_domain)
 int kv_domain_destroy(struct kv *kv, uint32_t domain)
 {
 	/* The key goes at once and for good; a loss of power must not bring records back without it. */
-	int r = kv->state.read_only ? -EROFS : kv_sync(kv);
+	int r = kv->state.read_only ? -EROFS : kv_dictionaries_remove(kv, domain);
+
+	if (r == 0)
+		r = kv_sync(kv);
 
 	return r < 0 ? r : keyring_domain_destroy(kv->keyring, domain);
 }

@@ -412,6 +412,26 @@ int keyring_domain_create(struct keyring *k, uint32_t *ret_domain)
 	return r;
 }
 
+int keyring_require(struct keyring *k, uint32_t incompat)
+{
+	_cleanup_secret_ uint8_t *mac_key = sodium_malloc(32);
+	_cleanup_keyring_file_ struct keyring_file f = {0};
+	_cleanup_close_ int lock = -1;
+	bool replaced;
+
+	if (!mac_key)
+		return -ENOMEM;
+	keyring_mac_key(k->master, mac_key);
+	MUTEX_GUARD(&k->change);
+	if ((k->file.incompat & incompat) == incompat)
+		return 0;
+	int r = change_begin(k, mac_key, &lock, &f);
+	if (r < 0)
+		return r;
+	f.incompat |= incompat;
+	return change_finish(k, mac_key, &f, &replaced);
+}
+
 int keyring_domain_destroy(struct keyring *k, uint32_t domain)
 {
 	if (domain == 0)

@@ -28,6 +28,9 @@
 #define KEYRING_KEY_FILE_BYTES 32   /* bytes of a key file that scribefs makes; at least as many are asked of others */
 #define KEYRING_RECOVERY_TEXT 64    /* bytes for a recovery key's text, its NUL included */
 
+/* Bits of the incompatible features; 0 and 1 are reserved (FORMAT.md). */
+#define KEYRING_INCOMPAT_DICTIONARIES 4u /* values may be packed with a domain's dictionary (pack.h) */
+
 enum keyring_slot_type {
 	KEYRING_PASSPHRASE = 1, /* any bytes; trailing newline already taken off by the caller */
 	KEYRING_KEY_FILE = 2,	/* the file's bytes, 32 to 64 KiB, of full entropy: no Argon2 */

@@ -25,9 +25,9 @@
 #define KEYRING_MAC_BYTES 32
 #define KEYRING_DIGEST_BYTES 16
 
-/* The features that this program knows, of each mask. None yet. */
+/* The features that this program knows, of each mask. */
 #define KEYRING_RO_COMPAT 0
-#define KEYRING_INCOMPAT 0
+#define KEYRING_INCOMPAT KEYRING_INCOMPAT_DICTIONARIES
 
 struct keyring_slot {
 	struct keyring_slot_info info;

@@ -41,6 +41,8 @@ int keyring_domains(struct keyring *k, uint32_t **ret_domains, size_t *ret_n);
 /* These re-read the file under its lock (a tool may have changed slots), write and sync it. */
 int keyring_domain_create(struct keyring *k, uint32_t *ret_domain);
 int keyring_domain_destroy(struct keyring *k, uint32_t domain);
+/* From here on only a program that knows these features opens the store. */
+int keyring_require(struct keyring *k, uint32_t incompat);
 
 DEFINE_CLEANUP(struct keyring *, keyring_close);
 

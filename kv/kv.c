@@ -43,7 +43,7 @@ static int open_keyring(struct kv *kv, const struct kv_unlock *unlock)
 	randombytes_buf(kv->secrets->conflict, sizeof kv->secrets->conflict);
 	kv->seal.cipher = keyring_cipher(kv->keyring);
 	memcpy(kv->seal.store_id, keyring_id(kv->keyring), sizeof kv->seal.store_id);
-	return 0;
+	return dictionaries_new(kv, &kv->seal.dictionaries);
 }
 
 static void close_engine(struct kv *kv)
@@ -240,6 +240,7 @@ void kv_release(struct kv *kv)
 		close(kv->mark.fd);
 	kv_seen_close(kv);
 	kv_busy_release(kv);
+	dictionaries_free(kv->seal.dictionaries);
 	sodium_free(kv->secrets);
 	keyring_close(kv->keyring);
 	kv_lock_drop(kv->lock_fd);

@@ -10,12 +10,14 @@
  *   flusher.lock         the waiters
  *   busy.lock            the slots of `busy`
  *   gate.lock            nothing; it goes with the gate's condition
+ *   dictionaries' lock   those in memory; held while a value is decompressed with one
  *   atomics              published, synced, dirty_since, the cached free space, health
  * None of these is held while another is taken, nor across a call of the engine.
  */
 #ifndef SCRIBEFS_KV_INTERNAL_H
 #define SCRIBEFS_KV_INTERNAL_H
 
+#include "kv/dictionary.h"
 #include "kv/engine/engine.h"
 #include "kv/keys.h"
 #include "kv/kv.h"
@@ -66,6 +68,8 @@ struct kv_counters {
 #define KV_ROW_KEY_BYTES 5 /* u32 domain, u8 kind */
 #define KV_ROW_COMMIT 1
 #define KV_ROW_COUNTERS 2
+#define KV_ROW_DICTIONARY 3	/* dictionary.h */
+#define KV_ROW_DICTIONARY_COPY 4
 #define KV_COMMIT_ROW_MAX (28 + KV_RECENT * (4 + 8 * KV_COUNTERS))
 #define KV_COUNTERS_ROW_BYTES (4 + 8 * KV_COUNTERS)
 
@@ -154,6 +158,15 @@ size_t txn_find(const struct kv_txn *txn, enum kv_family family, const void *key
 	bool *ret_found);
 /* Learns what the writes replace and sets txn->sum. In the caller's thread, before it is queued. */
 int txn_prepare(struct kv_txn *txn);
+/* A row of KV_SYS, which the sum over all records leaves out; sealed with the key of the key's domain. */
+int txn_put_row(struct kv_txn *txn, const void *key, size_t key_len, const void *value, size_t value_len);
+int txn_delete_row(struct kv_txn *txn, const void *key, size_t key_len);
+/* kv_txn_pack() of one record. */
+struct kv_packed;
+int txn_pack_record(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	const ZSTD_CDict *dictionary, struct kv_packed *ret_packed);
+/* The rows of a domain whose key is about to go. */
+int kv_dictionaries_remove(struct kv *kv, uint32_t domain);
 /* Whether the record is part of the batch: a delete of what was not there is not. */
 static inline bool txn_record_emitted(const struct txn_record *r)
 {

@@ -8,7 +8,8 @@
 #include <zstd.h>
 
 #define SEAL_FORMAT 1
-#define SEAL_ZSTD 0x01 /* flag: the plaintext is one zstd frame that states its content's size */
+#define SEAL_ZSTD 0x01	      /* flag: the plaintext is one zstd frame that states its content's size */
+#define SEAL_DICTIONARY 0x02 /* flag: and its dictionary's id */
 
 #define SEAL_HEADER 4
 #define SEAL_NONCE 24
@@ -149,6 +150,27 @@ static size_t compress(struct codec *codec, const void *value, size_t len, uint8
 	return ZSTD_isError(n) ? 0 : n;
 }
 
+/*
+ * Encrypts @len bytes of text in the room that was reserved behind @ret_sealed; @text NULL: they lie where the
+ * ciphertext goes.
+ */
+static int seal_text(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
+	const void *record_key, size_t record_key_len, uint8_t flags, const void *text, size_t len,
+	struct buf *ret_sealed)
+{
+	uint8_t *header = ret_sealed->data + ret_sealed->len;
+	uint8_t *nonce = header + SEAL_HEADER, *cipher = nonce + SEAL_NONCE;
+	uint8_t ad[SEAL_AD_MAX];
+
+	put_be16(put_u8(put_u8(header, SEAL_FORMAT), flags), key->generation);
+	randombytes_buf(nonce, SEAL_NONCE);
+	size_t ad_len = associated_data(ad, ctx, family, record_key, record_key_len, header);
+	int r = encrypt(ctx, key, ad, ad_len, nonce, text ? text : cipher, len, cipher);
+	if (r == 0)
+		ret_sealed->len += SEAL_OVERHEAD + len;
+	return r;
+}
+
 int seal_value(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
 	const void *record_key, size_t record_key_len, const void *value, size_t value_len,
 	struct buf *ret_sealed)
@@ -163,31 +185,46 @@ int seal_value(const struct seal_context *ctx, const struct seal_key *key, enum 
 	r = buf_reserve(ret_sealed, ret_sealed->len + SEAL_OVERHEAD + value_len);
 	if (r < 0)
 		return r;
-	uint8_t *header = ret_sealed->data + ret_sealed->len;
-	uint8_t *nonce = header + SEAL_HEADER;
-	uint8_t *cipher = nonce + SEAL_NONCE;
+	size_t len = compress(codec, value, value_len,
+		ret_sealed->data + ret_sealed->len + SEAL_HEADER + SEAL_NONCE);
+	return seal_text(ctx, key, family, record_key, record_key_len, len ? SEAL_ZSTD : 0, len ? NULL : value,
+		len ? len : value_len, ret_sealed);
+}
 
-	size_t len = compress(codec, value, value_len, cipher);
-	const void *text = cipher;
-	uint8_t *p = put_u8(header, SEAL_FORMAT);
-	p = put_u8(p, len ? SEAL_ZSTD : 0);
-	put_be16(p, key->generation);
-	if (len == 0) {
-		len = value_len;
-		text = value;
-	}
-	randombytes_buf(nonce, SEAL_NONCE);
-	uint8_t ad[SEAL_AD_MAX];
-	size_t ad_len = associated_data(ad, ctx, family, record_key, record_key_len, header);
-	r = encrypt(ctx, key, ad, ad_len, nonce, text, len, cipher);
+int seal_packed(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
+	const void *record_key, size_t record_key_len, const void *value, size_t value_len,
+	const ZSTD_CDict *dictionary, size_t most, struct buf *ret_sealed)
+{
+	assert(record_key_len <= KV_KEY_MAX);
+	if (value_len > KV_VALUE_MAX)
+		return -E2BIG;
+	if (most <= SEAL_OVERHEAD)
+		return 0;
+	struct codec *codec;
+	int r = codec_get(&codec);
 	if (r < 0)
 		return r;
-	ret_sealed->len += SEAL_OVERHEAD + len;
-	return 0;
+	r = buf_reserve(ret_sealed, ret_sealed->len + most);
+	if (r < 0)
+		return r;
+	size_t len = ZSTD_compress_usingCDict(codec->compress,
+		ret_sealed->data + ret_sealed->len + SEAL_HEADER + SEAL_NONCE, most - SEAL_OVERHEAD, value,
+		value_len, dictionary);
+	if (ZSTD_isError(len))
+		return 0;
+	r = seal_text(ctx, key, family, record_key, record_key_len, SEAL_ZSTD | SEAL_DICTIONARY, NULL, len,
+		ret_sealed);
+	return r < 0 ? r : 1;
+}
+
+bool seal_is_packed(const void *sealed, size_t sealed_len)
+{
+	return sealed_len >= SEAL_OVERHEAD && ((const uint8_t *)sealed)[1] & SEAL_DICTIONARY;
 }
 
 /* The size is looked at before anything is allocated: a frame may promise any. */
-static int decompress(struct codec *codec, const struct buf *frame, struct buf *ret_value)
+static int decompress(struct codec *codec, struct dictionaries *dictionaries, uint32_t domain,
+	const struct buf *frame, struct buf *ret_value)
 {
 	unsigned long long size = ZSTD_getFrameContentSize(frame->data, frame->len);
 	if (size > KV_VALUE_MAX) /* also ZSTD_CONTENTSIZE_UNKNOWN and _ERROR */
@@ -195,6 +232,12 @@ static int decompress(struct codec *codec, const struct buf *frame, struct buf *
 	int r = buf_reserve(ret_value, size ? (size_t)size : 1);
 	if (r < 0)
 		return r;
+	if (dictionaries) {
+		r = dictionary_decompress(dictionaries, domain, codec->decompress, frame->data, frame->len,
+			ret_value->data, (size_t)size);
+		ret_value->len = r < 0 ? 0 : (size_t)size;
+		return r;
+	}
 	size_t n = ZSTD_decompressDCtx(codec->decompress, ret_value->data, (size_t)size,
 		frame->data, frame->len);
 	if (ZSTD_isError(n) || n != size)
@@ -234,7 +277,8 @@ int seal_open(const struct seal_context *ctx, const struct seal_key *key, enum k
 	text.len = len;
 	struct buf *result = &text;
 	if (flags & SEAL_ZSTD) {
-		r = decompress(codec, &text, &value);
+		r = decompress(codec, flags & SEAL_DICTIONARY ? ctx->dictionaries : NULL,
+			record_key_len >= 4 ? get_be32(record_key) : 0, &text, &value);
 		if (r < 0)
 			return r;
 		result = &value;
@@ -249,7 +293,8 @@ int seal_open(const struct seal_context *ctx, const struct seal_key *key, enum k
 int seal_generation(const void *sealed, size_t sealed_len, uint16_t *ret_generation)
 {
 	const uint8_t *p = sealed;
-	if (sealed_len < SEAL_OVERHEAD || p[0] != SEAL_FORMAT || (p[1] & ~SEAL_ZSTD))
+	if (sealed_len < SEAL_OVERHEAD || p[0] != SEAL_FORMAT || (p[1] & ~(SEAL_ZSTD | SEAL_DICTIONARY)) ||
+		(p[1] & (SEAL_ZSTD | SEAL_DICTIONARY)) == SEAL_DICTIONARY)
 		return -EBADMSG;
 	*ret_generation = get_be16(p + 2);
 	return 0;

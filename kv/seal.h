@@ -2,7 +2,7 @@
  * seal.h: one value, compressed where it pays, encrypted and authenticated. Internal to kv.
  *
  *   0  u8   record format (1)
- *   1  u8   flags: bit 0 zstd; others 0
+ *   1  u8   flags: bit 0 zstd; bit 1 with a dictionary (dictionary.h), and bit 0 too; others 0
  *   2  u16  generation of the domain's key
  *   4  24   random nonce
  *  28  …    ciphertext, then the 16-byte tag
@@ -18,6 +18,7 @@
 #define SCRIBEFS_KV_SEAL_H
 
 #include "kv/keyring.h"
+#include "kv/dictionary.h"
 #include "kv/kv.h"
 
 #define SEAL_KEY_BYTES 32
@@ -27,6 +28,7 @@
 struct seal_context {
 	enum kv_cipher cipher;
 	uint8_t store_id[16];
+	struct dictionaries *dictionaries; /* NULL: what was packed with one is -EBADMSG */
 };
 
 /* A domain's key in locked memory. */
@@ -39,6 +41,15 @@ struct seal_key {
 int seal_value(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
 	const void *record_key, size_t record_key_len, const void *value, size_t value_len,
 	struct buf *ret_sealed);
+/*
+ * The same, compressed with @dictionary: 1, or 0 and nothing appended where the sealed form would have more
+ * than @most bytes.
+ */
+int seal_packed(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
+	const void *record_key, size_t record_key_len, const void *value, size_t value_len,
+	const ZSTD_CDict *dictionary, size_t most, struct buf *ret_sealed);
+/* Whether a sealed value is packed. */
+bool seal_is_packed(const void *sealed, size_t sealed_len);
 /* Replaces @ret_value. -EBADMSG: not what was sealed here, or no sealed value at all. */
 int seal_open(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
 	const void *record_key, size_t record_key_len, const void *sealed, size_t sealed_len,

@@ -10,10 +10,12 @@
 #include "kv/kv_internal.h"
 
 #include "kv/bytes.h"
+#include "kv/pack.h"
 
 #include <sodium.h>
 
 #define ARENA_CHUNK (16u << 10)
+#define PACK_MIN 100 /* bytes: below, a frame with the number of its dictionary saves nothing */
 
 struct txn_chunk {
 	struct txn_chunk *next;
@@ -254,12 +256,10 @@ static int put_record(struct kv_txn *txn, enum kv_family family, const void *key
 	const struct seal_key *seal_key;
 	struct txn_record *record;
 	size_t at = txn->sealed.len;
-	int r = kv_check_key(family, key, key_len);
+	int r;
 
-	if (r == 0 && (value_len > KV_VALUE_MAX || txn->state != TXN_OPEN))
-		r = -EINVAL;
-	if (r < 0)
-		return r;
+	if (value_len > KV_VALUE_MAX || txn->state != TXN_OPEN)
+		return -EINVAL;
 	seal_key = keyring_domain_key(txn->kv->keyring, get_be32(key));
 	if (!seal_key)
 		return -ENOKEY;
@@ -286,24 +286,64 @@ static int put_record(struct kv_txn *txn, enum kv_family family, const void *key
 int kv_txn_put(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
 	const void *value, size_t value_len)
 {
-	if (family != KV_META)
-		return -EINVAL;
-	return put_record(txn, family, key, key_len, value, value_len, false);
+	int r = family == KV_META ? kv_check_key(family, key, key_len) : -EINVAL;
+
+	return r < 0 ? r : put_record(txn, family, key, key_len, value, value_len, false);
 }
 
 int kv_txn_insert(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
 	const void *value, size_t value_len)
 {
-	return put_record(txn, family, key, key_len, value, value_len, true);
-}
-
-int kv_txn_delete(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len)
-{
-	struct txn_record *record;
 	int r = kv_check_key(family, key, key_len);
 
-	if (r == 0 && txn->state != TXN_OPEN)
+	return r < 0 ? r : put_record(txn, family, key, key_len, value, value_len, true);
+}
+
+int txn_put_row(struct kv_txn *txn, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+	return put_record(txn, KV_SYS, key, key_len, value, value_len, false);
+}
+
+int txn_pack_record(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	const ZSTD_CDict *dictionary, struct kv_packed *ret_packed)
+{
+	const struct seal_key *seal_key = keyring_domain_key(txn->kv->keyring, get_be32(key));
+	_cleanup_buf_ struct buf value = {0};
+	struct txn_record *record;
+	size_t at = txn->sealed.len;
+	int r = seal_key ? get_record(txn, family, key, key_len, &record) : -ENOKEY;
+
+	if (r == 0 && (record->write != TXN_NOTHING || txn->state != TXN_OPEN))
 		r = -EINVAL;
+	if (r == 0)
+		r = read_old(txn, record);
+	if (r == 0)
+		r = kv_open_value(txn->kv, family, key, key_len, txn->scratch.data, txn->scratch.len, &value);
+	if (r < 0)
+		return r;
+	ret_packed->plain = value.len;
+	ret_packed->before = ret_packed->after = txn->scratch.len;
+	ret_packed->packed = seal_is_packed(txn->scratch.data, txn->scratch.len);
+	if (ret_packed->packed || value.len < PACK_MIN)
+		return 0;
+	r = seal_packed(&txn->kv->seal, seal_key, family, key, key_len, value.data, value.len, dictionary,
+		txn->scratch.len - txn->scratch.len / 16, &txn->sealed);
+	if (r <= 0)
+		return r;
+	txn->writes++;
+	record->write = TXN_PUT;
+	record->sealed_at = at;
+	record->sealed_len = txn->sealed.len - at;
+	ret_packed->after = record->sealed_len;
+	ret_packed->packed = 1;
+	return 0;
+}
+
+static int delete_record(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len)
+{
+	struct txn_record *record;
+	int r = txn->state != TXN_OPEN ? -EINVAL : 0;
+
 	if (r == 0)
 		r = get_record(txn, family, key, key_len, &record);
 	if (r < 0)
@@ -315,6 +355,18 @@ int kv_txn_delete(struct kv_txn *txn, enum kv_family family, const void *key, si
 	}
 	record->write = TXN_DELETE;
 	return 0;
+}
+
+int kv_txn_delete(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len)
+{
+	int r = kv_check_key(family, key, key_len);
+
+	return r < 0 ? r : delete_record(txn, family, key, key_len);
+}
+
+int txn_delete_row(struct kv_txn *txn, const void *key, size_t key_len)
+{
+	return delete_record(txn, KV_SYS, key, key_len);
 }
 
 void kv_txn_count(struct kv_txn *txn, uint32_t domain, enum kv_counter counter, int64_t delta)
@@ -367,6 +419,8 @@ int txn_prepare(struct kv_txn *txn)
 			if (r < 0 && r != -ENOENT)
 				return r;
 		}
+		if (record->family == KV_SYS)
+			continue;
 		if (record->old == TXN_OLD_PRESENT)
 			sum -= kv_sum_element(kv, record->family, record->key, record->key_len,
 				meta ? record->old_id : NULL);

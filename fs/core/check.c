@@ -325,10 +325,16 @@ int core_check(struct kv *kv, const struct check_options *options, struct check_
 	struct check c = {.kv = kv, .options = options, .rules = options->rules,
 		.result = ret_result,
 		.core = {.kv = kv, .options = {.name_hash_bits = options->name_hash_bits}}};
+	struct check_options calm = *options;
+	bool lost;
 	int r;
 
 	*ret_result = (struct check_result){0};
-	r = look(&c);
+	r = store_dictionaries(&c, &lost);
+	calm.mend = options->mend && !lost;
+	c.options = &calm;
+	if (r == 0)
+		r = look(&c);
 	kv_txn_free(c.txn);
 	kv_scan_free(c.meta);
 	kv_scan_free(c.data);

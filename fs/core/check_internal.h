@@ -183,6 +183,8 @@ struct domain_count *domain_of(struct check *c, uint32_t domain);
 
 /* check_store.c: all containers have been seen. */
 int store_settle(struct check *c);
+/* Before all else. @ret_lost: records cannot be read that are not damaged themselves: nothing may be mended. */
+int store_dictionaries(struct check *c, bool *ret_lost);
 int lost_add(struct check *c, const struct check_lost *lost);
 
 /* check_past.c: the store's own rows of snapshots, and a place's. */

@@ -4,6 +4,8 @@
  */
 #include "fs/core/check_internal.h"
 
+#include "kv/pack.h"
+
 static int by_id(const void *a, const void *b)
 {
 	const struct cont *x = a, *y = b;
@@ -326,6 +328,24 @@ static int check_domains(struct check *c)
 				d->domain, (unsigned long long)d->sealed);
 	}
 	return r;
+}
+
+int store_dictionaries(struct check *c, bool *ret_lost)
+{
+	unsigned mendable, lost;
+	int r = kv_dictionaries_check(c->kv, c->options->mend, &mendable, &lost);
+
+	if (r < 0)
+		return r;
+	stand_in(c, 0, 0);
+	for (unsigned i = 0; i < mendable; i++)
+		check_tell(c, true, "dictionary", 0, NULL, 0, "one of the two copies of a dictionary is damaged");
+	for (unsigned i = 0; i < lost; i++)
+		check_tell(c, false, "dictionary", 0, NULL, 0,
+			"both copies of a dictionary are damaged: archived records of a user cannot be read; "
+			"nothing is mended; restore a backup");
+	*ret_lost = lost > 0;
+	return 0;
 }
 
 int store_settle(struct check *c)
