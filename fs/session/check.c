@@ -321,23 +321,28 @@ static int make_record(struct session_check *s, const struct irec *root)
 {
 	struct merge merge = {0};
 	const char *reason = NULL;
+	/* What time had given is given again. */
+	struct moment moment = {.now = timestamp_ms(&root->btime)};
 	int r = 0;
 
 	srec_release(&s->rec);
 	s->rec = (struct srec){.activity = s->activity, .messages = s->messages,
 	        .tokens = s->tokens, .number_high = s->number_high};
-	s->rec.created = s->rec.updated = s->rec.changed = timestamp_ms(&root->btime);
+	s->rec.created = s->rec.updated = s->rec.changed = moment.now;
 	if (s->ring_text.len)
 		r = merge_document(&s->rec, (const char *)s->ring_text.data, s->ring_text.len, NULL,
-		        0, s->rec.created, &merge, &reason);
+		        0, &moment, &merge, &reason);
 	if (r == 0 && merge.has_id)
 		memcpy(s->rec.id, merge.id, 16);
 	else if (!id_of(s, s->rec.id))
 		uuid_random(s->rec.id);
+	s->rec.state = merge.state == STATE_DELETED ? STATE_AUTO : merge.state;
+	s->rec.claim_updated = merge.updated;
+	s->rec.claim_activity = merge.activity;
 	merge_release(&merge);
 	s->rec.version = s->rec.version_high = s->ring_version;
 	s->rec.ring_used = s->ring;
-	s->rec.flags = SREC_CHANGED | SREC_RECOUNT | SREC_FILE_STALE;
+	s->rec.flags = SREC_CHANGED | SREC_RECOUNT | SREC_FILE_STALE | SREC_STATE_RESTORED;
 	/* Not the store's count of crashes: so the messages are compared with their facts, too. */
 	s->rec.epoch = UINT64_MAX;
 	return r == -EINVAL ? 0 : r;

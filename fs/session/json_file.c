@@ -14,40 +14,63 @@
  * last one keeps all of it. One that says what a restored file had said (the claim) is that file
  * again.
  */
-int json_settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
-        struct shown *ret_shown, bool *ret_changed)
+static int settle_claim(struct op *op, struct container *c, struct srec *rec, const struct place *place,
+        const struct moment *moment, const struct shown *shown)
 {
-	struct shown shown = {.messages = rec->messages, .tokens = rec->tokens};
+	struct shown claimed = *shown;
+	uint8_t hash[16];
+
+	if (!(rec->flags & SREC_CLAIM))
+		return 0;
+	claimed.state = srec_claimed_state(rec, moment);
+	int r = render_hash(op, c, rec, place, &claimed, hash);
+	if (r == 0 && memcmp(hash, rec->claim_hash, 16) == 0)
+		rec->flags |= SREC_CLAIM_MATCHED;
+	else if (r == 0 && rec->flags & SREC_CLAIM_MATCHED)
+		rec->flags &= (uint16_t) ~(SREC_CLAIM | SREC_CLAIM_MATCHED);
+	return r;
+}
+
+/* Another rendering. Where time alone has made it one, that was when its state changed and not now. */
+static void settle_version(struct op *op, struct srec *rec, const struct moment *moment, const struct shown *shown)
+{
+	int64_t since = shown->state == rec->shown_state ? INT64_MIN : srec_state_since(rec, moment);
+
+	rec->version = ++rec->version_high;
+	if (!(rec->flags & SREC_CHANGED) && since <= rec->updated)
+		rec->changed = timestamp_ms(&op->now);
+	if (rec->flags & SREC_CHANGED || since <= rec->updated)
+		rec->updated = rec->changed;
+	if (since > rec->updated)
+		rec->updated = since;
+}
+
+int json_settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
+        const struct moment *moment, struct shown *ret_shown, bool *ret_changed)
+{
+	struct shown shown = {.messages = rec->messages, .tokens = rec->tokens, .trash = moment->trash};
 	char automatic[TITLE_AUTO_MAX + 1];
 	uint8_t hash[16];
 	uint64_t version = rec->version;
-	int r = 0;
 
 	srec_settle_title(rec);
 	/* The pointer is into rec, or automatic, which render_hash() and the caller read next. */
 	shown.title = srec_title(rec, automatic);
-	if (rec->flags & SREC_CLAIM) {
-		r = render_hash(op, c, rec, place, &shown, hash);
-		if (r == 0 && memcmp(hash, rec->claim_hash, 16) == 0)
-			rec->flags |= SREC_CLAIM_MATCHED;
-		else if (rec->flags & SREC_CLAIM_MATCHED)
-			rec->flags &= (uint16_t) ~(SREC_CLAIM | SREC_CLAIM_MATCHED);
-	}
+	int r = settle_claim(op, c, rec, place, moment, &shown);
 	bool claimed = rec->flags & SREC_CLAIM_MATCHED;
 	shown.activity = claimed ? rec->claim_activity : rec->activity;
+	shown.state = srec_state(rec, moment);
 	if (r == 0)
 		r = render_hash(op, c, rec, place, &shown, hash);
 	if (r < 0)
 		return r;
-	if (claimed) {
+	if (claimed && shown.state == rec->claim_state) {
 		rec->version = rec->claim_version;
 		rec->updated = rec->claim_updated;
 	} else if (memcmp(hash, rec->rendered_hash, 16) != 0 || !rec->version) {
-		if (!(rec->flags & SREC_CHANGED))
-			rec->changed = timestamp_ms(&op->now);
-		rec->version = ++rec->version_high;
-		rec->updated = rec->changed;
+		settle_version(op, rec, moment, &shown);
 	}
+	rec->shown_state = shown.state;
 	*ret_changed = version != rec->version || rec->flags & SREC_FILE_STALE ||
 	               memcmp(hash, rec->rendered_hash, 16) != 0;
 	memcpy(rec->rendered_hash, hash, 16);
@@ -118,7 +141,7 @@ static int new_file(struct op *op, struct inode *session, struct inode *old, con
 	if (r == 0 && old && like->xattrs)
 		r = copy_xattrs(op, old, file);
 	irec->mtime = timestamp_from_ms(rec->updated);
-	irec->ctime = timestamp_from_ms(rec->changed);
+	irec->ctime = timestamp_from_ms(srec_last_change(rec));
 	if (old) {
 		irec->btime = like->btime;
 		if (is_later(&like->ctime, &irec->ctime))
@@ -156,11 +179,11 @@ static int put_file(struct op *op, struct inode *session, struct inode *old, str
 }
 
 int json_replace(struct op *op, struct inode *session, struct inode *old, struct srec *rec,
-        const struct place *place)
+        const struct place *place, const struct moment *moment)
 {
 	struct shown shown;
 	bool changed;
-	int r = json_settle(op, session->container, rec, place, &shown, &changed);
+	int r = json_settle(op, session->container, rec, place, moment, &shown, &changed);
 	return r < 0 ? r : put_file(op, session, old, rec, place, &shown);
 }
 
@@ -183,13 +206,15 @@ static int find_file(struct op *op, struct inode *session, struct inode **ret_fi
 	return 0;
 }
 
-static int freshen_locked(struct op *op, struct sessions *s, struct inode *session)
+static int freshen_locked(struct op *op, struct sessions *s, struct inode *session, const struct ages *ages)
 {
 	_cleanup_inode_ struct inode *file = NULL;
 	_cleanup_place_ struct place place = {0};
 	_cleanup_srec_ struct srec rec = {0};
+	struct moment moment;
 	struct shown shown;
 	uint64_t names = atomic_load(&s->names);
+	int64_t until = TIME_NEVER;
 	bool busy, changed = false;
 
 	int r = find_file(op, session, &file, &busy);
@@ -198,6 +223,8 @@ static int freshen_locked(struct op *op, struct sessions *s, struct inode *sessi
 	struct session_memory *memory = memory_of(session->container);
 	if (!memory)
 		return -ENOMEM;
+	memory->ages = *ages;
+	memory->aged = true;
 	if (file) {
 		r = srec_load(op, session->container, &rec);
 		uint16_t flags = rec.flags;
@@ -205,8 +232,10 @@ static int freshen_locked(struct op *op, struct sessions *s, struct inode *sessi
 			r = place_of_session(op, session->container, &place);
 		if (r == 0 && rec.flags & SREC_RECOUNT)
 			r = recount(op, session, &rec);
-		if (r == 0)
-			r = json_settle(op, session->container, &rec, &place, &shown, &changed);
+		if (r == 0) {
+			moment = place_moment(s, session->container, &place);
+			r = json_settle(op, session->container, &rec, &place, &moment, &shown, &changed);
+		}
 		if (r == 0 && changed)
 			r = put_file(op, session, file, &rec, &place, &shown);
 		if (r == 0 && (changed || flags != rec.flags)) {
@@ -216,13 +245,15 @@ static int freshen_locked(struct op *op, struct sessions *s, struct inode *sessi
 		}
 		if (r < 0)
 			return r;
+		until = srec_state_until(&rec, &moment);
 	}
 	memory->fresh = true;
+	memory->fresh_until = until;
 	memory->fresh_names = names;
 	return 0;
 }
 
-static int freshen_once(struct sessions *s, struct inode *session)
+static int freshen_once(struct sessions *s, struct inode *session, const struct ages *ages)
 {
 	_cleanup_(op_end) struct op op;
 
@@ -231,23 +262,27 @@ static int freshen_once(struct sessions *s, struct inode *session)
 	if (r < 0)
 		return r == -ESTALE ? 0 : r; /* removed meanwhile */
 	r = op_txn(&op);
-	return r < 0 ? r : freshen_locked(&op, s, session);
+	return r < 0 ? r : freshen_locked(&op, s, session, ages);
 }
 
 int json_freshen(struct sessions *s, struct inode *session)
 {
 	struct container *c = session->container;
+	struct ages ages;
 
 	pthread_rwlock_rdlock(&c->lock);
 	const struct session_memory *m = c->session;
 	bool checked = m && m->checked;
-	bool fresh = checked && m->fresh && m->fresh_names == atomic_load(&s->names);
+	bool fresh = checked && m->fresh && m->fresh_names == atomic_load(&s->names) &&
+	             session_clock(s) < m->fresh_until;
 	pthread_rwlock_unlock(&c->lock);
 	if (fresh)
 		return 0;
 	int r = checked ? 0 : recount_after_crash(s, session);
 	if (r == 0)
-		r = OP_RETRY(freshen_once(s, session));
+		r = policy_ages(s, session, &ages);
+	if (r == 0)
+		r = OP_RETRY(freshen_once(s, session, &ages));
 	/* Nothing can be written: the last one goes on to be read. */
 	return r == -EROFS || r == -ENOSPC || r == -EIO ? 0 : r;
 }

@@ -7,6 +7,7 @@
 #define SCRIBEFS_FS_SESSION_MEMORY_H
 
 #include "fs/core/inode.h"
+#include "fs/session/state.h"
 
 struct session_memory {
 	pid_t maker;        /* the process that made it in this daemon's life, 0 unknown */
@@ -14,7 +15,10 @@ struct session_memory {
 	unsigned untouched; /* of the record's SREC_MESSAGES_AUTO and SREC_JSON_AUTO, as long as
 	                       maker is known */
 	bool fresh;         /* session.json is as the records have it … */
-	uint64_t fresh_names; /* … and was when sessions->names was this */
+	uint64_t fresh_names; /* … and was when sessions->names was this … */
+	int64_t fresh_until;  /* … up to this time, ms since 1970, when its state changes */
+	struct ages ages;     /* the policies of then; where there are none, `aged` is false */
+	bool aged;
 	uint64_t context;     /* context.c: of the context.json that was seen last, 0 none */
 	bool checked;         /* the record's epoch has been compared */
 };

@@ -10,7 +10,7 @@
 
 static const char *const known[] = {"session_id", "user_id", "workflow_type", "title", "state",
         "created_at", "updated_at", "version", "message_count", "metadata", "agent",
-        "interrupted", NULL};
+        "interrupted", "deleted_at", NULL};
 static const char *const derived_metadata[] = {"total_tokens", "last_activity", NULL};
 
 #define _cleanup_object_ _cleanup_(json_object_release)
@@ -124,19 +124,26 @@ static int merge_title(struct srec *rec, const struct json_object *doc,
 	return r == 0 ? srec_set(&rec->title, title) : r == -EINVAL ? 0 : r;
 }
 
-static int merge_state(
-        struct srec *rec, const struct json_object *doc, const struct json_object *base)
+static int get_state(const struct json_object *o, uint8_t *ret_state)
 {
 	_cleanup_free_ char *name = NULL;
+	int r = get_string(o, "state", &name);
+	return r < 0 ? r : state_parse(name, ret_state);
+}
+
+/* One that time gives anyway is nobody's: it goes on by itself. */
+static int merge_state(struct srec *rec, const struct json_object *doc,
+        const struct json_object *base, const struct moment *moment)
+{
 	uint8_t state;
 
-	if (!edited(doc, base, "state"))
+	if (!base || !edited(doc, base, "state")) /* a restored one: see save.c */
 		return 0;
-	int r = get_string(doc, "state", &name);
+	int r = get_state(doc, &state);
 	if (r < 0)
 		return r == -EINVAL ? 0 : r;
-	if (state_parse(name, &state) == 0 && strcmp(name, state_name(rec->state)) != 0)
-		rec->state = state;
+	rec->state = state == srec_automatic_state(rec, moment) ? STATE_AUTO : state;
+	rec->flags &= (uint16_t)~SREC_STATE_RESTORED;
 	return 0;
 }
 
@@ -187,7 +194,7 @@ static int merge_agent(struct srec *rec, const struct json_object *doc,
 }
 
 static int merge_all(struct srec *rec, const struct json_object *doc,
-        const struct json_object *base, bool partial, int64_t now)
+        const struct json_object *base, bool partial, const struct moment *moment)
 {
 	_cleanup_object_ struct json_object agent = {0}, base_agent = {0};
 	_cleanup_object_ struct json_object metadata = {0}, base_metadata = {0};
@@ -202,16 +209,18 @@ static int merge_all(struct srec *rec, const struct json_object *doc,
 	if (r == 0)
 		r = merge_title(rec, doc, base, partial);
 	if (r == 0)
-		r = merge_state(rec, doc, base);
+		r = merge_state(rec, doc, base, moment);
 	if (r == 0)
 		merge_interrupted(rec, doc, base, partial);
 	if (r == 0 && edited(doc, base, "created_at"))
 		get_time(doc, "created_at", &rec->created);
+	if (r == 0 && !base)
+		get_time(doc, "deleted_at", &rec->trashed);
 	if (r == 0 && json_get(doc, "metadata"))
 		r = merge_members(&rec->metadata, &metadata, base ? &base_metadata : NULL,
 		        derived_metadata, partial);
 	if (r == 0)
-		r = merge_agent(rec, &agent, base ? &base_agent : NULL, now);
+		r = merge_agent(rec, &agent, base ? &base_agent : NULL, moment->now);
 	return r < 0 ? r : merge_members(&rec->extra, doc, base, known, partial);
 }
 
@@ -231,6 +240,9 @@ static int read_derived(const struct json_object *doc, struct merge *m)
 	m->messages = messages > UINT32_MAX ? UINT32_MAX : (uint32_t)messages;
 	if (json_get(&metadata, "total_tokens"))
 		json_integer(json_get(&metadata, "total_tokens"), &m->tokens);
+	r = get_state(doc, &m->state);
+	if (r < 0 && r != -EINVAL)
+		return r;
 	r = get_string(doc, "title", &m->title);
 	return r == -EINVAL ? 0 : r;
 }
@@ -246,7 +258,7 @@ int merge_version(const char *text, size_t len, uint64_t *ret_version, const cha
 }
 
 int merge_document(struct srec *rec, const char *text, size_t len, const char *base,
-        size_t base_len, int64_t now, struct merge *ret_merge, const char **ret_reason)
+        size_t base_len, const struct moment *moment, struct merge *ret_merge, const char **ret_reason)
 {
 	_cleanup_object_ struct json_object doc = {0}, from = {0};
 	_cleanup_(merge_release) struct merge m = {.kind = MERGE_EDIT};
@@ -267,7 +279,7 @@ int merge_document(struct srec *rec, const char *text, size_t len, const char *b
 	}
 	/* no version and never rendered: as if made from an empty one */
 	r = merge_all(rec, &doc, m.kind == MERGE_EDIT ? &from : NULL,
-	        m.kind == MERGE_EDIT && !m.has_version, now);
+	        m.kind == MERGE_EDIT && !m.has_version, moment);
 	if (r == 0 && m.kind == MERGE_RESTORE)
 		r = read_derived(&doc, &m);
 	if (r < 0)

@@ -3,6 +3,7 @@
  */
 #include "fs/session/auto.h"
 #include "fs/session/putback.h"
+#include "fs/session/timestamp.h"
 
 /*
  * The store counts the daemons that died on it. A session whose record has a lower count is
@@ -103,6 +104,14 @@ int session_automatic_start(struct sessions *s)
 
 	kv_get_state(core_kv(s->core), &state);
 	return auto_start(s, &(struct auto_options){.threaded = true, .after_crash = state.unsettled});
+}
+
+int64_t session_clock(struct sessions *s)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return timestamp_ms(&now) + atomic_load(&s->clock_shift);
 }
 
 struct core *session_core(struct sessions *s)

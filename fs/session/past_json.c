@@ -10,8 +10,7 @@
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
 
-/* The directory that @dir lies in; above the top of the snapshot it is the present one. */
-static int up(struct inode *dir, struct inode **ret_parent)
+int past_dir_above(struct inode *dir, struct inode **ret_parent)
 {
 	_cleanup_inode_ struct inode *present = NULL;
 	struct core *core = dir->core;
@@ -49,12 +48,18 @@ static int name_of(struct inode *dir, char ret_name[CORE_NAME_MAX + 1])
 static int place_of(struct inode *session, struct place *ret_place, bool *ret_covered)
 {
 	_cleanup_inode_ struct inode *workflow = NULL, *user = NULL;
-	int r = up(session, &workflow);
+	int r = past_dir_above(session, &workflow);
 
 	if (r == 0)
 		r = name_of(workflow, ret_place->workflow_name);
 	if (r == 0)
-		r = up(workflow, &user);
+		r = past_dir_above(workflow, &user);
+	if (r == 0 && user->rec.role == ROLE_TRASH) {
+		ret_place->trash = true;
+		inode_put(workflow);
+		workflow = steal_ptr(user);
+		r = past_dir_above(workflow, &user);
+	}
 	if (r == 0)
 		r = name_of(user, ret_place->user_name);
 	if (r == 0)
@@ -70,7 +75,7 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 static void show(struct inode *file, const struct srec *rec, struct buf *text)
 {
 	struct irec *irec = &file->rec;
-	struct timespec changed = timestamp_from_ms(rec->changed);
+	struct timespec changed = timestamp_from_ms(srec_last_change(rec));
 
 	buf_release(&file->inline_data);
 	file->inline_data = *text;
@@ -83,26 +88,32 @@ static void show(struct inode *file, const struct srec *rec, struct buf *text)
 		irec->ctime = changed;
 }
 
-static int render(struct inode *file, struct inode *session, struct srec *rec)
+static int render(struct sessions *s, struct inode *file, struct inode *session, struct srec *rec)
 {
 	struct op op = {.core = file->core};
 	struct place place = {0};
 	_cleanup_buf_ struct buf text = {0};
 	char automatic[TITLE_AUTO_MAX + 1];
 	struct snapshot_info info;
+	struct moment moment = {.now = 0};
 	struct shown shown;
-	bool changed = false, covered;
+	bool changed = false, covered = false;
 	int r = snapshot_of_ino(file->core, file->ino, &info);
 
 	op.now = info.taken;
 	if (r == 0)
 		r = place_of(session, &place, &covered);
+	if (r == 0)
+		r = policy_ages(s, session, &moment.ages);
+	moment.now = timestamp_ms(&info.taken);
+	/* The place of today is not where it lay then. */
+	moment.trash = covered ? place.trash : rec->shown_state == STATE_DELETED;
 	if (r == 0 && !covered && !(rec->flags & (SREC_CHANGED | SREC_RECOUNT | SREC_FILE_STALE)))
 		return 0;
 	if (r == 0 && rec->flags & SREC_RECOUNT)
 		r = recount(&op, session, rec);
 	if (r == 0)
-		r = json_settle(&op, session->container, rec, &place, &shown, &changed);
+		r = json_settle(&op, session->container, rec, &place, &moment, &shown, &changed);
 	if (r < 0 || !changed)
 		return r;
 	shown.title = srec_title(rec, automatic);
@@ -132,6 +143,6 @@ int past_json_loaded(void *arg, struct inode *file)
 	/* Somebody was about to save: what they had written is what is in it. */
 	updated = timestamp_from_ms(rec.updated);
 	if (same_time(&updated, &file->rec.mtime))
-		(void)render(file, session, &rec);
+		(void)render(arg, file, session, &rec);
 	return 0;
 }

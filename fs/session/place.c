@@ -5,6 +5,7 @@
  * (RECORD_NAME), set when they are made or renamed. Workflows stay below their user for good, so
  * their container and their user's are found without further locks.
  */
+#include "fs/session/property.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/transcript.h"
 
@@ -48,6 +49,19 @@ int place_user_of(struct op *op, struct inode *dir, struct container **ret_user)
 	return 0;
 }
 
+/* Between a workflow and its user .trash may stand. */
+static int user_of_workflow(struct op *op, struct inode *workflow, struct place *place)
+{
+	_cleanup_inode_ struct inode *up = NULL;
+	int r = inode_get(op->core, parent_of(op, workflow), NULL, &up);
+
+	if (r < 0)
+		return r;
+	place->trash = up->rec.role == ROLE_TRASH;
+	place->user = container_ref(up->container);
+	return 0;
+}
+
 int place_of_session(struct op *op, struct container *session, struct place *ret_place)
 {
 	_cleanup_inode_ struct inode *root = NULL, *workflow = NULL;
@@ -59,7 +73,7 @@ int place_of_session(struct op *op, struct container *session, struct place *ret
 	if (r == 0)
 		r = get_name(op, workflow->container, place.workflow_name);
 	if (r == 0)
-		r = place_user_of(op, workflow, &place.user);
+		r = user_of_workflow(op, workflow, &place);
 	if (r == 0)
 		r = get_name(op, place.user, place.user_name);
 	if (r < 0) {
@@ -68,6 +82,19 @@ int place_of_session(struct op *op, struct container *session, struct place *ret
 	}
 	*ret_place = place;
 	return 0;
+}
+
+struct moment place_moment(struct sessions *s, const struct container *session, const struct place *place)
+{
+	const struct session_memory *memory = session->session;
+	struct moment m = {.now = session_clock(s), .trash = place->trash};
+
+	if (memory && memory->aged)
+		m.ages = memory->ages;
+	else
+		m.ages = (struct ages){.idle = property_fallback(property_find("idle")),
+			.archive = property_fallback(property_find("archive"))};
+	return m;
 }
 
 int place_put_name(struct op *op, struct container *c, const char *name, size_t len)

@@ -39,20 +39,29 @@ int session_policy(struct sessions *s, struct inode *dir, const char *property, 
 		int r = get_here(s, at, p, ret_value);
 		if (r != -ENODATA)
 			return r;
-		if (at->ino == CORE_ROOT_INO) {
+		if (snapshot_present_ino(at->ino) == CORE_ROOT_INO) {
 			*ret_value = property_fallback(p);
 			return 0;
 		}
-		pthread_rwlock_rdlock(&at->lock);
-		uint64_t parent = at->rec.parent;
-		pthread_rwlock_unlock(&at->lock);
-		r = inode_get(s->core, parent, NULL, &up);
+		r = past_dir_above(at, &up);
 		if (r < 0)
 			return r;
 		inode_put(at);
 		at = up;
 	}
 	return -ELOOP;
+}
+
+int policy_ages(struct sessions *s, struct inode *session, struct ages *ret_ages)
+{
+	struct ages ages;
+	int r = session_policy(s, session, "idle", &ages.idle);
+
+	if (r == 0)
+		r = session_policy(s, session, "archive", &ages.archive);
+	if (r == 0)
+		*ret_ages = ages;
+	return r;
 }
 
 int policy_memory(struct sessions *s, struct inode *session, struct memory_policy *ret_policy)

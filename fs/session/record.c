@@ -1,7 +1,7 @@
 /*
  * record.c: the session record.
  *
- *   0  u8   format (1)
+ *   0  u8   format (2; 1 has not what stands at 162 to 185)
  *   1  u16  flags (srec_flags)
  *   3  u8   state
  *   4  16   session_id
@@ -14,7 +14,11 @@
  *  98  16   hash of the last rendering
  * 114  16   claim: hash, u64 version, u64 updated, u64 activity
  * 154  u64  agent switches
- * 162  u32 length, bytes: title · automatic title · agent · agent history · metadata · extra
+ * 162  u32  the highest number in messages/, u8 its role
+ * 167  u8   context (srec_context)
+ * 168  u8   state in the last rendering, u8 the claim's
+ * 170  u64  until when the claim's state is shown, u64 when it was moved to .trash
+ * 186  u32 length, bytes: title · automatic title · agent · agent history · metadata · extra
  */
 #include "fs/session/record.h"
 
@@ -23,8 +27,8 @@
 
 #include <limits.h>
 
-#define SREC_FORMAT 1
-#define SREC_FIXED 162
+#define SREC_FORMAT 2
+#define SREC_FIXED 186
 #define SREC_STRINGS 6
 
 /* The strings in the order of the record. */
@@ -83,6 +87,11 @@ int srec_encode(const struct srec *rec, struct buf *ret_record)
 	p = put_be64(p, (uint64_t)rec->claim_updated);
 	p = put_be64(p, (uint64_t)rec->claim_activity);
 	p = put_be64(p, rec->switches);
+	p = put_u8(put_be32(p, rec->last_number), rec->last_role);
+	p = put_u8(p, rec->context);
+	p = put_u8(put_u8(p, rec->shown_state), rec->claim_state);
+	p = put_be64(p, (uint64_t)rec->claim_until);
+	p = put_be64(p, (uint64_t)rec->trashed);
 	int r = buf_append(ret_record, fixed, (size_t)(p - fixed));
 
 	strings_of(&strings, fields);
@@ -127,15 +136,39 @@ static void read_fixed(struct bytes_reader *r, struct srec *rec)
 	rec->switches = read_be64(r);
 }
 
+static void read_second(struct bytes_reader *r, struct srec *rec)
+{
+	rec->last_number = read_be32(r);
+	rec->last_role = read_u8(r);
+	rec->context = read_u8(r);
+	rec->shown_state = read_u8(r);
+	rec->claim_state = read_u8(r);
+	rec->claim_until = (int64_t)read_be64(r);
+	rec->trashed = (int64_t)read_be64(r);
+}
+
+/* The first format showed an automatic state as active, and did not know the newest message. */
+static void fill_second(struct srec *rec)
+{
+	rec->shown_state = rec->claim_state = rec->state == STATE_AUTO ? STATE_ACTIVE : rec->state;
+	if (rec->messages)
+		rec->flags |= SREC_RECOUNT;
+}
+
 int srec_decode(const void *data, size_t len, struct srec *ret_rec)
 {
 	struct bytes_reader r = bytes_reader(data, len);
 	_cleanup_srec_ struct srec rec = {0};
 	char **fields[SREC_STRINGS];
 
-	if (read_u8(&r) != SREC_FORMAT)
+	uint8_t format = read_u8(&r);
+	if (format == 0 || format > SREC_FORMAT)
 		return r.bad ? -EBADMSG : -EPROTONOSUPPORT;
 	read_fixed(&r, &rec);
+	if (format == 1)
+		fill_second(&rec);
+	else
+		read_second(&r, &rec);
 	strings_of(&rec, fields);
 	for (unsigned i = 0; i < SREC_STRINGS; i++) {
 		uint32_t n = read_be32(&r);
@@ -145,7 +178,8 @@ int srec_decode(const void *data, size_t len, struct srec *ret_rec)
 		if (n && !(*fields[i] = strndup((const char *)text, n)))
 			return -ENOMEM;
 	}
-	if (bytes_reader_end(&r) < 0 || rec.state >= STATES)
+	if (bytes_reader_end(&r) < 0 || rec.state >= STATES || rec.shown_state >= STATES ||
+	        rec.claim_state >= STATES)
 		return -EBADMSG;
 	*ret_rec = rec;
 	rec = (struct srec){0};
@@ -174,6 +208,17 @@ int srec_store(struct op *op, struct container *c, const struct srec *rec)
 	if (memory)
 		memory->untouched &= rec->flags;
 	return op_put_session(op, c, RECORD_SESSION, value.data, value.len);
+}
+
+int srec_set_context(struct op *op, struct container *c, uint8_t context)
+{
+	_cleanup_srec_ struct srec rec = {0};
+	int r = srec_load(op, c, &rec);
+
+	if (r < 0 || rec.context == context)
+		return r;
+	rec.context = context;
+	return srec_store(op, c, &rec);
 }
 
 void srec_changed(struct srec *rec, const struct timespec *now)
@@ -212,6 +257,12 @@ int srec_change_message(struct srec *rec, uint32_t number, const struct message 
 		if (old->time >= rec->activity && (!m || m->time < old->time))
 			rec->flags |= SREC_RECOUNT;
 	}
+	if (m && number >= rec->last_number) {
+		rec->last_number = number;
+		rec->last_role = m->role;
+	} else if (!m && number == rec->last_number) {
+		rec->flags |= SREC_RECOUNT;
+	}
 	if (m) {
 		rec->messages++;
 		rec->tokens += m->tokens;
@@ -228,8 +279,10 @@ void srec_number_used(struct srec *rec, uint32_t number, bool message)
 	if (number <= rec->number_high)
 		return;
 	rec->number_high = number;
-	if (message && !restoring)
-		rec->flags &= (uint16_t)~SREC_INTERRUPTED;
+	if (message && !restoring) {
+		rec->flags &= (uint16_t) ~(SREC_INTERRUPTED | SREC_STATE_RESTORED);
+		rec->state = STATE_AUTO;
+	}
 }
 
 void srec_settle_title(struct srec *rec)

@@ -32,9 +32,10 @@ enum srec_flags {
 	SREC_CLAIM = 64,	  /* claim_* hold what a restored session.json said */
 	SREC_CLAIM_MATCHED = 128, /* and the session has come to be so */
 	SREC_INTERRUPTED = 256,	  /* the daemon died while a file of it was open for writing */
+	SREC_STATE_RESTORED = 512, /* state is a restored document's: see state.c */
 };
 
-/* Numbers are part of the format. Automatic: derived from the activity; shown as active. */
+/* Numbers are part of the format. Automatic: see state.h. */
 enum session_state {
 	STATE_AUTO = 0,
 	STATE_ACTIVE = 1,
@@ -43,6 +44,12 @@ enum session_state {
 	STATE_DELETED = 4
 };
 #define STATES 5
+
+/* What context.json says of the session. */
+enum srec_context {
+	CONTEXT_OPEN = 1,   /* it has next steps that are open */
+	CONTEXT_BROKEN = 2, /* it is no JSON, or breaks the schema */
+};
 
 #define ACTIVITY_NONE INT64_MIN
 
@@ -65,6 +72,13 @@ struct srec {
 	uint64_t claim_version;
 	int64_t claim_updated, claim_activity;
 	uint64_t switches;
+	uint32_t last_number; /* the highest number in messages/, 0 none … */
+	uint8_t last_role;    /* … and that message's role */
+	uint8_t context;      /* enum srec_context */
+	uint8_t shown_state;  /* in the last rendering */
+	uint8_t claim_state;
+	int64_t claim_until; /* how long claim_state is shown though time has gone on */
+	int64_t trashed;     /* when it came to lie in .trash; 0: it does not, or is not known yet */
 	bool trouble;     /* not stored: the message that was just taken in reports an error */
 	char *title;      /* the user's */
 	char *auto_title; /* of the first user message */
@@ -82,6 +96,8 @@ int srec_decode(
 int srec_load(struct op *op, struct container *c, struct srec *ret_rec);
 /* Also marks the session's rendering as to be looked at again. */
 int srec_store(struct op *op, struct container *c, const struct srec *rec);
+/* Stores what context.json says (enum srec_context), where that is new. In an op with the container locked. */
+int srec_set_context(struct op *op, struct container *c, uint8_t context);
 /* Replaces a string; NULL or "" is empty. -ENOMEM. */
 int srec_set(char **field, const char *text);
 
@@ -94,8 +110,8 @@ void srec_changed(struct srec *rec, const struct timespec *now);
 int srec_change_message(struct srec *rec, uint32_t number, const struct message *old,
         const struct message *m, const char *title);
 /*
- * The name NNN.md with @number came. A message above all before ends SREC_INTERRUPTED, but for those that a
- * restore brings.
+ * The name NNN.md with @number came. A message above all before ends SREC_INTERRUPTED and the user's state, but for
+ * those that a restore brings.
  */
 void srec_number_used(struct srec *rec, uint32_t number, bool message);
 /*

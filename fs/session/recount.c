@@ -99,6 +99,8 @@ int recount(struct op *op, struct inode *session, struct srec *rec)
 	rec->tokens = 0;
 	rec->activity = ACTIVITY_NONE;
 	rec->title_number = 0;
+	rec->last_number = 0;
+	rec->last_role = 0;
 	rec->flags &= (uint16_t)~SREC_RECOUNT;
 	int set = srec_set(&rec->auto_title, NULL);
 	if (r == -ENOENT || set < 0)

@@ -89,7 +89,9 @@ int render_session(const struct srec *rec, const struct place *place, const stru
 	if (r == 0)
 		r = put_string(&text, "title", shown->title);
 	if (r == 0)
-		r = put_string(&text, "state", state_name(rec->state));
+		r = put_string(&text, "state", state_name(shown->state));
+	if (r == 0 && shown->trash && rec->trashed)
+		r = put_time(&text, "deleted_at", rec->trashed);
 	if (r == 0 && rec->flags & SREC_INTERRUPTED)
 		r = buf_printf(&text, "\"interrupted\":true,");
 	if (r == 0)

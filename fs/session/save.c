@@ -66,12 +66,10 @@ static int take_id(struct op *op, struct container *c, struct container *user, c
 static int claim(struct op *op, struct container *c, const struct place *place,
         const struct merge *m, struct srec *rec)
 {
-	struct shown shown = {
-	        .title = m->title ? m->title : "", .messages = m->messages, .tokens = m->tokens};
+	struct shown shown = {.title = m->title ? m->title : "", .messages = m->messages, .tokens = m->tokens,
+	        .state = rec->claim_state, .trash = place->trash};
 
 	rec->claim_version = m->version;
-	rec->claim_updated = m->updated;
-	rec->claim_activity = m->activity;
 	if (rec->version_high < m->version)
 		rec->version_high = m->version;
 	rec->flags |= SREC_CLAIM;
@@ -79,23 +77,44 @@ static int claim(struct op *op, struct container *c, const struct place *place,
 	return render_hash(op, c, rec, place, &shown, rec->claim_hash);
 }
 
-static int restore(struct op *op, struct inode *session, const struct merge *m, struct srec *rec)
+/*
+ * A state that time gives is nobody's; whether time gave it when the document was written, its own times say. One that
+ * was deleted and does not lie in .trash has been brought back.
+ */
+static void restore_state(const struct merge *m, const struct moment *moment, struct srec *rec)
 {
-	_cleanup_place_ struct place place = {0};
-	bool copy = false;
+	uint8_t automatic = srec_automatic_state(rec, moment);
 
-	int r = place_of_session(op, session->container, &place);
-	if (r == 0 && m->has_id)
-		r = take_id(op, session->container, place.user, m->id, rec, &copy);
-	if (r < 0 || copy || !m->has_version || !m->has_updated || !m->has_activity)
-		return r;
-	return claim(op, session->container, &place, m, rec);
+	rec->claim_state = m->state == STATE_AUTO ? automatic : m->state;
+	rec->claim_until = moment->now + RESTORED_HOLDS_MS;
+	rec->state = m->state == automatic || m->state == STATE_DELETED ? STATE_AUTO : m->state;
+	if (m->has_updated && m->has_activity)
+		rec->flags |= SREC_STATE_RESTORED;
 }
 
-static int merge(struct op *op, struct inode *session, struct srec *rec, const char *text,
+static int restore(struct op *op, struct inode *session, const struct place *place, const struct moment *moment,
+        const struct merge *m, struct srec *rec)
+{
+	bool copy = false;
+
+	rec->flags &= (uint16_t) ~(SREC_CLAIM | SREC_CLAIM_MATCHED | SREC_STATE_RESTORED);
+	rec->claim_updated = m->updated;
+	rec->claim_activity = m->activity;
+	restore_state(m, moment, rec);
+	if (!place->trash)
+		rec->trashed = 0;
+	int r = m->has_id ? take_id(op, session->container, place->user, m->id, rec, &copy) : 0;
+	if (r < 0 || copy || !m->has_version || !m->has_updated || !m->has_activity)
+		return r;
+	return claim(op, session->container, place, m, rec);
+}
+
+static int merge(struct op *op, struct sessions *s, struct inode *session, struct srec *rec, const char *text,
         size_t len, const char **ret_reason)
 {
 	_cleanup_(merge_release) struct merge m = {0};
+	_cleanup_place_ struct place place = {0};
+	struct moment moment;
 	_cleanup_buf_ struct buf row = {0};
 	uint64_t version;
 
@@ -108,9 +127,12 @@ static int merge(struct op *op, struct inode *session, struct srec *rec, const c
 	if (r < 0 && r != -ENOENT)
 		return r;
 	const char *base = r == 0 ? (const char *)row.data + 8 : NULL;
-	r = merge_document(rec, text, len, base, base ? row.len - 8 : 0,
-	        (int64_t)op->now.tv_sec * 1000 + op->now.tv_nsec / 1000000, &m, ret_reason);
-	return r == 0 && m.kind == MERGE_RESTORE ? restore(op, session, &m, rec) : r;
+	r = place_of_session(op, session->container, &place);
+	if (r < 0)
+		return r;
+	moment = place_moment(s, session->container, &place);
+	r = merge_document(rec, text, len, base, base ? row.len - 8 : 0, &moment, &m, ret_reason);
+	return r == 0 && m.kind == MERGE_RESTORE ? restore(op, session, &place, &moment, &m, rec) : r;
 }
 
 /* The name session.json.rejected for @file, whatever regular file had it before. */
@@ -133,7 +155,7 @@ static int put_rejected(struct op *op, struct inode *session, struct inode *file
 }
 
 /* The broken save is @file itself, under another name; one without a name is copied. */
-static int reject(struct op *op, struct inode *session, struct inode *file, struct srec *rec,
+static int reject(struct op *op, struct sessions *s, struct inode *session, struct inode *file, struct srec *rec,
         const struct buf *text, const char *reason)
 {
 	_cleanup_place_ struct place place = {0};
@@ -159,7 +181,8 @@ static int reject(struct op *op, struct inode *session, struct inode *file, stru
 		return r;
 	op_touch_dir(op, op_stage(op, session));
 	irec->role = ROLE_PLAIN;
-	return aside == file ? json_replace(op, session, file, rec, &place) : 0;
+	struct moment moment = place_moment(s, session->container, &place);
+	return aside == file ? json_replace(op, session, file, rec, &place, &moment) : 0;
 }
 
 int save_take(struct op *op, struct sessions *s, struct inode *session, struct inode *file,
@@ -180,9 +203,9 @@ int save_take(struct op *op, struct sessions *s, struct inode *session, struct i
 	text.len = (size_t)n;
 	rec->flags &= (uint16_t) ~(SREC_JSON_AUTO | SREC_JSON_GONE);
 	rec->flags |= SREC_FILE_STALE;
-	r = merge(op, session, rec, (const char *)text.data, text.len, &reason);
+	r = merge(op, s, session, rec, (const char *)text.data, text.len, &reason);
 	if (r == -EINVAL && reason)
-		return reject(op, session, file, rec, &text, reason);
+		return reject(op, s, session, file, rec, &text, reason);
 	if (r < 0)
 		return r;
 	srec_settle_title(rec);

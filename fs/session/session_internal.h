@@ -8,6 +8,7 @@
 #include "fs/session/memory.h"
 #include "fs/session/record.h"
 #include "fs/session/session.h"
+#include "fs/session/state.h"
 
 #include <stdatomic.h>
 
@@ -25,6 +26,7 @@ struct sessions {
 	unsigned interrupted; /* constant */
 	pthread_mutex_t writers_lock; /* writers.c; nothing but kv's is taken inside */
 	struct writing *writing[SESSION_WRITERS];
+	_Atomic int64_t clock_shift; /* ms; tests let hours pass */
 };
 
 /* The root directory of a container has its first number. */
@@ -33,11 +35,15 @@ static inline uint64_t container_root(const struct container *c)
 	return (uint64_t)c->id << 8;
 }
 
+/* past_json.c: the directory that @dir lies in; above the top of a snapshot it is the present one. */
+int past_dir_above(struct inode *dir, struct inode **ret_parent);
+
 struct memory_policy {
 	uint32_t size;
 	uint64_t tokens;
 };
 int policy_memory(struct sessions *s, struct inode *session, struct memory_policy *ret_policy);
+int policy_ages(struct sessions *s, struct inode *session, struct ages *ret_ages);
 
 #define ARCHIVE_NAME "archive" /* in messages/ */
 
@@ -45,7 +51,8 @@ int policy_memory(struct sessions *s, struct inode *session, struct memory_polic
 uint8_t session_dir_role(struct sessions *s, uint64_t ino);
 
 /*
- * policy.c: the value of a policy of property.h for a directory that has it, inherits it or has the fallback.
+ * policy.c: the value of a policy of property.h for a directory that has it, inherits it or has the fallback; of a
+ * snapshot's as far as that reaches.
  * No locks are held. It holds as long as s->policies and s->names are what they were.
  */
 int session_policy(struct sessions *s, struct inode *dir, const char *property, int64_t *ret_value);
@@ -55,11 +62,15 @@ struct place {
 	struct container *user; /* a reference */
 	char user_name[CORE_NAME_MAX + 1];
 	char workflow_name[CORE_NAME_MAX + 1];
+	bool trash; /* it lies in .trash */
 };
 void place_release(struct place *p);
 #define _cleanup_place_ _cleanup_(place_release)
 /* In an op with the session's container locked. */
 int place_of_session(struct op *op, struct container *session, struct place *ret_place);
+/* Now; the policies as they were when session.json was last looked at. The container is locked. */
+struct moment place_moment(struct sessions *s, const struct container *session, const struct place *place);
+int64_t session_clock(struct sessions *s); /* ms since 1970 */
 /* The container of the user that @dir, a workflow's directory, belongs to. */
 int place_user_of(struct op *op, struct inode *dir, struct container **ret_user);
 /* Stores the name of a user or workflow with its container. */
@@ -90,6 +101,14 @@ int maker_adopt(
         struct sessions *s, const struct cred *who, uint64_t parent, const char *name, mode_t mode);
 
 /* writers.c */
+/* Whether a file of the session is open for writing. */
+bool writers_any(struct sessions *s, const struct container *session);
+/*
+ * enum interrupted of a session; *until is lowered to when time alone changes that. The record is freshened, and no
+ * lock of the container's is held.
+ */
+unsigned session_interruption(struct sessions *s, const struct container *session, const struct srec *rec,
+        const struct moment *m, int64_t *until);
 /* Before a file is released. */
 void writers_closed(struct sessions *s, struct file *file);
 void writers_release(struct sessions *s);
@@ -156,6 +175,8 @@ int recount_after_crash(struct sessions *s, struct inode *session);
 /* render.c */
 struct shown {
 	const char *title;
+	uint8_t state;
+	bool trash;
 	uint64_t version;
 	int64_t updated, activity;
 	uint32_t messages;
@@ -181,14 +202,14 @@ int json_freshen(struct sessions *s, struct inode *session);
  * another file than the last rendering. Of @op only core and now are used.
  */
 int json_settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
-        struct shown *ret_shown, bool *ret_changed);
+        const struct moment *moment, struct shown *ret_shown, bool *ret_changed);
 /*
  * In an op: settles version and times of @rec and puts a new inode with the rendering in the place
  * of
  * @old (NULL: there is none). @rec is changed, and stored by the caller.
  */
 int json_replace(struct op *op, struct inode *session, struct inode *old, struct srec *rec,
-        const struct place *place);
+        const struct place *place, const struct moment *moment);
 
 /* Keeps @text as the rendering of @rec's version, for saves that are based on it; @rec is stored by the caller. */
 int json_put_ring(struct op *op, struct container *c, struct srec *rec, const struct buf *text);
@@ -231,6 +252,7 @@ struct merge {
 	int64_t updated, activity;
 	uint32_t messages;
 	uint64_t tokens;
+	uint8_t state; /* STATE_AUTO: none */
 	char *title;
 };
 void merge_release(struct merge *m);
@@ -239,9 +261,9 @@ int merge_version(const char *text, size_t len, uint64_t *ret_version, const cha
 /*
  * Merges the saved document into @rec. @base: the rendering of the version that it holds, NULL:
  * unknown.
- * @now: for a switch of agents. The id is not set here: see save.c.
+ * @moment: also for a switch of agents. The id is not set here: see save.c.
  */
 int merge_document(struct srec *rec, const char *text, size_t len, const char *base,
-        size_t base_len, int64_t now, struct merge *ret_merge, const char **ret_reason);
+        size_t base_len, const struct moment *moment, struct merge *ret_merge, const char **ret_reason);
 
 #endif

@@ -147,13 +147,22 @@ static int load_document(struct sessions *s, struct inode *session, const struct
 	return r < 0 ? r : copy_text(&t->document, (const char *)text.data);
 }
 
-static int load_place(struct sessions *s, struct inode *session, struct transcript *t)
+static int load_place(struct sessions *s, struct inode *session, const struct srec *rec, struct transcript *t)
 {
 	_cleanup_place_ struct place place = {0};
 	_cleanup_(op_end) struct op op;
 
 	op_begin(&op, s->core, NULL);
 	int r = place_of_session(&op, session->container, &place);
+	if (r < 0)
+		return r;
+	pthread_rwlock_rdlock(&session->container->lock);
+	struct moment moment = place_moment(s, session->container, &place);
+	pthread_rwlock_unlock(&session->container->lock);
+	t->state = state_name(srec_state(rec, &moment));
+	t->until = srec_state_until(rec, &moment);
+	t->interrupted = session_interruption(s, session->container, rec, &moment, &t->until);
+	t->trashed = place.trash ? rec->trashed : 0;
 	if (r == 0)
 		r = copy_text(&t->user, place.user_name);
 	return r < 0 ? r : copy_text(&t->workflow, place.workflow_name);
@@ -171,12 +180,9 @@ static int load_session(struct sessions *s, struct inode *session, struct transc
 	if (r < 0)
 		return r;
 	memcpy(t->session_id, rec.id, sizeof t->session_id);
-	t->state = state_name(rec.state);
 	t->created = rec.created;
-	t->changed = rec.changed ? rec.changed : rec.created;
-	t->activity = rec.flags & SREC_CLAIM_MATCHED ? rec.claim_activity : rec.activity;
-	if (t->activity == ACTIVITY_NONE)
-		t->activity = rec.created;
+	t->changed = srec_last_change(&rec);
+	t->activity = srec_activity(&rec);
 	t->tokens = rec.tokens;
 	t->switches = rec.switches;
 	t->counted = rec.messages;
@@ -191,7 +197,7 @@ static int load_session(struct sessions *s, struct inode *session, struct transc
 		r = copy_text(&t->metadata, rec.metadata ? rec.metadata : "{}");
 	if (r == 0)
 		r = load_document(s, session, &rec, t);
-	return r < 0 ? r : load_place(s, session, t);
+	return r < 0 ? r : load_place(s, session, &rec, t);
 }
 
 int transcript_open(struct sessions *s, uint64_t ino, const struct transcript_range *range,

@@ -24,12 +24,19 @@ struct session_version {
 	bool settled;		 /* source may be compared after a restart */
 	struct timespec changed; /* the newest change of anything in it */
 	uint32_t total;		 /* messages, archived ones too */
+	int64_t until;		 /* ms since 1970: then time alone changes a state, or who was interrupted */
 };
 /* Stamp and names alone, which is cheap. -ENOENT. */
 int session_stamp(struct sessions *s, uint64_t session, struct session_version *ret_version);
 /* Brings session.json up to date first. -ENOENT. */
 int session_version(struct sessions *s, uint64_t session, struct session_version *ret_version);
-/* One that rises with any change in any session. */
+/*
+ * Whether what was derived at @then still holds at @now, of which stamp and names suffice: nothing has changed, and it
+ * is not yet @then's until (which who derived something of many sessions sets to the least of theirs).
+ */
+bool session_version_holds(struct sessions *s, const struct session_version *then,
+	const struct session_version *now);
+/* One that rises with any change in any session; `until` is never. */
 void session_stamp_all(struct sessions *s, struct session_version *ret_version);
 
 /*
@@ -65,10 +72,19 @@ struct transcript_message {
 	char *id, *agent, *model;
 };
 
+/* Why a session did not come to its end. */
+enum interrupted {
+	INTERRUPTED_DAEMON = 1, /* the daemon died while a file of it was open for writing */
+	INTERRUPTED_AGENT = 2,	/* no answer to the last message, or open steps, and five quiet minutes */
+};
+
 struct transcript {
 	uint8_t session_id[16];
 	char *user, *workflow, *title, *agent;
-	const char *state; /* a constant */
+	const char *state;    /* a constant; now, as session.json has it */
+	unsigned interrupted; /* enum interrupted */
+	int64_t until;	      /* when time alone changes one of these two; INT64_MAX: never */
+	int64_t trashed;      /* since when it lies in .trash; 0: it does not */
 	char *history;	   /* of agents, a JSON array */
 	char *metadata;	   /* the user's own keys, a JSON object */
 	char *document;	   /* session.json, compact */

@@ -41,7 +41,13 @@ int session_stamp(struct sessions *s, uint64_t ino, struct session_version *ret_
 void session_stamp_all(struct sessions *s, struct session_version *ret_version)
 {
 	*ret_version = (struct session_version){
-		.names = atomic_load(&s->names), .stamp = core_stamp(s->core)};
+		.names = atomic_load(&s->names), .stamp = core_stamp(s->core), .until = TIME_NEVER};
+}
+
+bool session_version_holds(struct sessions *s, const struct session_version *then,
+	const struct session_version *now)
+{
+	return then->stamp == now->stamp && then->names == now->names && session_clock(s) < then->until;
 }
 
 /* Whether a message is being written, with the newest of their changes. */
@@ -71,19 +77,37 @@ static int look_for_writers(struct sessions *s, struct inode *session, bool *ret
 }
 
 /* What the documents say beside the messages: session.json, and the policies of the memory. */
-static int hash_source(struct sessions *s, struct inode *session, const struct srec *rec,
+static int hash_source(struct sessions *s, struct inode *session, const struct srec *rec, unsigned interrupted,
 	uint8_t ret_hash[16])
 {
-	uint8_t text[16 + 3 * 8 + 12], *p = put_bytes(text, rec->rendered_hash, 16);
+	uint8_t text[16 + 3 * 8 + 13], *p = put_bytes(text, rec->rendered_hash, 16);
 	struct memory_policy memory;
 	int r = policy_memory(s, session, &memory);
 
 	if (r < 0)
 		return r;
 	p = put_be64(put_be64(put_be64(p, (uint64_t)rec->changed), rec->version), (uint64_t)rec->updated);
-	put_be64(put_be32(p, memory.size), memory.tokens);
+	put_u8(put_be64(put_be32(p, memory.size), memory.tokens), (uint8_t)interrupted);
 	return kv_hash128(core_kv(s->core), session->container->domain, HASH_PURPOSE_SOURCE, text,
 		sizeof text, ret_hash);
+}
+
+static int until_of(struct sessions *s, struct inode *session, const struct srec *rec, int64_t *ret_until,
+	unsigned *ret_interrupted)
+{
+	_cleanup_place_ struct place place = {0};
+	_cleanup_(op_end) struct op op;
+
+	op_begin(&op, s->core, NULL);
+	int r = place_of_session(&op, session->container, &place);
+	if (r < 0)
+		return r;
+	pthread_rwlock_rdlock(&session->container->lock);
+	struct moment moment = place_moment(s, session->container, &place);
+	pthread_rwlock_unlock(&session->container->lock);
+	*ret_until = srec_state_until(rec, &moment);
+	*ret_interrupted = session_interruption(s, session->container, rec, &moment, ret_until);
+	return 0;
 }
 
 int session_version(struct sessions *s, uint64_t ino, struct session_version *ret_version)
@@ -92,6 +116,7 @@ int session_version(struct sessions *s, uint64_t ino, struct session_version *re
 	_cleanup_srec_ struct srec rec = {0};
 	struct session_version v;
 	struct timespec now;
+	unsigned interrupted;
 	bool writing = false;
 
 	int r = session_stamp(s, ino, &v);
@@ -103,10 +128,13 @@ int session_version(struct sessions *s, uint64_t ino, struct session_version *re
 		r = record_read(s, session->container, &rec);
 	if (r < 0)
 		return r;
-	v.changed = timestamp_from_ms(rec.changed ? rec.changed : rec.created);
+	v.changed = timestamp_from_ms(srec_last_change(&rec));
+	r = until_of(s, session, &rec, &v.until, &interrupted);
+	if (r < 0)
+		return r;
 	r = look_for_writers(s, session, &writing, &v.changed, &v.total);
 	if (r == 0)
-		r = hash_source(s, session, &rec, v.source);
+		r = hash_source(s, session, &rec, interrupted, v.source);
 	if (r < 0)
 		return r;
 	clock_gettime(CLOCK_REALTIME, &now);

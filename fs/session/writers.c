@@ -5,8 +5,12 @@
  */
 #include "fs/session/auto.h"
 #include "fs/session/session_internal.h"
+#include "fs/session/transcript.h"
 
 #include <fcntl.h>
+
+#define QUIET_MS 300000  /* an agent that did nothing for so long has stopped */
+#define WRITING_MS 60000 /* one that is writing is at work */
 
 struct writing {
 	struct writing *next;
@@ -61,6 +65,36 @@ int session_file_open(struct sessions *s, const struct cred *who, uint64_t ino, 
 	if (r == 0)
 		opened(s, *ret_file);
 	return r;
+}
+
+bool writers_any(struct sessions *s, const struct container *session)
+{
+	MUTEX_GUARD(&s->writers_lock);
+	return *find(s, session) != NULL;
+}
+
+static bool unfinished(const struct srec *rec)
+{
+	return rec->context & CONTEXT_OPEN ||
+	       (rec->last_number && (rec->last_role == MESSAGE_USER || rec->last_role == MESSAGE_TOOL));
+}
+
+unsigned session_interruption(struct sessions *s, const struct container *session, const struct srec *rec,
+        const struct moment *m, int64_t *until)
+{
+	unsigned bits = rec->flags & SREC_INTERRUPTED ? INTERRUPTED_DAEMON : 0;
+	int64_t quiet = rec->flags & SREC_CLAIM_MATCHED ? rec->claim_updated : rec->changed;
+	int64_t due = quiet + QUIET_MS;
+
+	if (m->trash || !unfinished(rec))
+		return m->trash ? 0 : bits;
+	if (writers_any(s, session) && due < m->now + WRITING_MS)
+		due = m->now + WRITING_MS; /* looked at again */
+	if (m->now >= due)
+		return bits | INTERRUPTED_AGENT;
+	if (due < *until)
+		*until = due;
+	return bits;
 }
 
 void writers_closed(struct sessions *s, struct file *file)

@@ -132,7 +132,7 @@ static int get_of_session(
 	if (strcmp(name, "title") == 0)
 		return put_text(out, srec_title(&rec, text));
 	if (strcmp(name, "state") == 0)
-		return put_text(out, state_name(rec.state));
+		return put_text(out, state_name(rec.shown_state));
 	if (strcmp(name, "agent") == 0)
 		return put_text(out, rec.agent ? rec.agent : "");
 	return strcmp(name, "message_count") == 0 ? buf_printf(out, "%" PRIu32, rec.messages)

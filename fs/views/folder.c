@@ -133,6 +133,8 @@ static int add_session(struct walk *w, uint64_t ino, char **path, unsigned bits)
 	uuid_format(t->session_id, s->id);
 	struct timespec changed = timestamp_from_ms(t->changed);
 	newest(&w->f->changed, &changed);
+	if (t->until < w->f->until)
+		w->f->until = t->until;
 	w->f->readers &= bits;
 	transcript_free(t);
 	return 0;
@@ -197,7 +199,7 @@ static int newest_first(const void *a, const void *b)
 
 int folder_open(struct sessions *s, uint64_t dir, struct folder *ret_folder)
 {
-	struct folder f = {.readers = 7};
+	struct folder f = {.readers = 7, .until = INT64_MAX};
 	struct walk w = {.s = s, .f = &f};
 	uint8_t role = session_role(s, dir);
 	unsigned bits = 7;

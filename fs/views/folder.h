@@ -12,6 +12,7 @@ struct folder {
 	char *path;
 	unsigned readers;	 /* bits 4, 2, 1: its owner, group, others may read all that is listed */
 	struct timespec changed; /* the newest change of what is listed */
+	int64_t until;		 /* ms since 1970, when time alone changes the state of one; INT64_MAX: never */
 };
 
 /*

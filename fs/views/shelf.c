@@ -216,9 +216,10 @@ static time_t monotonic(void)
 }
 
 /* Whether what is on the shelf holds at @v; the lock is held. */
-static bool holds(const struct shelf *f, const struct session_version *v)
+static bool holds(struct shelves *s, const struct shelf *f, const struct session_version *v)
 {
-	return same_time(&f->version, v) && (!f->settle_after || monotonic() < f->settle_after);
+	return session_version_holds(s->sessions, &f->version, v) &&
+	       (!f->settle_after || monotonic() < f->settle_after);
 }
 
 /* ---- a session's shelf -------------------------------------------------------------------------- */
@@ -235,9 +236,9 @@ static int load_session(struct shelves *s, struct shelf *fresh)
 }
 
 /* The shelf takes over from @fresh what it has not. The lock is held. */
-static void renew(struct shelf *f, struct shelf *fresh)
+static void renew(struct shelves *s, struct shelf *f, struct shelf *fresh)
 {
-	bool same = f->session && (same_time(&f->version, &fresh->version) ||
+	bool same = f->session && (session_version_holds(s->sessions, &f->version, &fresh->version) ||
 		(f->version.settled && fresh->version.settled &&
 		 memcmp(f->version.source, fresh->version.source, 16) == 0));
 
@@ -284,7 +285,7 @@ static int refresh_session(struct shelves *s, uint64_t dir)
 	struct shelf *f = shelf_make(s, dir);
 	bool waited = f && f->settle_after;
 	if (f)
-		renew(f, &fresh);
+		renew(s, f, &fresh);
 	bool settled = waited && fresh.version.settled && f->sizes.n > 0;
 	pthread_mutex_unlock(&s->lock);
 	kept_release(&fresh.sizes);
@@ -310,7 +311,7 @@ static int look_at_shelf(struct shelves *s, uint64_t ino, const struct session_v
 	MUTEX_GUARD(&s->lock);
 	struct shelf *f = shelf_find(s, document_dir(ino));
 
-	if (!f || !holds(f, v))
+	if (!f || !holds(s, f, v))
 		return 0;
 	*ret_look = (struct look){
 		.changed = f->version.changed, .readers = f->readers, .total = f->total};
@@ -364,6 +365,7 @@ static int render_folder_document(struct shelves *s, uint64_t ino, const struct 
 		shelf->readers = folder.readers;
 		shelf->total = folder.listing.n;
 		shelf->version.changed = folder.changed;
+		shelf->version.until = folder.until;
 	}
 	folder_release(&folder);
 	return r < 0 ? r : sink->error;
@@ -396,7 +398,7 @@ static void put_on_shelf(struct shelves *s, uint64_t ino, const struct session_v
 		f = shelf_make(s, document_dir(ino));
 		folder->version.stamp = v->stamp;
 		folder->version.names = v->names;
-		if (f && !same_time(&f->version, v)) {
+		if (f && !holds(s, f, v)) {
 			kept_release(&f->sizes);
 			f->sizes = (struct kept_sizes){0};
 		}
@@ -407,9 +409,11 @@ static void put_on_shelf(struct shelves *s, uint64_t ino, const struct session_v
 			f->total = folder->total;
 		}
 	}
+	struct session_version at = *v;
+	at.until = f ? f->version.until : 0;
 	if (f && same_time(&f->version, v))
 		kept_set(&f->sizes, document_number(ino), r->size);
-	held_add(s, ino, v, r);
+	held_add(s, ino, &at, r);
 }
 
 /* Renders the document as of the stamp @v, which was read before. */
@@ -449,7 +453,7 @@ static bool shelf_holds(struct shelves *s, uint64_t dir, const struct session_ve
 	MUTEX_GUARD(&s->lock);
 	const struct shelf *f = shelf_find(s, dir);
 
-	return f && holds(f, v);
+	return f && holds(s, f, v);
 }
 
 /* The stamp, with the session's shelf brought up to it. */
@@ -511,7 +515,7 @@ int shelf_take(struct shelves *s, uint64_t ino, struct rendering **ret_rendering
 		return r;
 	pthread_mutex_lock(&s->lock);
 	struct held *h = held_find(s, ino);
-	if (h && same_time(&h->version, &v)) {
+	if (h && session_version_holds(s->sessions, &h->version, &v)) {
 		*ret_rendering = rendering_ref(h->rendering);
 		pthread_mutex_unlock(&s->lock);
 		return 0;

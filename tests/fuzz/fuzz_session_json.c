@@ -36,8 +36,9 @@ static bool merge(struct srec *rec, const void *text, size_t len, const struct b
 {
 	_cleanup_(merge_release) struct merge m = {0};
 	const char *reason = NULL;
+	const struct moment moment = {.ages = {.idle = 5, .archive = 9}, .now = 11};
 	int r = merge_document(rec, text, len, base ? (const char *)base->data : NULL,
-	        base ? base->len : 0, 11, &m, &reason);
+	        base ? base->len : 0, &moment, &m, &reason);
 	expect(r == 0 || (r == -EINVAL && reason));
 	return r == 0;
 }

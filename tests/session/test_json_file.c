@@ -14,7 +14,7 @@ START_TEST(the_canonical_file)
 	const char *updated = tree_field("updated_at");
 	snprintf(expected, sizeof expected,
 	        "{\n  \"session_id\": \"%s\",\n  \"user_id\": \"u\",\n  \"workflow_type\": \"w\",\n"
-	        "  \"title\": \"Hello\",\n  \"state\": \"active\",\n  \"created_at\": \"%s\",\n"
+	        "  \"title\": \"Hello\",\n  \"state\": \"archived\",\n  \"created_at\": \"%s\",\n"
 	        "  \"updated_at\": \"%s\",\n  \"version\": 1,\n  \"message_count\": 1,\n  "
 	        "\"metadata\": {\n"
 	        "    \"total_tokens\": 3,\n    \"last_activity\": \"2024-01-02T03:04:05.000Z\"\n  "

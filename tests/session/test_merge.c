@@ -22,6 +22,8 @@ static void setup(void)
 	ck_assert_int_eq(srec_set(&rec.agent, "x"), 0);
 }
 
+static const struct moment moment = {.now = 1795257000000}; /* time alone makes nothing idle */
+
 static void teardown(void)
 {
 	srec_release(&rec);
@@ -32,7 +34,7 @@ static enum merge_kind merge(const char *text, const char *base)
 	_cleanup_(merge_release) struct merge m = {0};
 	const char *reason = NULL;
 	ck_assert_int_eq(merge_document(&rec, text, strlen(text), base, base ? strlen(base) : 0,
-	                         1795257000000, &m, &reason),
+	                         &moment, &m, &reason),
 	        0);
 	return m.kind;
 }
@@ -88,6 +90,18 @@ START_TEST(no_version_leaves_the_rest_alone)
 }
 END_TEST
 
+START_TEST(a_state_that_time_gives_is_nobodys)
+{
+	rec.state = STATE_ARCHIVED;
+	ck_assert_int_eq(merge("{\"session_id\":\"" ID "\",\"state\":\"idle\",\"version\":3}", BASE), MERGE_EDIT);
+	ck_assert_int_eq(rec.state, STATE_IDLE);
+	ck_assert_int_eq(merge("{\"session_id\":\"" ID "\",\"state\":\"active\",\"version\":3}",
+	                         "{\"state\":\"idle\",\"version\":3}"),
+	        MERGE_EDIT);
+	ck_assert_int_eq(rec.state, STATE_AUTO);
+}
+END_TEST
+
 START_TEST(wrong_types_do_no_harm)
 {
 	ck_assert_int_eq(merge("{\"session_id\":5,\"title\":[],\"state\":\"sleepy\",\"version\":3,"
@@ -113,7 +127,7 @@ START_TEST(a_restore_is_taken_whole)
 	                            "\"agent\":{\"current\":\"q\",\"history\":[{\"to\":\"q\"}],"
 	                            "\"switch_count\":5}}";
 	ck_assert_int_eq(
-	        merge_document(&rec, text, strlen(text), BASE, strlen(BASE), 0, &m, &reason), 0);
+	        merge_document(&rec, text, strlen(text), BASE, strlen(BASE), &moment, &m, &reason), 0);
 	ck_assert_int_eq(m.kind, MERGE_RESTORE);
 	ck_assert(m.has_id && m.has_version && m.has_updated && m.has_activity);
 	ck_assert_uint_eq(m.id[0], 0xff);
@@ -136,7 +150,7 @@ START_TEST(broken_ones_change_nothing)
 	_cleanup_(merge_release) struct merge m = {0};
 	const char *reason = NULL;
 	ck_assert_int_eq(
-	        merge_document(&rec, "{\"title\":\"x\"", 12, NULL, 0, 0, &m, &reason), -EINVAL);
+	        merge_document(&rec, "{\"title\":\"x\"", 12, NULL, 0, &moment, &m, &reason), -EINVAL);
 	ck_assert_ptr_nonnull(reason);
 	ck_assert_ptr_null(rec.title);
 }
@@ -165,6 +179,7 @@ int main(void)
 	tcase_add_test(c, what_was_left_alone_stays);
 	tcase_add_test(c, what_differs_is_the_users);
 	tcase_add_test(c, no_version_leaves_the_rest_alone);
+	tcase_add_test(c, a_state_that_time_gives_is_nobodys);
 	tcase_add_test(c, wrong_types_do_no_harm);
 	tcase_add_test(c, a_restore_is_taken_whole);
 	tcase_add_test(c, broken_ones_change_nothing);

@@ -23,7 +23,14 @@ static struct srec example(void)
 	        .claim_version = 12,
 	        .claim_updated = 13,
 	        .claim_activity = ACTIVITY_NONE,
-	        .switches = 14};
+	        .switches = 14,
+	        .last_number = 15,
+	        .last_role = MESSAGE_TOOL,
+	        .context = CONTEXT_BROKEN,
+	        .shown_state = STATE_IDLE,
+	        .claim_state = STATE_ACTIVE,
+	        .claim_until = 16,
+	        .trashed = 17};
 	for (uint8_t i = 0; i < 16; i++) {
 		rec.id[i] = i;
 		rec.rendered_hash[i] = (uint8_t)(0x20 + i);
@@ -48,7 +55,7 @@ START_TEST(the_session_record)
 	_cleanup_srec_ struct srec rec = example(), back = {0};
 	_cleanup_buf_ struct buf bytes = {0};
 	ck_assert_int_eq(srec_encode(&rec, &bytes), 0);
-	ck_assert_str_eq(hex(bytes.data, bytes.len), "01"
+	ck_assert_str_eq(hex(bytes.data, bytes.len), "02"
 	                                             "0048"
 	                                             "03"
 	                                             "000102030405060708090a0b0c0d0e0f"
@@ -70,6 +77,12 @@ START_TEST(the_session_record)
 	                                             "000000000000000d"
 	                                             "8000000000000000"
 	                                             "000000000000000e"
+	                                             "0000000f"
+	                                             "03"
+	                                             "02"
+	                                             "0201"
+	                                             "0000000000000010"
+	                                             "0000000000000011"
 	                                             "00000001"
 	                                             "54"
 	                                             "00000000"
@@ -90,6 +103,29 @@ START_TEST(the_session_record)
 }
 END_TEST
 
+/* A store of a program that knew no states: they follow at the next look. */
+START_TEST(a_session_record_of_the_first_format)
+{
+	_cleanup_srec_ struct srec rec = example(), back = {0};
+	_cleanup_buf_ struct buf bytes = {0};
+	ck_assert_int_eq(srec_encode(&rec, &bytes), 0);
+	memmove(bytes.data + 162, bytes.data + 186, bytes.len - 186);
+	bytes.len -= 24;
+	bytes.data[0] = 1;
+	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), 0);
+	ck_assert_uint_eq(back.switches, 14);
+	ck_assert_str_eq(back.title, "T");
+	ck_assert_uint_eq(back.last_number, 0);
+	ck_assert_int_eq(back.trashed, 0);
+	ck_assert_int_eq(back.shown_state, STATE_ARCHIVED);
+	ck_assert_uint_eq(back.flags, rec.flags | SREC_RECOUNT);
+	for (size_t len = 0; len < bytes.len; len++) {
+		struct srec none;
+		ck_assert_int_eq(srec_decode(bytes.data, len, &none), -EBADMSG);
+	}
+}
+END_TEST
+
 START_TEST(a_damaged_session_record)
 {
 	_cleanup_srec_ struct srec rec = example();
@@ -104,7 +140,9 @@ START_TEST(a_damaged_session_record)
 	bytes.data[3] = STATES;
 	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), -EBADMSG);
 	bytes.data[3] = 0;
-	bytes.data[0] = 2;
+	bytes.data[0] = 3;
+	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), -EPROTONOSUPPORT);
+	bytes.data[0] = 0;
 	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), -EPROTONOSUPPORT);
 }
 END_TEST
@@ -189,6 +227,7 @@ int main(void)
 {
 	TCase *c = tcase_create("record");
 	tcase_add_test(c, the_session_record);
+	tcase_add_test(c, a_session_record_of_the_first_format);
 	tcase_add_test(c, a_damaged_session_record);
 	tcase_add_test(c, the_facts_of_a_message);
 	tcase_add_test(c, sums_follow_messages);

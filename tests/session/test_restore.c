@@ -102,7 +102,7 @@ static void restores(bool json_first, bool by_rename, bool look)
 	tree_next("new\n");
 	ck_assert_uint_gt(strtoull(tree_field("version"), NULL, 10), version);
 	tree_expect_field("message_count", "5");
-	tree_expect_field("state", "idle");
+	tree_expect_field("state", "active"); /* the user's held until a new message */
 	tree_expect_field("title", "First question");
 }
 
