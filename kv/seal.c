@@ -290,6 +290,38 @@ int seal_open(const struct seal_context *ctx, const struct seal_key *key, enum k
 	return 0;
 }
 
+int seal_copy(const struct seal_context *ctx, const struct seal_key *key, enum kv_family from_family,
+	const void *from, size_t from_len, const struct buf *sealed, enum kv_family family,
+	const void *record_key, size_t record_key_len, struct buf *ret_sealed)
+{
+	uint8_t ad[SEAL_AD_MAX];
+	uint16_t generation;
+	int r = seal_generation(sealed->data, sealed->len, &generation);
+	if (r == 0 && (generation != key->generation || from_len > KV_KEY_MAX))
+		r = -EBADMSG;
+	if (r == 0)
+		r = buf_reserve(ret_sealed, ret_sealed->len + sealed->len);
+	if (r < 0)
+		return r;
+	assert(record_key_len <= KV_KEY_MAX);
+	size_t len = sealed->len - SEAL_OVERHEAD;
+	const uint8_t *old_nonce = sealed->data + SEAL_HEADER;
+	uint8_t *header = ret_sealed->data + ret_sealed->len;
+	uint8_t *nonce = header + SEAL_HEADER, *text = nonce + SEAL_NONCE;
+	put_bytes(header, sealed->data, SEAL_HEADER);
+	size_t ad_len = associated_data(ad, ctx, from_family, from, from_len, header);
+	r = decrypt(ctx, key, ad, ad_len, old_nonce, old_nonce + SEAL_NONCE, len, text);
+	if (r < 0)
+		return r;
+	randombytes_buf(nonce, SEAL_NONCE);
+	ad_len = associated_data(ad, ctx, family, record_key, record_key_len, header);
+	r = encrypt(ctx, key, ad, ad_len, nonce, text, len, text);
+	if (r < 0)
+		return r;
+	ret_sealed->len += sealed->len;
+	return 0;
+}
+
 int seal_generation(const void *sealed, size_t sealed_len, uint16_t *ret_generation)
 {
 	const uint8_t *p = sealed;

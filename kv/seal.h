@@ -54,6 +54,10 @@ bool seal_is_packed(const void *sealed, size_t sealed_len);
 int seal_open(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
 	const void *record_key, size_t record_key_len, const void *sealed, size_t sealed_len,
 	struct buf *ret_value);
+/* seal_value() of what is sealed in @sealed for the key @from, as it was compressed then. -EBADMSG as seal_open(). */
+int seal_copy(const struct seal_context *ctx, const struct seal_key *key, enum kv_family from_family,
+	const void *from, size_t from_len, const struct buf *sealed, enum kv_family family,
+	const void *record_key, size_t record_key_len, struct buf *ret_sealed);
 /* The key generation that a sealed value names. -EBADMSG too short or another format. */
 int seal_generation(const void *sealed, size_t sealed_len, uint16_t *ret_generation);
 /* Nonce and tag of a sealed value of at least SEAL_OVERHEAD bytes: identifies this version. */

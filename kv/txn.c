@@ -249,19 +249,17 @@ int kv_txn_touch(struct kv_txn *txn, enum kv_family family, const void *key, siz
 	return r < 0 ? r : get_record(txn, family, key, key_len, &record);
 }
 
-/* @fresh: the caller says that the key is not there. */
-static int put_record(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
-	const void *value, size_t value_len, bool fresh)
+/* The record and the key to seal with. @fresh: the caller says that nothing is there. */
+static int put_begin(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len, bool fresh,
+	struct txn_record **ret_record, const struct seal_key **ret_seal_key)
 {
-	const struct seal_key *seal_key;
 	struct txn_record *record;
-	size_t at = txn->sealed.len;
 	int r;
 
-	if (value_len > KV_VALUE_MAX || txn->state != TXN_OPEN)
+	if (txn->state != TXN_OPEN)
 		return -EINVAL;
-	seal_key = keyring_domain_key(txn->kv->keyring, get_be32(key));
-	if (!seal_key)
+	*ret_seal_key = keyring_domain_key(txn->kv->keyring, get_be32(key));
+	if (!*ret_seal_key)
 		return -ENOKEY;
 	r = get_record(txn, family, key, key_len, &record);
 	if (r < 0)
@@ -269,10 +267,13 @@ static int put_record(struct kv_txn *txn, enum kv_family family, const void *key
 	if (fresh && (record->write == TXN_PUT ||
 			     (record->write == TXN_NOTHING && record->old == TXN_OLD_PRESENT)))
 		return -EEXIST;
-	r = seal_value(
-		&txn->kv->seal, seal_key, family, key, key_len, value, value_len, &txn->sealed);
-	if (r < 0)
-		return r;
+	*ret_record = record;
+	return 0;
+}
+
+/* What was sealed from @at on is its value. */
+static void put_end(struct kv_txn *txn, struct txn_record *record, size_t at, bool fresh)
+{
 	if (fresh && record->write == TXN_NOTHING)
 		record->old = TXN_OLD_ABSENT;
 	if (record->write == TXN_NOTHING)
@@ -280,6 +281,24 @@ static int put_record(struct kv_txn *txn, enum kv_family family, const void *key
 	record->write = TXN_PUT;
 	record->sealed_at = at;
 	record->sealed_len = txn->sealed.len - at;
+}
+
+static int put_record(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	const void *value, size_t value_len, bool fresh)
+{
+	const struct seal_key *seal_key;
+	struct txn_record *record;
+	size_t at = txn->sealed.len;
+	int r = value_len > KV_VALUE_MAX ? -EINVAL : 0;
+
+	if (r == 0)
+		r = put_begin(txn, family, key, key_len, fresh, &record, &seal_key);
+	if (r == 0)
+		r = seal_value(&txn->kv->seal, seal_key, family, key, key_len, value, value_len,
+			&txn->sealed);
+	if (r < 0)
+		return r;
+	put_end(txn, record, at, fresh);
 	return 0;
 }
 
@@ -297,6 +316,33 @@ int kv_txn_insert(struct kv_txn *txn, enum kv_family family, const void *key, si
 	int r = kv_check_key(family, key, key_len);
 
 	return r < 0 ? r : put_record(txn, family, key, key_len, value, value_len, true);
+}
+
+int kv_txn_copy(struct kv_txn *txn, enum kv_family from_family, const void *from, size_t from_len,
+	enum kv_family family, const void *key, size_t key_len)
+{
+	const struct seal_key *seal_key;
+	struct txn_record *old, *record;
+	size_t at = txn->sealed.len;
+	int r = kv_check_key(from_family, from, from_len);
+
+	if (r == 0)
+		r = kv_check_key(family, key, key_len);
+	if (r == 0)
+		r = get_record(txn, from_family, from, from_len, &old);
+	if (r == 0 && (old->write != TXN_NOTHING || get_be32(from) != get_be32(key)))
+		r = -EINVAL;
+	if (r == 0)
+		r = put_begin(txn, family, key, key_len, true, &record, &seal_key);
+	if (r == 0)
+		r = read_old(txn, old);
+	if (r == 0)
+		r = seal_copy(&txn->kv->seal, seal_key, from_family, from, from_len, &txn->scratch, family,
+			key, key_len, &txn->sealed);
+	if (r < 0)
+		return r;
+	put_end(txn, record, at, true);
+	return 0;
 }
 
 int txn_put_row(struct kv_txn *txn, const void *key, size_t key_len, const void *value, size_t value_len)

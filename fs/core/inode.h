@@ -113,6 +113,8 @@ struct container {
 	 */
 	_Atomic uint64_t stamp;
 	_Atomic uint64_t told; /* core_set_watch(): 1 + the epoch of the last change that was told */
+	/* lock: the epoch in which row 0 of the session layer was written last, 0 not known: that row says none */
+	uint64_t row_epoch;
 	void *session;	      /* the session layer's state, freed by what core_set_session_release() was given */
 };
 

@@ -250,10 +250,24 @@ static struct key session_key(const struct container *c, uint8_t which)
 	return key;
 }
 
+/* Row 0 goes with nearly every op. Where it was written since the newest pin the history is not asked. */
+static int put_row(struct op *op, struct container *c, const struct key *key, const void *value, size_t len)
+{
+	uint64_t pin;
+	int r = op_pin(op, c, &pin);
+
+	if (r == 0 && c->row_epoch < pin)
+		r = op_keep(op, c, key);
+	op->row_of = c;
+	return r < 0 ? r : kv_txn_put(op->txn, KV_META, key->bytes, key->len, value, len);
+}
+
 int op_put_session(struct op *op, struct container *c, uint8_t which, const void *value, size_t len)
 {
 	struct key key = session_key(c, which);
 
+	if (which == 0)
+		return put_row(op, c, &key, value, len);
 	if (which < SESSION_KEPT)
 		return op_put(op, c, &key, value, len);
 	return kv_txn_put(op->txn, KV_META, key.bytes, key.len, value, len);
@@ -322,8 +336,9 @@ static int keep_staged(struct op *op, struct staged *s, const struct key *key)
 	if (s->fresh || inode->ghost || inode->orphan)
 		return 0;
 	r = op_pin(op, inode->container, &pin);
-	if (r == 0 && inode->rec.epoch < pin)
-		r = op_keep(op, inode->container, key);
+	if (r < 0 || inode->rec.epoch >= pin)
+		return r;
+	r = op_keep_inode(op, key, inode->rec.epoch);
 	s->kept = r > 0;
 	return r < 0 ? r : 0;
 }
@@ -448,6 +463,8 @@ int op_commit(struct op *op)
 		return r;
 	if (op->fresh_container)
 		container_publish(op->fresh_container);
+	if (op->row_of)
+		op->row_of->row_epoch = op->epoch;
 	for (unsigned i = 0; i < op->n_staged; i++) {
 		if (is_change(&op->staged[i]))
 			watch_changed(op->core, op->staged[i].inode->container, op->epoch);

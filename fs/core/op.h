@@ -73,6 +73,7 @@ struct op {
 
 	struct container *fresh_container; /* made by this op; in the cache once published */
 	struct container *dead_container;  /* removed by this op; a reference */
+	struct container *row_of;	   /* whose row 0 of the session layer it writes; it is locked */
 	bool kick;			   /* wake the worker after the commit */
 	uint32_t moved[OP_MOVED];	   /* containers that leave the place where they lay (pins.h) */
 	unsigned n_moved;

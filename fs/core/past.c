@@ -73,6 +73,16 @@ int op_keep(struct op *op, struct container *c, const struct key *key)
 	return r < 0 ? r : 1;
 }
 
+int op_keep_inode(struct op *op, const struct key *key, uint64_t from)
+{
+	struct key version = *key;
+
+	key_add_u64(&version, op->epoch);
+	key_add_u64(&version, from);
+	int r = kv_txn_copy(op->txn, KV_META, key->bytes, key->len, KV_HISTORY, version.bytes, version.len);
+	return r == -ENOENT ? 0 : r < 0 ? r : 1; /* damage took it: nothing to keep */
+}
+
 int op_put(struct op *op, struct container *c, const struct key *key, const void *value, size_t len)
 {
 	int r = op_keep(op, c, key);

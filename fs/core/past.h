@@ -20,6 +20,8 @@ int op_pin(struct op *op, struct container *c, uint64_t *ret_pin);
  * to the history where a snapshot sees it. 1: copied, 0: not needed.
  */
 int op_keep(struct op *op, struct container *c, const struct key *key);
+/* The same for an inode's record of the epoch @from, which a snapshot sees. */
+int op_keep_inode(struct op *op, const struct key *key, uint64_t from);
 /* kv_txn_put() and kv_txn_delete() of KV_META after op_keep(). */
 int op_put(struct op *op, struct container *c, const struct key *key, const void *value, size_t len);
 int op_delete(struct op *op, struct container *c, const struct key *key);

@@ -121,6 +121,49 @@ START_TEST(every_bit_counts)
 }
 END_TEST
 
+START_TEST(copied_to_another_place)
+{
+	CONTEXT_OR_RETURN(ctx);
+	static const char other[] = "\0\0\0\1other";
+	uint8_t value[2000];
+	fill_text(value, sizeof value);
+	static const size_t sizes[] = {0, 5, sizeof value};
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		size_t len = sizes[i];
+		_cleanup_buf_ struct buf sealed = {0}, copied = {0}, opened = {0};
+		seal(ctx, value, len, &sealed);
+		ck_assert_int_eq(buf_append(&copied, "before", 6), 0);
+#define COPY(c, k, family, ...)                                                                    \
+	seal_copy(c, k, family, __VA_ARGS__, &sealed, KV_HISTORY, other, sizeof other, &copied)
+		ck_assert_int_eq(COPY(ctx, &key, KV_META, RECORD_KEY), 0);
+		ck_assert_uint_eq(copied.len, 6 + sealed.len);
+		ck_assert_mem_eq(copied.data, "before", 6);
+		ck_assert_mem_ne(copied.data + 6 + 4, sealed.data + 4, 24);
+		ck_assert_int_eq(seal_open(ctx, &key, KV_HISTORY, other, sizeof other, copied.data + 6,
+					 sealed.len, &opened), 0);
+		ck_assert_uint_eq(opened.len, len);
+		if (len)
+			ck_assert_mem_eq(opened.data, value, len);
+		ck_assert_int_eq(seal_open(ctx, &key, KV_META, RECORD_KEY, copied.data + 6, sealed.len,
+					 &opened), -EBADMSG);
+		/* Only what opens where it stood is copied. */
+		ck_assert_int_eq(COPY(ctx, &key, KV_DATA, RECORD_KEY), -EBADMSG);
+		ck_assert_int_eq(COPY(ctx, &key, KV_META, record_key, sizeof record_key), -EBADMSG);
+		struct seal_key later = key;
+		later.generation++;
+		ck_assert_int_eq(COPY(ctx, &later, KV_META, RECORD_KEY), -EBADMSG);
+		for (size_t bit = 0; bit < sealed.len * 8; bit += 7) {
+			sealed.data[bit / 8] ^= 1 << bit % 8;
+			ck_assert_int_eq(COPY(ctx, &key, KV_META, RECORD_KEY), -EBADMSG);
+			sealed.data[bit / 8] ^= 1 << bit % 8;
+		}
+		sealed.len = SEAL_OVERHEAD - 1;
+		ck_assert_int_eq(COPY(ctx, &key, KV_META, RECORD_KEY), -EBADMSG);
+#undef COPY
+	}
+}
+END_TEST
+
 START_TEST(bound_to_its_place)
 {
 	CONTEXT_OR_RETURN(ctx);
@@ -306,6 +349,7 @@ int main(void)
 	tcase_add_test(t, value_too_large);
 	tcase_add_loop_test(t, appends_and_never_repeats, 0, 2);
 	tcase_add_loop_test(t, every_bit_counts, 0, 2);
+	tcase_add_loop_test(t, copied_to_another_place, 0, 2);
 	tcase_add_loop_test(t, bound_to_its_place, 0, 2);
 	tcase_add_test(t, generation_is_readable);
 	tcase_add_test(t, hostile_frames);

@@ -242,6 +242,51 @@ START_TEST(insert_of_what_is_known_to_be_there)
 }
 END_TEST
 
+static int copy(struct kv_txn *txn, const char *from, const char *to)
+{
+	struct key a = key_in(domain, from), b = key_in(domain, to);
+
+	return kv_txn_copy(txn, KV_META, a.bytes, a.len, KV_HISTORY, b.bytes, b.len);
+}
+
+START_TEST(copy_of_what_stands_there)
+{
+	struct kv_txn *txn, *other;
+	char text[3000];
+
+	start(_i);
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	put_now("long", text);
+	put_now("short", "s");
+	txn = begin();
+	ok(copy(txn, "long", "long1"));
+	ok(copy(txn, "short", "short1"));
+	fails(copy(txn, "short", "short1"), -EEXIST);
+	fails(copy(txn, "none", "none1"), -ENOENT);
+	ok(put(txn, "short", "2"));
+	fails(copy(txn, "short", "short2"), -EINVAL);
+	ok(remove_key(txn, KV_META, "long"));
+	ok(commit(txn));
+	holds_in(NULL, NULL, KV_HISTORY, "long1", text);
+	holds_in(NULL, NULL, KV_HISTORY, "short1", "s");
+	lacks_in(NULL, NULL, KV_HISTORY, "none1");
+	lacks_in(NULL, NULL, KV_HISTORY, "short2");
+	lacks("long");
+	holds("short", "2");
+	ok(kv_verify_sum(kv));
+	/* It has read what it copies. */
+	txn = begin();
+	ok(copy(txn, "short", "short3"));
+	other = begin();
+	ok(put(other, "short", "3"));
+	ok(commit(other));
+	fails(commit(txn), -EAGAIN);
+	lacks_in(NULL, NULL, KV_HISTORY, "short3");
+	finish();
+}
+END_TEST
+
 START_TEST(data_is_inserted_and_deleted)
 {
 	struct kv_txn *txn;
@@ -457,6 +502,7 @@ int main(void)
 	tcase_add_test(t, a_failed_read_fails_the_commit);
 	tcase_add_loop_test(t, limits, 0, ENGINES);
 	tcase_add_loop_test(t, insert_of_what_is_known_to_be_there, 0, ENGINES);
+	tcase_add_loop_test(t, copy_of_what_stands_there, 0, ENGINES);
 	tcase_add_loop_test(t, data_is_inserted_and_deleted, 0, ENGINES);
 	tcase_add_loop_test(t, a_large_transaction, 0, ENGINES);
 	tcase_add_test(t, a_swapped_value_is_noticed);
