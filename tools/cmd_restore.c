@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define RECOVERY "RECOVERY-"
 #define TRIES 3000 /* of 20 ms, while others go back */
 
 static int explain(const char *path, int error)
@@ -54,6 +55,17 @@ static int make_session(const struct past *p, const char *path)
 	return mkdir(path, 0700) < 0 ? -errno : 0;
 }
 
+static int make_and_ask(const struct past *target, struct scribefs_put_back *asked)
+{
+	int r = make_session(target, target->path);
+	if (r < 0)
+		return r;
+	r = ask(target->path, asked);
+	if (r < 0)
+		rmdir(target->path);
+	return r;
+}
+
 static int new_session(const struct past *target, const char *source, uint32_t flag)
 {
 	struct scribefs_put_back asked = {.flags = flag};
@@ -62,13 +74,7 @@ static int new_session(const struct past *target, const char *source, uint32_t f
 	if (stat(source, &st) < 0)
 		return -errno;
 	asked.source = st.st_ino;
-	int r = make_session(target, target->path);
-	if (r < 0)
-		return r;
-	r = ask(target->path, &asked);
-	if (r < 0)
-		rmdir(target->path);
-	return r;
+	return make_and_ask(target, &asked);
 }
 
 /* ---- restore --------------------------------------------------------------------------------- */
@@ -144,6 +150,34 @@ static bool is_plain_name(const struct past *p)
 	return last && last[1] == '.' && strcmp(last, "/.trash");
 }
 
+/*
+ * PATH@RECOVERY-ID where nothing is at PATH: a removed session that only its own snapshots hold has no path any
+ * more. The status, or -1: it is something else.
+ */
+static int restore_by_id(const char *argument)
+{
+	struct scribefs_put_back asked = {.flags = SCRIBEFS_PUT_REMOVED};
+	const char *at = strrchr(argument, '@');
+	char path[PATH_MAX];
+	struct past p;
+	struct stat st;
+
+	if (!at || strncmp(at + 1, RECOVERY, strlen(RECOVERY)) != 0 || lstat(argument, &st) == 0)
+		return -1;
+	if (snprintf(path, sizeof path, "%.*s", (int)(at - argument), argument) >= (int)sizeof path)
+		return -1;
+	if (lstat(path, &st) == 0 || past_find(path, &p) < 0 || p.depth != past_session_depth(&p) ||
+		snprintf(asked.name, sizeof asked.name, "%s", at + 1) >= (int)sizeof asked.name)
+		return -1;
+	int r = make_and_ask(&p, &asked);
+	if (r == -ENOENT)
+		return -1;
+	if (r < 0)
+		return explain(argument, r);
+	printf("%s is as it was in %s\n", p.path, at + 1);
+	return STATUS_DONE;
+}
+
 static int run_restore(const struct command *self, int argc, char **argv)
 {
 	const struct option_spec specs[] = {{0}};
@@ -154,6 +188,9 @@ static int run_restore(const struct command *self, int argc, char **argv)
 	int r = options_parse(self, argc, argv, specs, 1, 1, &n);
 	if (r)
 		return r > 0 ? STATUS_DONE : STATUS_USAGE;
+	r = restore_by_id(argv[0]);
+	if (r >= 0)
+		return r;
 	if (past_find(argv[0], &p) < 0)
 		return STATUS_FAILED;
 	if (!p.snapshot[0]) {
@@ -162,7 +199,9 @@ static int run_restore(const struct command *self, int argc, char **argv)
 		if (r < 0)
 			return explain(argv[0], r);
 		if (!c.any) {
-			log_error("no snapshot has %s", argv[0]);
+			log_error("no snapshot has %s; 'scribefs snapshot list --removed' of its user tells which removed "
+				  "sessions there are",
+				argv[0]);
 			return STATUS_FAILED;
 		}
 		if (!c.differs) {
@@ -253,7 +292,9 @@ const struct command cmd_restore = {
 			      "It happens in one step, also for a session of any size. What was there is kept as the\n"
 			      "snapshot before-restore-TIME of the session, and putting that back undoes it. PATH may\n"
 			      "have been removed, as long as a snapshot of a directory above it has it.\n"
-			      "A session keeps its id and its snapshots.\n",
+			      "A session keeps its id and its snapshots.\n\n"
+			      "A removed session that only its own snapshots have comes back with PATH@RECOVERY-ID, with a\n"
+			      "PATH where nothing is and an id that 'scribefs snapshot list --removed' prints.\n",
 	.run = run_restore,
 };
 

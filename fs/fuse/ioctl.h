@@ -58,6 +58,7 @@ struct scribefs_status {
  * On a directory, by its owner (who owns the source, too) or root: makes it, or the entry @name in it, what a
  * snapshot has, in one step. EBUSY: another one is under way; EXDEV: the source is another session, or a part
  * that only goes with its session; ENOTEMPTY: a flag, and the session is in use; EINVAL, ESTALE: no such source.
+ * With SCRIBEFS_PUT_REMOVED and no @source @name is a recovery id, of a session that is no more. ENOENT.
  */
 struct scribefs_put_back {
 	uint64_t source; /* st_ino of what is put back, below .snapshots/ */

@@ -55,19 +55,34 @@ static int put_entry(struct server *s, const struct cred *who, uint64_t ino, str
 	return r;
 }
 
+/* What a recovery id stands for, of a session that has no path any more. */
+static int find_removed(struct server *s, const struct cred *who, struct scribefs_put_back *asked)
+{
+	struct snapshot_info info;
+	int r = session_removed_find(s->sessions, who, asked->name, &info);
+
+	asked->name[0] = '\0';
+	if (r == 0)
+		asked->source = info.root;
+	return r;
+}
+
 static int put_back(struct server *s, fuse_req_t req, uint64_t ino, struct scribefs_put_back *asked)
 {
 	struct cred who = server_cred(req);
-	int r;
 
-	if (views_owns(ino) || views_owns(asked->source))
-		return -EPERM;
 	if (s->read_only)
 		return -EROFS;
 	if (!memchr(asked->name, '\0', sizeof asked->name) || asked->flags > SCRIBEFS_PUT_REMOVED ||
-		(asked->flags && asked->name[0]) || asked->reserved)
+		asked->reserved)
 		return -EINVAL;
-	r = check_owner(s, &who, ino, asked->source);
+	int r = asked->flags == SCRIBEFS_PUT_REMOVED && !asked->source ? find_removed(s, &who, asked) : 0;
+	if (r == 0 && (views_owns(ino) || views_owns(asked->source)))
+		r = -EPERM;
+	if (r == 0 && asked->flags && asked->name[0])
+		r = -EINVAL;
+	if (r == 0)
+		r = check_owner(s, &who, ino, asked->source);
 	if (r == 0)
 		r = access_may_create(req, &who, ino);
 	if (r < 0)

@@ -63,8 +63,15 @@ void session_recovery_id(struct sessions *s, const struct snapshot_info *info, c
 struct finding {
 	struct sessions *s;
 	const char *id;
+	const struct cred *owner; /* not NULL: only those of places that are no more and were this one's; root: all */
 	struct snapshot_info found; /* id 0: none yet */
 };
+
+static bool was_owned(struct sessions *s, const struct cred *who, const struct snapshot_info *info)
+{
+	struct stat st;
+	return core_getattr(s->core, info->root, &st, NULL) == 0 && (who->uid == 0 || who->uid == st.st_uid);
+}
 
 static int compare(void *arg, const struct snapshot_info *info)
 {
@@ -72,26 +79,38 @@ static int compare(void *arg, const struct snapshot_info *info)
 	char id[RECOVERY_ID], date[8], time[8];
 	size_t len = strlen(f->id);
 
+	if (f->owner && !info->removed)
+		return 0;
 	format_time(info, date, time);
 	if (strncmp(f->id + strlen(PREFIX), date, 6) != 0 || strcmp(f->id + len - 6, time) != 0)
 		return 0;
 	session_recovery_id(f->s, info, id);
-	if (strcmp(id, f->id) == 0)
+	if (strcmp(id, f->id) == 0 && (!f->owner || was_owned(f->s, f->owner, info)))
 		f->found = *info;
+	return 0;
+}
+
+static int find(struct finding *f, uint64_t place, struct snapshot_info *ret_info)
+{
+	if (strncmp(f->id, PREFIX, strlen(PREFIX)) != 0 || strlen(f->id) < strlen(PREFIX) + 17)
+		return -ENOENT;
+	int r = snapshot_list(f->s->core, place, 0, compare, f);
+	if (r < 0)
+		return r;
+	if (!f->found.id)
+		return -ENOENT;
+	*ret_info = f->found;
 	return 0;
 }
 
 int session_recovery_find(struct sessions *s, uint64_t place, const char *id, struct snapshot_info *ret_info)
 {
 	struct finding f = {.s = s, .id = id};
+	return find(&f, place, ret_info);
+}
 
-	if (strncmp(id, PREFIX, strlen(PREFIX)) != 0 || strlen(id) < strlen(PREFIX) + 17)
-		return -ENOENT;
-	int r = snapshot_list(s->core, place, 0, compare, &f);
-	if (r < 0)
-		return r;
-	if (!f.found.id)
-		return -ENOENT;
-	*ret_info = f.found;
-	return 0;
+int session_removed_find(struct sessions *s, const struct cred *who, const char *id, struct snapshot_info *ret_info)
+{
+	struct finding f = {.s = s, .id = id, .owner = who};
+	return find(&f, 0, ret_info);
 }

@@ -103,6 +103,8 @@ int session_snapshot_find(struct sessions *s, uint64_t place, const char *name, 
 #define RECOVERY_ID 40 /* bytes */
 void session_recovery_id(struct sessions *s, const struct snapshot_info *info, char ret_id[RECOVERY_ID]);
 int session_recovery_find(struct sessions *s, uint64_t place, const char *id, struct snapshot_info *ret_info);
+/* The same among places that are no more and were @who's (root: anybody's). */
+int session_removed_find(struct sessions *s, const struct cred *who, const char *id, struct snapshot_info *ret_info);
 /*
  * The next snapshot of the place @dir with an id above @after; with @removed instead those of places that are
  * no more and were @dir's, a user's or users/. -ENODATA at the end, -EINVAL where @dir can have none.

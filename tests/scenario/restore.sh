@@ -179,6 +179,23 @@ check "as it was" is_copy "$S" first
 same "with its id" "$ID" "$(id_of "$S")"
 check "and takes snapshots" mkdir "$S/.snapshots/again"
 
+G=$(session gone)
+echo 'only I know' >"$G/messages/next.md"
+cat "$G/session.json" >/dev/null
+must "a session that no other place's snapshot has" keep "$G" gone
+GID=$(id_of "$G")
+rm -r "$G"
+refused "has no path any more" "$SCRIBEFS" restore "$G"
+RECOVERY=$("$SCRIBEFS" snapshot list "$U/ann" --removed --json | python3 -c '
+import json, sys
+print([s["recovery_id"] for s in json.load(sys.stdin)["snapshots"] if s["session_id"] == sys.argv[1]][-1])' "$GID")
+refused "an id that is none" "$SCRIBEFS" restore "$G@RECOVERY-010203-001-040506"
+refused "not over what is there" "$SCRIBEFS" restore "$S@$RECOVERY"
+check "comes back by its recovery id" "$SCRIBEFS" restore "$U/ann/found/again@$RECOVERY"
+check "as it was" is_copy "$U/ann/found/again" gone
+same "with its id" "$GID" "$(id_of "$U/ann/found/again")"
+rm -r "$U/ann/found"
+
 echo "-- forks"
 must "of the present" "$SCRIBEFS" fork "$S" forked
 F=$U/ann/chat/forked
