@@ -230,6 +230,8 @@ struct kv_mark {
  * slot is authentic (the file stays open for writing).
  */
 int kv_mark_open(struct kv *kv, const char *path, bool read_only, struct kv_mark *ret_mark);
+/* Whether the file says something authentic; changes nothing. 0, -ENOENT, -EBADMSG. */
+int kv_mark_check(const char *path, const struct keyring *keyring);
 /* Overwrites the older slot (nothing while a repair is under way). Not synced: that it lags does no harm. */
 int kv_mark_write(struct kv *kv, struct kv_mark *mark, uint64_t sequence, bool clean);
 /* So that the loss of power leaves what was written. Where it fails the mark lags. */

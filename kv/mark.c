@@ -29,18 +29,18 @@
 #define MAC_AT 40
 #define MAC_BYTES (SLOT_BYTES - MAC_AT)
 
-static void slot_mac(const struct kv *kv, const uint8_t *slot, uint8_t ret_mac[MAC_BYTES])
+static void slot_mac(const uint8_t key[32], const uint8_t *slot, uint8_t ret_mac[MAC_BYTES])
 {
-	crypto_generichash(
-		ret_mac, MAC_BYTES, slot, MAC_AT, kv->secrets->mark, sizeof kv->secrets->mark);
+	crypto_generichash(ret_mac, MAC_BYTES, slot, MAC_AT, key, 32);
 }
 
-static int slot_decode(const struct kv *kv, const uint8_t *slot, size_t index, struct kv_mark *ret)
+static int slot_decode(const uint8_t key[32], const uint8_t id[16], const uint8_t *slot, size_t index,
+	struct kv_mark *ret)
 {
 	struct bytes_reader r = bytes_reader(slot, MAC_AT);
 	uint8_t mac[MAC_BYTES], flags;
 
-	slot_mac(kv, slot, mac);
+	slot_mac(key, slot, mac);
 	if (sodium_memcmp(mac, slot + MAC_AT, MAC_BYTES) != 0)
 		return -EBADMSG;
 	if (read_be32(&r) != MARK_MAGIC || read_u8(&r) != MARK_FORMAT)
@@ -48,7 +48,7 @@ static int slot_decode(const struct kv *kv, const uint8_t *slot, size_t index, s
 	flags = read_u8(&r);
 	if ((flags & ~MARK_CLEAN) || read_be16(&r) != 0)
 		return -EBADMSG;
-	if (memcmp(read_bytes(&r, 16), keyring_id(kv->keyring), 16) != 0)
+	if (memcmp(read_bytes(&r, 16), id, 16) != 0)
 		return -EBADMSG;
 	ret->sequence = read_be64(&r);
 	ret->number = read_be64(&r);
@@ -56,22 +56,17 @@ static int slot_decode(const struct kv *kv, const uint8_t *slot, size_t index, s
 	return ret->number % 2 == index ? 0 : -EBADMSG;
 }
 
-int kv_mark_open(struct kv *kv, const char *path, bool read_only, struct kv_mark *ret_mark)
+/* Of the open file @fd. 0, -ENOENT: it is empty, -EBADMSG: neither slot is authentic. */
+static int read_slots(int fd, const uint8_t key[32], const uint8_t id[16], struct kv_mark *ret_mark)
 {
 	uint8_t slots[2 * SLOT_BYTES] = {0};
-	struct kv_mark mark = {.fd = -1};
-	int r = -EBADMSG;
-	ssize_t n;
+	struct kv_mark mark = {.fd = fd};
+	ssize_t n = pread(fd, slots, sizeof slots, 0);
+	int r = n == 0 ? -ENOENT : -EBADMSG;
 
-	mark.fd = open(path, (read_only ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0600);
-	if (mark.fd < 0)
-		return -errno;
-	n = pread(mark.fd, slots, sizeof slots, 0);
-	if (n == 0)
-		r = -ENOENT;
 	for (size_t i = 0; i < 2 && n > 0; i++) {
-		struct kv_mark found = {.fd = mark.fd};
-		if (slot_decode(kv, slots + i * SLOT_BYTES, i, &found) < 0)
+		struct kv_mark found = {.fd = fd};
+		if (slot_decode(key, id, slots + i * SLOT_BYTES, i, &found) < 0)
 			continue;
 		if (r == 0 && found.number < mark.number)
 			continue;
@@ -79,6 +74,30 @@ int kv_mark_open(struct kv *kv, const char *path, bool read_only, struct kv_mark
 		r = 0;
 	}
 	*ret_mark = mark;
+	return r;
+}
+
+int kv_mark_open(struct kv *kv, const char *path, bool read_only, struct kv_mark *ret_mark)
+{
+	int fd = open(path, (read_only ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		ret_mark->fd = -1;
+		return -errno;
+	}
+	return read_slots(fd, kv->secrets->mark, keyring_id(kv->keyring), ret_mark);
+}
+
+int kv_mark_check(const char *path, const struct keyring *keyring)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint8_t key[32];
+	struct kv_mark mark;
+
+	if (fd < 0)
+		return -errno;
+	keyring_derive(keyring, KEYRING_PURPOSE_MARK, key);
+	int r = read_slots(fd, key, keyring_id(keyring), &mark);
+	explicit_bzero(key, sizeof key);
 	return r;
 }
 
@@ -97,7 +116,7 @@ int kv_mark_write(struct kv *kv, struct kv_mark *mark, uint64_t sequence, bool c
 	p = put_bytes(p, keyring_id(kv->keyring), 16);
 	p = put_be64(p, sequence);
 	put_be64(p, number);
-	slot_mac(kv, slot, slot + MAC_AT);
+	slot_mac(kv->secrets->mark, slot, slot + MAC_AT);
 	n = pwrite(mark->fd, slot, sizeof slot, (off_t)(number % 2 * SLOT_BYTES));
 	if (n != (ssize_t)sizeof slot)
 		return n < 0 ? -errno : -ENOSPC;

@@ -1,5 +1,6 @@
 /* `scribefs backup`: complete copies of a store that share what they have in common. */
 #include "fs/fuse/explain.h"
+#include "fs/fuse/hostpath.h"
 #include "fs/session/timestamp.h"
 #include "kv/kv.h"
 #include "kv/log.h"
@@ -125,11 +126,17 @@ static int open_store(struct backup_options *o, struct kv **ret_kv)
 static int add_folder(struct backup_options *o)
 {
 	char path[PATH_MAX];
-	if (mkdir(o->to, 0700) < 0 && errno != EEXIST) {
+	int r = hostpath_resolve(o->to, path);
+	if (r == -EPERM) {
+		log_error(HOSTPATH_FOREIGN, path);
+		return STATUS_FAILED;
+	}
+	if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST) {
 		log_error("cannot make %s: %m", o->to);
 		return STATUS_FAILED;
 	}
-	int r = realpath(o->to, path) ? backup_folder_add(o->place.store, path) : -errno;
+	if (r == 0)
+		r = backup_folder_add(o->place.store, path);
 	if (r == 0) {
 		backup_folders_free(o->place.folders, o->place.n);
 		o->place.folders = calloc(1, sizeof *o->place.folders);

@@ -199,8 +199,8 @@ static int run_restore(const struct command *self, int argc, char **argv)
 		if (r < 0)
 			return explain(argv[0], r);
 		if (!c.any) {
-			log_error("no snapshot has %s; 'scribefs snapshot list --removed' of its user tells which removed "
-				  "sessions there are",
+			log_error("no snapshot has %s; 'scribefs snapshot list --removed' of its user tells of removed "
+				  "sessions",
 				argv[0]);
 			return STATUS_FAILED;
 		}
@@ -293,8 +293,8 @@ const struct command cmd_restore = {
 			      "snapshot before-restore-TIME of the session, and putting that back undoes it. PATH may\n"
 			      "have been removed, as long as a snapshot of a directory above it has it.\n"
 			      "A session keeps its id and its snapshots.\n\n"
-			      "A removed session that only its own snapshots have comes back with PATH@RECOVERY-ID, with a\n"
-			      "PATH where nothing is and an id that 'scribefs snapshot list --removed' prints.\n",
+			      "A removed session that only its own snapshots have comes back by PATH@RECOVERY-ID,\n"
+			      "with a PATH where nothing is; 'scribefs snapshot list --removed' prints the ids.\n",
 	.run = run_restore,
 };
 

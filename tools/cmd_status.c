@@ -4,6 +4,7 @@
 #include "kv/keyring.h"
 #include "kv/kv.h"
 #include "kv/log.h"
+#include "tools/backup_status.h"
 #include "tools/options.h"
 #include "tools/slots.h"
 #include "tools/store_error.h"
@@ -92,6 +93,8 @@ static int status_of_mount(const char *path, const struct mountinfo *mount, bool
 	_cleanup_(report_freep) struct report *report = report_new();
 	if (report)
 		report_mount(report, mount, &status);
+	if (report)
+		backup_status_report(report, mount->source);
 	return print(report, json);
 }
 
@@ -103,6 +106,8 @@ static int status_of_store(const char *store, bool json)
 	_cleanup_(report_freep) struct report *report = report_new();
 	if (report)
 		report_store(report, store, &info);
+	if (report)
+		backup_status_report(report, store);
 	return print(report, json);
 }
 
@@ -132,7 +137,8 @@ const struct command cmd_status = {
 	.usage = "STORE|MOUNTPOINT [--json]",
 	.summary = "tell the state of a store or of a mount",
 	.help = "Needs no secret. Of a store: its format, cipher and slots, and who has it open. Of a\n"
-		"mount (any path in it): its daemon, commits and counts.\n\n"
+		"mount (any path in it): its daemon, commits and counts. Of both: the newest good backup in each\n"
+		"folder, when it was made and verified, and a warning where there is none.\n\n"
 		"Options:\n"
 		"  --json                  print it as JSON\n",
 	.run = run_status,

@@ -135,6 +135,21 @@ static int check_fuse(const struct mount_options *o)
 	return refuse("/dev/fuse: %m; ask for access to it");
 }
 
+/* A path that is no path yet is looked at as far as it exists. */
+static int check_backup_dirs(const struct mount_options *o, const char *store, const char *mountpoint)
+{
+	for (unsigned i = 0; i < o->backup_dirs_n; i++) {
+		const char *dir = o->backup_dirs[i];
+		char path[PATH_MAX];
+		if (check_links(dir, path) < 0)
+			return -1;
+		if (is_below(path, mountpoint) || is_below(path, store))
+			return refuse("backups in %s would lie in the %s; choose another folder for backup_dir=", dir,
+				is_below(path, store) ? "store itself" : "mount");
+	}
+	return 0;
+}
+
 int check_mount(const struct mount_options *o, char **ret_store, char **ret_mountpoint)
 {
 	_cleanup_free_ char *store = NULL, *mountpoint = NULL;
@@ -149,6 +164,8 @@ int check_mount(const struct mount_options *o, char **ret_store, char **ret_moun
 	if (is_below(store, mountpoint))
 		return refuse("the mountpoint %s would hide the store %s; choose another one",
 			o->mountpoint, o->store);
+	if (check_backup_dirs(o, store, mountpoint) < 0)
+		return -1;
 	struct mountinfo mount;
 	if (mountinfo_find(mountpoint, &mount) == 0 && mount.ours)
 		return refuse("%s is mounted already; unmount it first with `scribefs umount %s`",

@@ -5,6 +5,7 @@
 #include "fs/fuse/check.h"
 #include "fs/fuse/daemon.h"
 #include "fs/fuse/explain.h"
+#include "fs/fuse/hostpath.h"
 #include "fs/fuse/notify.h"
 #include "fs/fuse/protocol.h"
 #include "fs/fuse/reply.h"
@@ -82,9 +83,11 @@ static int add_backup_dirs(const struct server *s)
 	for (unsigned i = 0; i < s->options->backup_dirs_n; i++) {
 		const char *dir = s->options->backup_dirs[i];
 		char path[PATH_MAX];
-		int r = mkdir(dir, 0700) < 0 && errno != EEXIST ? -errno : 0;
+		int r = hostpath_resolve(dir, path);
+		if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+			r = -errno;
 		if (r == 0)
-			r = realpath(dir, path) ? backup_folder_add(s->store, path) : -errno;
+			r = backup_folder_add(s->store, path);
 		if (r < 0) {
 			check_complain("cannot use %s for backups: %s", dir, strerror(-r));
 			return -1;

@@ -68,11 +68,11 @@ struct backup_report {
 	unsigned bad;	  /* of them missing or not as the manifest has them */
 	unsigned mended;  /* of those taken from another backup or from the store */
 	unsigned others;  /* other backups that share a bad file and were marked */
-	char first_bad[80]; /* db/NAME; "manifest", "complete" or "keyring" where that is no good */
+	char first_bad[80]; /* db/NAME; "manifest", "complete", "keyring" or "mark" where that is no good */
 };
 
 /*
- * Reads all of it and compares; with @kv or @unlock also the MAC and that the keyring opens. A bad file is
+ * Reads all of it and compares; with @kv or @unlock also the MAC, that the keyring opens and the mark. A bad file is
  * taken from another backup (or the store's db/ where @kv or @store is given) that has it with the right check sum
  * on a copy of its own; else the backup and those that share the file are marked damaged. 0 also where something
  * is bad: *@ret_report says. -ENOENT, -EBUSY, -EAGAIN: half-made. -EKEYREJECTED: wrong secret.

@@ -123,15 +123,22 @@ static int check_files(struct checking *c)
 	return r;
 }
 
+static bool mark_is_good(const char *path, const struct keyring *keyring)
+{
+	_cleanup_free_ char *mark = NULL;
+	return asprintf(&mark, "%s/mark", path) >= 0 && kv_mark_check(mark, keyring) == 0;
+}
+
 /*
- * The key of the MACs, where a secret is at hand: 1. Also shows that the keyring opens; without a secret,
- * that it is whole by its digest: 0.
+ * The key of the MACs, where a secret is at hand: 1. Also shows that the keyring opens and whether the store's mark is
+ * authentic; without a secret, that the keyring is whole by its digest: 0.
  */
-static int mac_key(const char *path, const struct backup_check *with, uint8_t ret_key[32])
+static int mac_key(const char *path, const struct backup_check *with, uint8_t ret_key[32], bool *ret_mark)
 {
 	struct kv_unlock unlock;
 	struct keyring_info info;
 	struct keyring *keyring;
+	*ret_mark = true;
 	if (!with->kv && !with->unlock)
 		return keyring_read_info(path, &info);
 	unlock = with->kv ? kv_unlock_as(with->kv) : *with->unlock;
@@ -139,6 +146,7 @@ static int mac_key(const char *path, const struct backup_check *with, uint8_t re
 	if (r < 0)
 		return r;
 	keyring_derive(keyring, KEYRING_PURPOSE_BACKUP, ret_key);
+	*ret_mark = mark_is_good(path, keyring);
 	keyring_close(keyring);
 	return 1;
 }
@@ -150,11 +158,12 @@ static int check_outside(struct checking *c, const char *path, const char *name)
 	_cleanup_close_ int dir = folder_open_dir(c->folder, name);
 	uint8_t key[32];
 	const char *what = "db";
+	bool marked;
 	if (dir < 0)
 		return dir;
 	if (faccessat(dir, "complete", F_OK, 0) < 0)
 		return -EAGAIN;
-	int keyed = mac_key(path, c->with, key);
+	int keyed = mac_key(path, c->with, key, &marked);
 	if (keyed == -ENOMEM || (keyed == -EKEYREJECTED && !c->with->kv))
 		return keyed;
 	if (keyed < 0) {
@@ -170,6 +179,8 @@ static int check_outside(struct checking *c, const char *path, const char *name)
 			c->it = &c->all[i];
 	if (r == -EBADMSG || r == -EPROTONOSUPPORT || (r == 0 && !c->it))
 		r = 1;
+	if (r == 0 && !marked)
+		bad(c, "", "mark");
 	if (r > 0)
 		bad(c, "", what);
 	return r;

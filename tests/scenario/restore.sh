@@ -192,7 +192,7 @@ print([s["recovery_id"] for s in json.load(sys.stdin)["snapshots"] if s["session
 refused "an id that is none" "$SCRIBEFS" restore "$G@RECOVERY-010203-001-040506"
 refused "not over what is there" "$SCRIBEFS" restore "$S@$RECOVERY"
 check "comes back by its recovery id" "$SCRIBEFS" restore "$U/ann/found/again@$RECOVERY"
-check "as it was" is_copy "$U/ann/found/again" gone
+check "as it was" is_copy "$U/ann/found/again" gone session.json
 same "with its id" "$GID" "$(id_of "$U/ann/found/again")"
 rm -r "$U/ann/found"
 

@@ -87,6 +87,37 @@ if [ "$(stat -c %i "$(table "$W/lost/b/second")")" != "$(stat -c %i "$(table "$W
 fi
 check "a secret is asked for nowhere here" "$SCRIBEFS" backup verify "$STORE" </dev/null
 
+# What status says: the newest good one, and what is wrong.
+status() { "$SCRIBEFS" status "$1" --json | python3 -c '
+import json, sys
+s = json.load(sys.stdin)
+b, w = s.get("backups", [{}])[0], " ".join(x["backup"] for x in s.get("warnings", []))
+print(b.get("newest"), "verified" in b, "damaged" in w, "own disk" in w, "no good backup" in w)'; }
+same "status tells the newest good backup" "second True False True False" "$(status "$STORE")"
+init_store "$W/new" "$W/newkey"
+same "and where there is none" "None False False False True" "$(status "$W/new")"
+echo bad >"$STORE.backups/second/verified" && printf 'bad 1\n' >"$STORE.backups/second/verified"
+same "and that the newest is damaged" "first True True True False" "$(status "$STORE")"
+check "in words" grep -q '^ *backup second in .* is damaged' <("$SCRIBEFS" status "$STORE")
+rm "$STORE.backups/second/verified"
+check "verified again" with_key backup verify "$STORE" second
+cp "$STORE.backups/first/mark" "$W/mark"
+flip_at() { python3 -c 'import sys; f = open(sys.argv[1], "r+b"); b = bytearray(f.read()); b[10] ^= 1; b[74:75] = bytes([b[74] ^ 1]) if len(b) > 74 else b""; f.seek(0); f.write(b)' "$1"; }
+flip_at "$STORE.backups/first/mark"
+refuses "a mark that is no good is found" "mark" "$SCRIBEFS" backup verify "$STORE" first --key-file "$KEY"
+cp "$W/mark" "$STORE.backups/first/mark"
+check "and one that is good again" with_key backup verify "$STORE" first
+
+# Where folders may be.
+mkdir "$W/real" && ln -s "$W/real" "$W/symlink"
+if [ "$(id -u)" = 0 ]; then
+	chown -h 12345 "$W/symlink"
+	refuses "another user's symlink" "is not followed" "$SCRIBEFS" backup create "$STORE" x --to "$W/symlink" --key-file "$KEY"
+	refuses "also in a mount's options" "is not followed" "$SCRIBEFS" mount "$STORE" "$MNT" --key-file "$KEY" -o "backup_dir=$W/symlink/b"
+fi
+refuses "not in the mount" "would lie in the mount" "$SCRIBEFS" mount "$STORE" "$MNT" --key-file "$KEY" -o "backup_dir=$MNT/users"
+refuses "nor in the store" "would lie in the store" "$SCRIBEFS" mount "$STORE" "$MNT" --key-file "$KEY" -o "backup_dir=$STORE/b"
+
 # Slots.
 echo 'another secret' >"$W/pass"
 check "a slot is added" with_key key add "$STORE" --new-passphrase-file "$W/pass"

@@ -15,6 +15,15 @@ check "the manual" test -s "$PREFIX/share/man/man8/mount.scribefs.8"
 must "mount -t scribefs" mount -t scribefs "$STORE" "$MNT" -o "key_file=$KEY,nosuid,noatime"
 check "it is mounted" grep -q " $MNT .*nosuid.*noatime.* fuse.scribefs " /proc/self/mountinfo
 check "it works" mkdir -p "$MNT/users/ann/chat/s"
+
+# What the unit for backups does, without a systemd: each ExecStart, with its specifiers filled in.
+unit=$PREFIX/lib/systemd/system/scribefs-backup@.service
+check "the units for backups" test -s "$PREFIX/lib/systemd/user/scribefs-backup@.timer" -a -s "$unit"
+run_unit() { sed -n "s|%f|$MNT|g; s/%%/%/g; s/^ExecStart=//p" "$unit" | KEEP=1 sh -e -s; }
+check "a backup by the unit" run_unit
+sleep 1.1 # a name a second
+check "another" run_unit
+same "of which as many stay as it says" 1 "$(find "$MNT/backups" -mindepth 1 -maxdepth 1 -name 'auto-*' | wc -l)"
 check "umount(8)" umount "$MNT"
 check "mount -r" mount -t scribefs -r "$STORE" "$MNT" -o "key_file=$KEY"
 check_not "no writing" touch "$MNT/users/x"
