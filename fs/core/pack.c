@@ -153,8 +153,14 @@ static int pack_batch(struct core *core, struct kv_packer *p, enum kv_family fam
 	}
 }
 
-static int pack_family(struct core *core, struct kv_packer *p, enum kv_family family, const struct key *prefix,
-	const bool *stop, struct kv_packed *sums)
+struct core_packer {
+	struct core *core;
+	uint32_t domain;
+	const bool *stop;
+	struct kv_packer *records;
+};
+
+static int pack_family(struct core_packer *p, enum kv_family family, const struct key *prefix, struct kv_packed *sums)
 {
 	uint8_t last[KV_KEY_MAX];
 	size_t last_len = 0;
@@ -162,36 +168,71 @@ static int pack_family(struct core *core, struct kv_packer *p, enum kv_family fa
 	int r;
 
 	do {
-		if (stopped(stop))
+		if (stopped(p->stop))
 			return -ECANCELED;
-		r = collect(core, family, prefix, last, last_len, &b);
+		r = collect(p->core, family, prefix, last, last_len, &b);
 		if (r == 0 && b.n) {
 			last_len = b.len[b.n - 1];
 			memcpy(last, b.key[b.n - 1], last_len);
-			r = pack_batch(core, p, family, &b, sums);
+			r = pack_batch(p->core, p->records, family, &b, sums);
 		}
 	} while (r == 0 && b.n);
 	return r;
 }
 
-int core_pack(struct core *core, uint64_t dir, const bool *stop, struct kv_packed *ret_sums)
+/* The container that has its root at @dir. */
+static int find(struct core *core, uint64_t dir, uint32_t *ret_domain, uint32_t *ret_container)
 {
-	_cleanup_(kv_packer_freep) struct kv_packer *p = NULL;
 	_cleanup_inode_ struct inode *inode = NULL;
-	struct kv_packed sums = {0};
-	struct key prefix;
 	int r = inode_get(core, dir, NULL, &inode);
 
 	if (r < 0)
 		return r;
-	prefix = key_make(inode->container->domain, inode->container->id, 0, 0);
-	r = prepare(core, inode->container->domain, stop);
+	*ret_domain = inode->container->domain;
+	*ret_container = inode->container->id;
+	return 0;
+}
+
+int core_packer_open(struct core *core, uint64_t dir, const bool *stop, struct core_packer **ret_packer)
+{
+	_cleanup_(core_packer_freep) struct core_packer *p = calloc(1, sizeof *p);
+	uint32_t container;
+	int r = p ? find(core, dir, &p->domain, &container) : -ENOMEM;
+
 	if (r == 0)
-		r = kv_packer_open(core->kv, inode->container->domain, &p);
-	for (enum kv_family f = KV_META; r == 0 && f < KV_FAMILIES; f++)
-		r = pack_family(core, p, f, &prefix, stop, &sums);
+		r = prepare(core, p->domain, stop);
+	if (r == 0)
+		r = kv_packer_open(core->kv, p->domain, &p->records);
 	if (r < 0)
 		return r;
-	*ret_sums = sums;
+	p->core = core;
+	p->stop = stop;
+	*ret_packer = steal_ptr(p);
 	return 0;
+}
+
+void core_packer_free(struct core_packer *p)
+{
+	if (!p)
+		return;
+	kv_packer_free(p->records);
+	free(p);
+}
+
+int core_pack(struct core_packer *p, uint64_t dir, struct kv_packed *ret_sums)
+{
+	struct kv_packed sums = {0};
+	uint32_t domain, container;
+	int r = find(p->core, dir, &domain, &container);
+
+	if (r == 0 && domain != p->domain)
+		r = -EXDEV;
+	if (r < 0)
+		return r;
+	struct key prefix = key_make(domain, container, 0, 0);
+	for (enum kv_family f = KV_META; r == 0 && f < KV_FAMILIES; f++)
+		r = pack_family(p, f, &prefix, &sums);
+	if (r == 0)
+		*ret_sums = sums;
+	return r;
 }

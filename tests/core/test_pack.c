@@ -14,7 +14,7 @@
 #define ROOT CORE_ROOT_INO
 #define FILES 120
 
-static const bool never = false, now = true;
+static const bool never = false;
 static struct store s;
 static uint64_t session, other;
 
@@ -72,9 +72,12 @@ static void teardown(void)
 
 static struct kv_packed pack(uint64_t dir)
 {
+	struct core_packer *p;
 	struct kv_packed sums;
 
-	ck_assert_int_eq(core_pack(s.core, dir, &never, &sums), 0);
+	ck_assert_int_eq(core_packer_open(s.core, dir, &never, &p), 0);
+	ck_assert_int_eq(core_pack(p, dir, &sums), 0);
+	core_packer_free(p);
 	return sums;
 }
 
@@ -151,12 +154,20 @@ END_TEST
 
 START_TEST(stops_and_refuses)
 {
-	struct kv_packed sums;
 	uint64_t empty = level_make(&s, ROOT, "newcomer");
+	struct core_packer *p;
+	struct kv_packed sums;
+	bool stop = true;
 
-	ck_assert_int_eq(core_pack(s.core, session, &now, &sums), -ECANCELED);
-	ck_assert_int_eq(core_pack(s.core, empty, &never, &sums), -ENODATA);
-	ck_assert_int_eq(core_pack(s.core, (uint64_t)1 << 39, &never, &sums), -ENOENT);
+	ck_assert_int_eq(core_packer_open(s.core, session, &stop, &p), -ECANCELED);
+	ck_assert_int_eq(core_packer_open(s.core, empty, &never, &p), -ENODATA);
+	ck_assert_int_eq(core_packer_open(s.core, (uint64_t)1 << 39, &never, &p), -ENOENT);
+	stop = false;
+	ck_assert_int_eq(core_packer_open(s.core, session, &stop, &p), 0);
+	ck_assert_int_eq(core_pack(p, empty, &sums), -EXDEV);
+	stop = true;
+	ck_assert_int_eq(core_pack(p, session, &sums), -ECANCELED);
+	core_packer_free(p);
 }
 END_TEST
 
