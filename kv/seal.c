@@ -24,7 +24,7 @@ _Static_assert(SEAL_TAG == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag");
 _Static_assert(SEAL_TAG == crypto_aead_aes256gcm_ABYTES, "tag");
 
 /* Below this zstd's own framing and the call cost more than is saved. */
-#define COMPRESS_MIN 256
+#define COMPRESS_MIN 512
 #define COMPRESS_LEVEL 1
 
 /* One a thread: setting a zstd context up costs more than compressing a small record with it. */
