@@ -18,6 +18,8 @@ const struct command *const commands[] = {
 	&cmd_snapshot,
 	&cmd_restore,
 	&cmd_diff,
+	&cmd_context,
+	&cmd_resume,
 	&cmd_fork,
 	&cmd_backup,
 	&cmd_set,

@@ -85,6 +85,28 @@ void report_end_item(struct report *report)
 	report->rows = report->root;
 }
 
+void report_begin_object(struct report *report, const char *key)
+{
+	cJSON *object = cJSON_AddObjectToObject(report->root, key);
+	check(report, object);
+	report->rows = object;
+}
+
+void report_list(struct report *report, const char *key)
+{
+	check(report, cJSON_AddArrayToObject(report->rows, key));
+}
+
+void report_add(struct report *report, const char *key, const char *value)
+{
+	cJSON *list = cJSON_GetObjectItemCaseSensitive(report->rows, key);
+	cJSON *text = cJSON_CreateString(value);
+	if (!cJSON_AddItemToArray(list, text)) {
+		report->failed = true;
+		cJSON_Delete(text);
+	}
+}
+
 static void print_value(const cJSON *row)
 {
 	if (cJSON_IsBool(row)) {

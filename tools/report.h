@@ -29,6 +29,12 @@ void report_time(struct report *report, const char *key, int64_t seconds);
 void report_begin_item(struct report *report, const char *key);
 void report_end_item(struct report *report);
 
+/* The same for an object @key. */
+void report_begin_object(struct report *report, const char *key);
+/* A list of texts, empty at first, in the current item or at the top; and one more text in it. */
+void report_list(struct report *report, const char *key);
+void report_add(struct report *report, const char *key, const char *value);
+
 /* On standard output. 0 or -ENOMEM. */
 int report_print(const struct report *report, bool json);
 

@@ -128,6 +128,23 @@ int mountinfo_find(const char *point, struct mountinfo *ret_mount)
 	return find(stands_at, point, ret_mount);
 }
 
+static bool is_ours(const struct mountinfo *entry, const void *arg)
+{
+	return entry->ours;
+}
+static bool is_another(const struct mountinfo *entry, const void *arg)
+{
+	return entry->ours && strcmp(entry->point, arg) != 0;
+}
+int mountinfo_find_only(struct mountinfo *ret_mount)
+{
+	struct mountinfo another;
+	int r = find(is_ours, NULL, ret_mount);
+	if (r < 0)
+		return r;
+	return find(is_another, ret_mount->point, &another) == 0 ? -EMLINK : 0;
+}
+
 static bool has_device(const struct mountinfo *entry, const void *arg)
 {
 	return entry->ours && entry->device == *(const dev_t *)arg;

@@ -26,6 +26,8 @@ int mountinfo_resolve(const char *path, char ret_path[PATH_MAX]);
 int mountinfo_find(const char *point, struct mountinfo *ret_mount);
 /* The mount of scribefs that @path lies in. -ENOENT: none. */
 int mountinfo_find_above(const char *path, struct mountinfo *ret_mount);
+/* The one mount of scribefs that there is. -ENOENT: none. -EMLINK: several. */
+int mountinfo_find_only(struct mountinfo *ret_mount);
 /* A scribefs mount whose source is the resolved path @store. -ENOENT: none. */
 int mountinfo_find_store(const char *store, struct mountinfo *ret_mount);
 /* Whether the daemon behind the mount at @point is gone. */

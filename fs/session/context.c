@@ -1,8 +1,13 @@
 /*
- * context.c: context.json, which an agent saves: what in it is worth a snapshot at once.
+ * context.c: context.json as a file of a session: what its record keeps of it, and what of it is worth a snapshot at
+ * once.
  */
+#include "fs/session/context.h"
+
 #include "fs/session/json.h"
+#include "fs/session/messages.h"
 #include "fs/session/session_internal.h"
+#include "fs/session/transcript.h"
 
 /* FNV-1a: it only has to notice a change. */
 static uint64_t mix(uint64_t hash, const char *text)
@@ -12,44 +17,152 @@ static uint64_t mix(uint64_t hash, const char *text)
 	return (hash ^ 0xff) * 0x100000001b3;
 }
 
-/* Of the three values; 0: it is no JSON object. */
-static uint64_t hash_of(const char *text, size_t len)
+static uint64_t mix_values(uint64_t hash, const struct json_object *o)
 {
 	static const char *const watched[] = {"currentStep", "keyDecisions", "blockers"};
-	struct json_object object = {0};
-	uint64_t hash = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < sizeof watched / sizeof *watched; i++) {
+		const char *value = json_get(o, watched[i]);
+		hash = mix(hash, value ? value : "");
+	}
+	return hash;
+}
+
+/* Of the values that are watched, in their section or at the top; 0: it is no JSON object. */
+static uint64_t hash_of(const char *text, size_t len)
+{
+	static const char *const sections[] = {"context", "state"};
+	_cleanup_(json_object_release) struct json_object object = {0};
 	const char *reason;
 
 	if (json_object_parse(text, len, &object, &reason) < 0)
 		return 0;
-	for (size_t i = 0; i < sizeof watched / sizeof *watched; i++) {
-		const char *value = json_get(&object, watched[i]);
-		hash = mix(hash, value ? value : "");
+	uint64_t hash = mix_values(0xcbf29ce484222325, &object);
+	for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+		_cleanup_(json_object_release) struct json_object section = {0};
+		const char *value = json_get(&object, sections[i]);
+		if (value && json_object_parse(value, strlen(value), &section, &reason) == 0)
+			hash = mix_values(hash, &section);
 	}
-	json_object_release(&object);
 	return hash | 1;
 }
 
-int context_take(struct op *op, struct inode *file, bool *ret_step)
+/* Its bytes with a NUL behind them; enough of one that is too large for its reader to see that. Locked, or staged. */
+static int load(struct inode *file, uint64_t size, struct buf *ret_text)
+{
+	size_t want = size > JSON_MAX ? JSON_MAX + 1 : (size_t)size;
+	int r = buf_resize(ret_text, want + 1);
+	ssize_t n = r < 0 ? r : data_read(file, ret_text->data, want, 0);
+
+	if (n < 0)
+		return (int)n;
+	ret_text->len = (size_t)n;
+	ret_text->data[n] = 0;
+	return 0;
+}
+
+int context_take(struct op *op, struct inode *file, struct srec *rec, bool *ret_step)
 {
 	struct session_memory *memory = memory_of(file->container);
 	const struct irec *irec = op_stage(op, file);
+	_cleanup_(context_release) struct context c = {0};
 	_cleanup_buf_ struct buf text = {0};
+	struct context_problem problem;
 
 	*ret_step = false;
 	if (!memory || !irec)
 		return -ENOMEM;
-	if (irec->size > JSON_MAX)
-		return 0;
-	int r = buf_resize(&text, (size_t)irec->size);
+	int r = load(file, irec->size, &text);
 	if (r < 0)
 		return r;
-	ssize_t got = data_read(file, text.data, text.len, 0);
-	if (got < 0)
-		return (int)got;
-	uint64_t hash = hash_of(text.data ? (const char *)text.data : "", (size_t)got);
+	uint64_t hash = hash_of((const char *)text.data, text.len);
 	*ret_step = hash != 0 && hash != memory->context;
 	if (hash)
 		memory->context = hash;
+	r = context_read((const char *)text.data, text.len, &c, &problem);
+	if (r < 0 && r != -EINVAL)
+		return r;
+	rec->context = 0;
+	if (problem.reason)
+		rec->context |= CONTEXT_BROKEN;
+	if (context_items_open(&c.next) > 0)
+		rec->context |= CONTEXT_OPEN;
+	srec_changed(rec, &op->now);
 	return 0;
+}
+
+int context_find(struct sessions *s, struct inode *session, struct inode **ret_file)
+{
+	struct core_entry entry;
+	int r = core_lookup(s->core, session->ino, CONTEXT_NAME, &entry);
+
+	if (r < 0)
+		return r;
+	r = S_ISREG(entry.st.st_mode) ? inode_get(s->core, entry.ino, NULL, ret_file) : -ENOENT;
+	core_forget(s->core, entry.ino, 1);
+	return r;
+}
+
+int context_text(struct inode *file, struct buf *ret_text)
+{
+	pthread_rwlock_rdlock(&file->lock);
+	int r = load(file, file->rec.size, ret_text);
+	pthread_rwlock_unlock(&file->lock);
+	return r;
+}
+
+void context_seen(struct inode *file)
+{
+	_cleanup_buf_ struct buf text = {0};
+
+	if (context_text(file, &text) < 0)
+		return;
+	pthread_rwlock_wrlock(&file->container->lock);
+	struct session_memory *memory = memory_of(file->container);
+	if (memory)
+		memory->context = hash_of((const char *)text.data, text.len);
+	pthread_rwlock_unlock(&file->container->lock);
+}
+
+int context_problem_of(struct inode *file, struct buf *ret_text)
+{
+	_cleanup_(context_release) struct context c = {0};
+	_cleanup_buf_ struct buf text = {0};
+	struct context_problem problem = {0};
+	char line[CONTEXT_PROBLEM];
+	int r = context_text(file, &text);
+
+	if (r == 0)
+		r = context_read((const char *)text.data, text.len, &c, &problem);
+	if (r < 0 && r != -EINVAL)
+		return r;
+	if (!problem.reason)
+		return -ENODATA;
+	context_problem_text(&problem, line);
+	return buf_append(ret_text, line, strlen(line));
+}
+
+int session_context_problem(struct sessions *s, uint64_t ino, struct buf *ret_text)
+{
+	_cleanup_inode_ struct inode *session = NULL, *file = NULL;
+	_cleanup_srec_ struct srec rec = {0};
+	int r = inode_get(s->core, ino, NULL, &session);
+
+	if (r == 0 && session->rec.role != ROLE_SESSION)
+		r = -ENODATA;
+	if (r == 0)
+		r = record_read(s, session->container, &rec);
+	if (r == 0 && !(rec.context & CONTEXT_BROKEN))
+		r = -ENODATA;
+	if (r == 0)
+		r = context_find(s, session, &file);
+	if (r < 0)
+		return r == -ENOENT ? -ENODATA : r;
+	return context_problem_of(file, ret_text);
+}
+
+void context_gone(struct op *op, struct srec *rec)
+{
+	rec->context = 0;
+	srec_changed(rec, &op->now);
 }

@@ -306,6 +306,32 @@ int json_integer(const char *value, uint64_t *ret_number)
 	return 0;
 }
 
+int json_number(const char *value, double *ret_number)
+{
+	_cleanup_json_ cJSON *v = cJSON_ParseWithOpts(value, NULL, 1);
+	if (!cJSON_IsNumber(v))
+		return -EINVAL;
+	*ret_number = v->valuedouble;
+	return 0;
+}
+
+enum json_type json_type(const char *value)
+{
+	switch (value[0]) {
+	case '{':
+		return JSON_OBJECT;
+	case '[':
+		return JSON_ARRAY;
+	case '"':
+		return JSON_STRING;
+	case 't':
+	case 'f':
+		return JSON_BOOL;
+	default:
+		return value[0] == 'n' ? JSON_NULL : JSON_NUMBER;
+	}
+}
+
 bool json_is_array(const char *value)
 {
 	return value[0] == '[';

@@ -48,6 +48,10 @@ int json_object_text(const struct json_object *o, struct buf *out);
 int json_string(
         const char *value, char **ret_string); /* valid UTF-8 without NUL; the caller frees */
 int json_integer(const char *value, uint64_t *ret_number);
+int json_number(const char *value, double *ret_number);
+enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+/* Of a value that is valid. */
+enum json_type json_type(const char *value);
 bool json_is_array(const char *value);
 
 /* Append @text as a JSON string; what is no UTF-8 becomes U+FFFD. */

@@ -210,17 +210,6 @@ int srec_store(struct op *op, struct container *c, const struct srec *rec)
 	return op_put_session(op, c, RECORD_SESSION, value.data, value.len);
 }
 
-int srec_set_context(struct op *op, struct container *c, uint8_t context)
-{
-	_cleanup_srec_ struct srec rec = {0};
-	int r = srec_load(op, c, &rec);
-
-	if (r < 0 || rec.context == context)
-		return r;
-	rec.context = context;
-	return srec_store(op, c, &rec);
-}
-
 void srec_changed(struct srec *rec, const struct timespec *now)
 {
 	rec->flags |= SREC_CHANGED;

@@ -96,8 +96,6 @@ int srec_decode(
 int srec_load(struct op *op, struct container *c, struct srec *ret_rec);
 /* Also marks the session's rendering as to be looked at again. */
 int srec_store(struct op *op, struct container *c, const struct srec *rec);
-/* Stores what context.json says (enum srec_context), where that is new. In an op with the container locked. */
-int srec_set_context(struct op *op, struct container *c, uint8_t context);
 /* Replaces a string; NULL or "" is empty. -ENOMEM. */
 int srec_set(char **field, const char *text);
 

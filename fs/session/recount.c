@@ -205,6 +205,21 @@ static int take_in_agent(struct sessions *s, struct inode *session)
 	return take_in(s, file);
 }
 
+/* It was written and perhaps not taken in. No step that the daemon before this one has not seen. */
+static int take_in_context(struct sessions *s, struct inode *session)
+{
+	_cleanup_inode_ struct inode *file = NULL;
+	int r = context_find(s, session, &file);
+
+	if (r < 0 || file->rec.role != ROLE_CONTEXT)
+		return r == -ENOENT ? 0 : r;
+	context_seen(file);
+	pthread_rwlock_wrlock(&file->lock);
+	file->untaken = true;
+	pthread_rwlock_unlock(&file->lock);
+	return take_in(s, file);
+}
+
 static int store_epoch(struct sessions *s, struct inode *session)
 {
 	_cleanup_srec_ struct srec rec = {0};
@@ -258,6 +273,8 @@ int recount_after_crash(struct sessions *s, struct inode *session)
 			r = take_in_json(s, session, &rec);
 		if (r == 0)
 			r = take_in_agent(s, session);
+		if (r == 0)
+			r = take_in_context(s, session);
 		if (r == 0)
 			r = OP_RETRY(store_epoch(s, session));
 	}

@@ -1,6 +1,7 @@
 /*
  * remove.c: what the rules add to unlink and rmdir.
  */
+#include "fs/session/context.h"
 #include "fs/session/session_internal.h"
 
 /* A message or session.json loses its name. Also what a rename takes away. */
@@ -22,8 +23,10 @@ int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t le
 	}
 	if (irec->role == ROLE_AGENT && dir->rec.role == ROLE_SESSION && strcmp(name, "agent") == 0)
 		irec->role = ROLE_PLAIN; /* who it was, it still is */
-	if (irec->role == ROLE_CONTEXT && dir->rec.role == ROLE_SESSION && strcmp(name, "context.json") == 0)
+	if (irec->role == ROLE_CONTEXT && dir->rec.role == ROLE_SESSION && strcmp(name, CONTEXT_NAME) == 0) {
 		irec->role = ROLE_PLAIN;
+		context_gone(op, rec);
+	}
 	return 0;
 }
 
@@ -39,7 +42,7 @@ static int unlink_also(struct op *op, void *arg)
 	const struct irec *irec = op_stage(op, op->child);
 
 	int r = version_check(removal->s, op, op->child, removal->kept);
-	if (r < 0 || (irec->role != ROLE_MESSAGE && irec->role != ROLE_SESSION_JSON))
+	if (r < 0 || (irec->role != ROLE_MESSAGE && irec->role != ROLE_SESSION_JSON && irec->role != ROLE_CONTEXT))
 		return r;
 	r = srec_load(op, op->dir->container, &rec);
 	if (r == 0)

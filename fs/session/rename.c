@@ -76,7 +76,7 @@ static int arrive(struct op *op, struct move *m, struct inode *dir, const char *
 		r = agent_take(op, file, rec);
 	} else if (role == ROLE_CONTEXT) {
 		irec->role = role;
-		r = context_take(op, file, &step);
+		r = context_take(op, file, rec, &step);
 	}
 	m->trouble |= step || rec->trouble;
 	if (role != ROLE_PLAIN)

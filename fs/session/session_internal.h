@@ -225,10 +225,20 @@ int agent_switch(struct srec *rec, const char *to, const char *reason, int64_t n
 int agent_take(struct op *op, struct inode *file, struct srec *rec);
 
 /*
- * context.c: context.json, staged, was saved. *ret_step: its currentStep, keyDecisions or blockers are others than
- * those that this daemon saw last.
+ * context.c: context.json, staged, was saved: @rec knows it from now on. *ret_step: its currentStep, keyDecisions or
+ * blockers are others than those that this daemon saw last.
  */
-int context_take(struct op *op, struct inode *file, bool *ret_step);
+int context_take(struct op *op, struct inode *file, struct srec *rec, bool *ret_step);
+/* There is none any more. */
+void context_gone(struct op *op, struct srec *rec);
+/* The file context.json of a session, of the present or of a snapshot. -ENOENT. */
+int context_find(struct sessions *s, struct inode *session, struct inode **ret_file);
+/* Its bytes, and a NUL behind them; of one that is too large, JSON_MAX and one more. The inode is not locked. */
+int context_text(struct inode *file, struct buf *ret_text);
+/* What is in the file now counts as seen. The inode is not locked. */
+void context_seen(struct inode *file);
+/* What breaks the documented shape of the file. -ENODATA: nothing does. */
+int context_problem_of(struct inode *file, struct buf *ret_text);
 
 /*
  * keep.c: no version of a message or of context.json is lost between two automatic snapshots. In an op, with @file

@@ -133,8 +133,9 @@ static int take_in_once(struct sessions *s, struct inode *file)
 		if (r == 0)
 			r = agent_take(&op, file, &rec);
 	} else if (irec->role == ROLE_CONTEXT && irec->nlink > 0) {
-		r = context_take(&op, file, &taking.urgent);
-		return r < 0 ? r : op_commit(&op);
+		r = srec_load(&op, file->container, &rec);
+		if (r == 0)
+			r = context_take(&op, file, &rec, &taking.urgent);
 	} else {
 		return 0;
 	}

@@ -31,6 +31,7 @@ void transcript_free(struct transcript *t)
 	free(t->history);
 	free(t->metadata);
 	free(t->document);
+	free(t->context);
 	free(t->arg);
 	free(t);
 }
@@ -200,6 +201,21 @@ static int load_session(struct sessions *s, struct inode *session, struct transc
 	return r < 0 ? r : load_place(s, session, &rec, t);
 }
 
+static int load_context(struct sessions *s, struct inode *session, struct transcript *t)
+{
+	_cleanup_inode_ struct inode *file = NULL;
+	_cleanup_buf_ struct buf text = {0};
+	int r = context_find(s, session, &file);
+
+	if (r == 0)
+		r = context_text(file, &text);
+	if (r < 0)
+		return r == -ENOENT || r == -EBADMSG ? 0 : r; /* a damaged one hides nothing else */
+	t->context_size = text.len;
+	t->context = (char *)steal_ptr(text.data);
+	return 0;
+}
+
 int transcript_open(struct sessions *s, uint64_t ino, const struct transcript_range *range,
 	struct transcript **ret_transcript)
 {
@@ -221,6 +237,8 @@ int transcript_open(struct sessions *s, uint64_t ino, const struct transcript_ra
 		r = load_session(s, session, t);
 	if (r == 0)
 		r = load_messages(s, session, range, t);
+	if (r == 0 && range->context)
+		r = load_context(s, session, t);
 	if (r < 0)
 		return r;
 	*ret_transcript = steal_ptr(t);

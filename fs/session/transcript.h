@@ -55,6 +55,14 @@ int session_memory_size(struct sessions *s, uint64_t session, uint32_t *ret_size
 /* The names of a user (then @ret_workflow is empty), or of a workflow and its user. CORE_NAME_MAX + 1 bytes each. */
 int session_names(struct sessions *s, uint64_t dir, char *ret_user, char *ret_workflow);
 
+/* Takes those out of @bits, as session_readers() has them, that may not read its context.json. */
+int session_context_readers(struct sessions *s, uint64_t session, unsigned *bits);
+/*
+ * What breaks the documented shape of the context.json of a session, as "field: reason". -ENODATA: nothing does, or
+ * there is none.
+ */
+int session_context_problem(struct sessions *s, uint64_t session, struct buf *ret_text);
+
 /* ROLE_…, ROLE_PLAIN where there is none. */
 uint8_t session_role(struct sessions *s, uint64_t ino);
 
@@ -88,6 +96,8 @@ struct transcript {
 	char *history;	   /* of agents, a JSON array */
 	char *metadata;	   /* the user's own keys, a JSON object */
 	char *document;	   /* session.json, compact */
+	char *context;	   /* context.json as it is, where it was asked for; NULL: there is none */
+	size_t context_size;
 	int64_t created, activity, changed;
 	uint64_t tokens, switches;
 	uint32_t counted; /* message_count: without archived ones */
@@ -111,6 +121,7 @@ struct transcript {
 struct transcript_range {
 	uint32_t from, count;
 	bool last;
+	bool context; /* context.json too */
 };
 int transcript_open(struct sessions *s, uint64_t session, const struct transcript_range *range,
 	struct transcript **ret_transcript);

@@ -50,6 +50,18 @@ bool session_version_holds(struct sessions *s, const struct session_version *the
 	return then->stamp == now->stamp && then->names == now->names && session_clock(s) < then->until;
 }
 
+static void see_writer(struct inode *file, bool *writing, struct timespec *changed)
+{
+	pthread_rwlock_rdlock(&file->lock);
+	if (file->untaken) {
+		const struct timespec *t = &file->rec.ctime;
+		*writing = true;
+		if (t->tv_sec > changed->tv_sec || (t->tv_sec == changed->tv_sec && t->tv_nsec > changed->tv_nsec))
+			*changed = *t;
+	}
+	pthread_rwlock_unlock(&file->lock);
+}
+
 /* Whether a message is being written, with the newest of their changes. */
 static int look_for_writers(struct sessions *s, struct inode *session, bool *ret_writing,
 	struct timespec *changed, uint32_t *ret_total)
@@ -61,19 +73,22 @@ static int look_for_writers(struct sessions *s, struct inode *session, bool *ret
 	*ret_total = (uint32_t)list.n;
 	for (size_t i = 0; i < list.n && r == 0; i++) {
 		_cleanup_inode_ struct inode *file = inode_peek(s->core, list.at[i].ino);
-		if (!file || file->state != 0)
-			continue; /* not in memory: nobody has it open */
-		pthread_rwlock_rdlock(&file->lock);
-		if (file->untaken) {
-			const struct timespec *t = &file->rec.ctime;
-			*ret_writing = true;
-			if (t->tv_sec > changed->tv_sec ||
-				(t->tv_sec == changed->tv_sec && t->tv_nsec > changed->tv_nsec))
-				*changed = *t;
-		}
-		pthread_rwlock_unlock(&file->lock);
+		if (file && file->state == 0) /* else not in memory: nobody has it open */
+			see_writer(file, ret_writing, changed);
 	}
 	return r;
+}
+
+/* context.json is no message, and some documents are rendered from it. */
+static int look_for_context(struct sessions *s, struct inode *session, bool *writing, struct timespec *changed)
+{
+	_cleanup_inode_ struct inode *file = NULL;
+	int r = context_find(s, session, &file);
+
+	if (r < 0)
+		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+	see_writer(file, writing, changed);
+	return 0;
 }
 
 /* What the documents say beside the messages: session.json, and the policies of the memory. */
@@ -134,6 +149,8 @@ int session_version(struct sessions *s, uint64_t ino, struct session_version *re
 		return r;
 	r = look_for_writers(s, session, &writing, &v.changed, &v.total);
 	if (r == 0)
+		r = look_for_context(s, session, &writing, &v.changed);
+	if (r == 0)
 		r = hash_source(s, session, &rec, interrupted, v.source);
 	if (r < 0)
 		return r;
@@ -191,6 +208,21 @@ int session_readers(struct sessions *s, uint64_t ino, unsigned *ret_bits)
 	if (r == 0)
 		*ret_bits = bits;
 	return r;
+}
+
+int session_context_readers(struct sessions *s, uint64_t ino, unsigned *bits)
+{
+	_cleanup_inode_ struct inode *session = NULL, *file = NULL;
+	int r = get_session(s, ino, &session);
+
+	if (r == 0)
+		r = context_find(s, session, &file);
+	if (r < 0)
+		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+	pthread_rwlock_rdlock(&session->lock);
+	struct irec dir = session->rec;
+	pthread_rwlock_unlock(&session->lock);
+	return narrow(s, &dir, file->ino, 4, bits);
 }
 
 static int keep_once(struct sessions *s, struct inode *session, const void *data, size_t len)

@@ -7,13 +7,14 @@
 #include "fs/session/property.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
+#include "fs/session/transcript.h"
 #include "fs/session/uuid.h"
 
 #include <inttypes.h>
 
 static const char *const derived[] = {"name", "role", "id", "timestamp", "tokens", "number",
         "agent", "model", "session_id", "title", "state", "message_count", "size",
-        "links", "code_blocks", NULL};
+        "links", "code_blocks", "last_activity", "interrupted", NULL};
 
 static bool is_one_of(const char *name, const char *const *names)
 {
@@ -114,6 +115,23 @@ static int get_of_message(
 	return put_text(out, text);
 }
 
+/* Why it did not come to its end. */
+static int interrupted(struct sessions *s, struct inode *session, const struct srec *rec, struct buf *out)
+{
+	const struct transcript_range none = {0};
+	unsigned why = rec->flags & SREC_INTERRUPTED ? INTERRUPTED_DAEMON : 0;
+	struct transcript *t;
+
+	if (!session->at) {
+		int r = transcript_open(s, session->ino, &none, &t);
+		if (r < 0)
+			return r;
+		why = t->interrupted;
+		transcript_free(t);
+	}
+	return put_text(out, why & INTERRUPTED_DAEMON ? "daemon" : why ? "agent" : "");
+}
+
 static int get_of_session(
         struct sessions *s, struct inode *inode, const char *name, struct buf *out)
 {
@@ -135,6 +153,12 @@ static int get_of_session(
 		return put_text(out, state_name(rec.shown_state));
 	if (strcmp(name, "agent") == 0)
 		return put_text(out, rec.agent ? rec.agent : "");
+	if (strcmp(name, "interrupted") == 0)
+		return interrupted(s, inode, &rec, out);
+	if (strcmp(name, "last_activity") == 0) {
+		timestamp_format(srec_activity(&rec), text);
+		return put_text(out, text);
+	}
 	return strcmp(name, "message_count") == 0 ? buf_printf(out, "%" PRIu32, rec.messages)
 	                                          : -ENODATA;
 }
@@ -145,12 +169,15 @@ int session_getxattr(struct sessions *s, const struct cred *who, uint64_t ino, c
 	_cleanup_inode_ struct inode *inode = NULL;
 	const char *own = own_name(name);
 
-	if (!own || !is_one_of(own, derived))
+	if (!own || (!is_one_of(own, derived) && strcmp(own, "reason") != 0))
 		return core_getxattr(s->core, ino, name, ret_value);
 	int r = inode_get(s->core, ino, NULL, &inode);
 	if (r < 0)
 		return r;
 	ret_value->len = 0;
+	if (strcmp(own, "reason") == 0) /* of context.json it is derived, of session.json.rejected it is kept */
+		return inode->rec.role == ROLE_CONTEXT ? context_problem_of(inode, ret_value)
+		                                       : core_getxattr(s->core, ino, name, ret_value);
 	if (!inode_is_dir(inode))
 		return get_of_message(s, inode, own, ret_value);
 	return inode->rec.role == ROLE_SESSION ? get_of_session(s, inode, own, ret_value)
@@ -172,7 +199,9 @@ static int check_own(struct sessions *s, uint64_t ino, const char *own, const vo
 		return -EPERM;
 	if (inode_is_dir(inode))
 		return p && (!value || property_parse(p, value, size, &number) == 0) ? 0 : -EINVAL;
-	return strcmp(own, "reason") == 0 ? 0 : -EINVAL;
+	if (strcmp(own, "reason") != 0)
+		return -EINVAL;
+	return inode->rec.role == ROLE_CONTEXT ? -EPERM : 0;
 }
 
 /* Policies are inherited, and rights decide what exports/ shows: what was derived is to be looked at again. */

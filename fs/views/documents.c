@@ -14,6 +14,9 @@ static const struct document of_session[] = {
 	{8, "agent.json", MESSAGES_NONE, .session = render_agent},
 	{9, "memory.json", MESSAGES_REMEMBERED, .session = render_memory},
 	{10, "chat_store.json", MESSAGES_REMEMBERED, .session = render_chat_store},
+	{11, "resume.md", MESSAGES_LAST, .context = true, .session = render_resume},
+	{12, "resume-full.md", MESSAGES_ALL, .context = true, .session = render_resume_full},
+	{13, "resume-emergency.md", MESSAGES_LAST, .context = true, .session = render_resume_emergency},
 	{0},
 };
 

@@ -23,7 +23,8 @@ struct document {
 	uint32_t number;
 	const char *name;
 	/* which messages it is rendered from */
-	enum { MESSAGES_ALL, MESSAGES_NONE, MESSAGES_REMEMBERED } messages;
+	enum { MESSAGES_ALL, MESSAGES_NONE, MESSAGES_REMEMBERED, MESSAGES_LAST } messages;
+	bool context; /* from context.json too */
 	render_session session; /* of a session, or */
 	render_listing listing; /* of a folder of sessions */
 };

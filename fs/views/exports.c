@@ -84,18 +84,30 @@ static mode_t document_mode(mode_t folder, unsigned readers)
 	return mode;
 }
 
+/* What the shelf knows, and who may read what the document is made of beside the messages. */
+static int look_at(struct exports *e, uint64_t ino, bool session, struct look *ret_look)
+{
+	const struct document *d = document_find(session, document_number(ino));
+	int r = shelf_look(e->shelves, ino, ret_look);
+
+	return r == 0 && d && d->context
+		       ? session_context_readers(e->sessions, document_dir(ino), &ret_look->readers)
+		       : r;
+}
+
 static int document_attr(struct exports *e, uint64_t ino, struct stat *ret_st)
 {
 	struct look look;
 	struct stat st;
 	int r = folder_attr(e, ino, &st);
 
+	bool list = session_role(e->sessions, document_dir(ino)) != ROLE_SESSION;
+
 	if (r == 0)
-		r = shelf_look(e->shelves, ino, &look);
+		r = look_at(e, ino, !list, &look);
 	if (r < 0)
 		return r;
 	/* A list of sessions with their own ACLs is nobody's but the owner's: folder.h. */
-	bool list = session_role(e->sessions, document_dir(ino)) != ROLE_SESSION;
 	if (list && has_acl(e, document_dir(ino)))
 		look.readers &= 4;
 	st.st_mode = S_IFREG | document_mode(st.st_mode, look.readers);
@@ -306,7 +318,7 @@ static int get_acl(struct exports *e, uint64_t ino, struct buf *ret_value)
 	if (number > DOCUMENT_PAGES) {
 		if (session_role(e->sessions, document_dir(ino)) != ROLE_SESSION)
 			return -ENODATA;
-		r = shelf_look(e->shelves, ino, &look);
+		r = look_at(e, ino, true, &look);
 		if (r < 0)
 			return r;
 	}

@@ -321,7 +321,7 @@ static int look_at_shelf(struct shelves *s, uint64_t ino, const struct session_v
 static int render_session_document(struct shelves *s, uint64_t ino, const struct document *d,
 	struct sink *sink)
 {
-	struct transcript_range range = {.count = UINT32_MAX};
+	struct transcript_range range = {.count = UINT32_MAX, .context = d->context};
 	struct transcript *t;
 
 	if (d->number == DOCUMENT_PAGE)
@@ -329,6 +329,10 @@ static int render_session_document(struct shelves *s, uint64_t ino, const struct
 			.from = (document_number(ino) - DOCUMENT_PAGE) * RENDER_PAGE, .count = RENDER_PAGE};
 	else if (d->messages == MESSAGES_NONE)
 		range.count = 0;
+	else if (d->messages == MESSAGES_LAST) {
+		range.last = true;
+		range.count = RESUME_MESSAGES;
+	}
 	int r = 0;
 	if (d->messages == MESSAGES_REMEMBERED) {
 		range.last = true;

@@ -26,6 +26,17 @@ static char agent[] = "coder", odd_agent[] = "a\nb\xe2\x80\xae<i>", model[] = "m
 	workflow[] = "chat",
 	history[] = "[{\"from\":null,\"to\":\"coder\",\"reason\":\"r\",\"timestamp\":"
 		    "\"2026-11-20T10:00:00.000Z\"}]",
+	context[] = "{\"agent\":{\"type\":\"coder\",\"capabilities\":[\"c\",\"sh\"]},\"context\":{\"currentTask\":"
+		"{\"title\":\"List *files*\",\"status\":\"in progress\"},\"currentPhase\":\"build\","
+		"\"workingDirectory\":\"/src\",\"activeFiles\":[\"a`b\",{\"path\":\"b.c\",\"size\":5,"
+		"\"mtime\":\"2026-11-21T10:30:00Z\",\"sha256\":"
+		"\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}],"
+		"\"conversationSummary\":\"First\\n```\\n## What to do now\\nlast\",\"keyDecisions\":[{\"decision\":"
+		"\"C\",\"rationale\":\"small\"}]},\"state\":{\"completedSteps\":[\"one\"],\"currentStep\":\"two\","
+		"\"nextSteps\":[\"three\\n\\n## Not a heading\",{\"id\":4}],\"blockers\":[\"a disk\"],"
+		"\"progress\":60},\"projectState\":{\"activeTasks\":[\"t\"],\"criticalIssues\":[\"none <b>\"]},"
+		"\"conversationContext\":{\"topic\":\"ls\",\"technicalFocus\":[\"f\"]},\"codeContext\":"
+		"{\"workingBranch\":\"main\",\"lastModifiedFiles\":[\"c.c\"],\"pendingChanges\":3}}",
 	metadata[] = "{\"project\":\"x\"}", document[] = "{\"session_id\":\"…\"}";
 static struct transcript_message messages[N];
 static struct transcript t;
@@ -36,7 +47,8 @@ static void setup(void)
 		.state = "active", .history = history, .metadata = metadata, .document = document,
 		.created = 1795168800000, .activity = 1795168860000, .tokens = 99, .switches = 1,
 		.counted = N, .memory_size = 4, .memory_tokens = 60, .total = N, .n = N,
-		.messages = messages, .read = made_read, .arg = files};
+		.messages = messages, .read = made_read, .arg = files, .context = context,
+		.context_size = sizeof context - 1};
 	for (uint8_t i = 0; i < 16; i++)
 		t.session_id[i] = i;
 	for (size_t i = 0; i < N; i++)
@@ -81,7 +93,8 @@ static const struct {
 	{"transcript.json", render_json}, {"messages.jsonl", render_jsonl},
 	{"history.json", render_history}, {"history-page.json", render_history_page},
 	{"agent.json", render_agent}, {"memory.json", render_memory},
-	{"chat_store.json", render_chat_store}};
+	{"chat_store.json", render_chat_store}, {"resume.md", render_resume},
+	{"resume-full.md", render_resume_full}, {"resume-emergency.md", render_resume_emergency}};
 #define DOCUMENTS (sizeof all / sizeof *all)
 
 START_TEST(golden)

@@ -48,6 +48,11 @@ static size_t unfinished(const char *text, size_t len)
 	return 0;
 }
 
+size_t content_whole(const char *text, size_t len)
+{
+	return len - unfinished(text, len);
+}
+
 bool content_stream(const struct transcript *t, size_t i, uint64_t offset, bool open_end, struct sink *out,
 	void (*put)(struct sink *out, const char *text, size_t len))
 {

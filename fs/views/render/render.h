@@ -32,6 +32,13 @@ void render_agent(const struct transcript *t, struct sink *out);
 void render_memory(const struct transcript *t, struct sink *out);
 void render_chat_store(const struct transcript *t, struct sink *out);
 
+#define RESUME_MESSAGES 6	 /* the last ones, in resume.md */
+#define RESUME_EMERGENCY 2000 /* code points */
+/* resume.c, resume_emergency.c */
+void render_resume(const struct transcript *t, struct sink *out);
+void render_resume_full(const struct transcript *t, struct sink *out);
+void render_resume_emergency(const struct transcript *t, struct sink *out);
+
 /* A session among others. Strings are owned. */
 struct listed_session {
 	char id[UUID_LEN + 1];
@@ -61,6 +68,8 @@ void render_index(const struct listing *l, struct sink *out);
 uint64_t content_size(const struct transcript_message *m);
 /* All of it. -EFBIG beyond CONTENT_MAX, -EIO unreadable. @ret_content is replaced. */
 int content_load(const struct transcript *t, size_t i, struct buf *ret_content);
+/* Bytes of @text without the beginning of a character at its end that is not all there. */
+size_t content_whole(const char *text, size_t len);
 /*
  * Hands message @i's bytes from @offset on to @put in parts that end between characters. With @open_end an
  * unfinished character at the end is left out: the rest of it may come. False: unreadable from somewhere on.

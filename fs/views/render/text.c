@@ -5,7 +5,7 @@
  * come, so tail -f follows it.
  */
 #include "fs/session/markdown.h"
-#include "fs/views/render/render.h"
+#include "fs/views/render/fence.h"
 #include "kv/kv.h"
 
 #include <errno.h>
@@ -59,36 +59,6 @@ void render_txt(const struct transcript *t, struct sink *out)
 	}
 }
 
-static size_t longest_run(const char *text, size_t len, char of)
-{
-	size_t longest = 0, run = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		run = text[i] == of ? run + 1 : 0;
-		longest = run > longest ? run : longest;
-	}
-	return longest;
-}
-
-static void put_fence(struct sink *out, size_t length)
-{
-	while (length-- > 0)
-		sink_put(out, "`", 1);
-}
-
-/* Code by indentation, which no text can end. */
-static void put_indented(struct sink *out, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len;) {
-		const char *newline = memchr(text + i, '\n', len - i);
-		size_t n = newline ? (size_t)(newline - text) + 1 - i : len - i;
-		if (out->last == '\n')
-			sink_text(out, "    ");
-		sink_put(out, text + i, n);
-		i += n;
-	}
-}
-
 /* As it is where it ends with itself, else inside of a fence, or indented where it is too large to be looked at. */
 static void put_markdown(const struct transcript *t, size_t i, struct sink *out)
 {
@@ -104,14 +74,7 @@ static void put_markdown(const struct transcript *t, size_t i, struct sink *out)
 	} else if (markdown_ends(text, content.len)) {
 		sink_put(out, text, content.len);
 	} else {
-		size_t fence = longest_run(text, content.len, '`') + 3;
-		put_fence(out, fence);
-		sink_text(out, "\n");
-		sink_put(out, text, content.len);
-		if (out->last != '\n')
-			sink_text(out, "\n");
-		put_fence(out, fence);
-		sink_text(out, "\n");
+		put_fenced(out, text, content.len, sink_put_text);
 	}
 }
 
