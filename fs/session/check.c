@@ -352,18 +352,18 @@ static int make_record(struct session_check *s, const struct irec *root)
 static bool settle_counts(struct session_check *s)
 {
 	struct srec *rec = &s->rec;
-	bool recount = rec->flags & SREC_RECOUNT;
+	bool recount = rec->flags & SREC_RECOUNT, archived = rec->flags & SREC_ARCHIVED;
 	bool good = rec->messages == s->messages && rec->tokens == s->tokens &&
 	            rec->number_high >= s->number_high && rec->ring_used == s->ring &&
-	            (recount || rec->activity == s->activity) &&
-	            (recount || s->shared || rec->title_number == s->title_number);
+	            (recount || rec->activity == s->activity || (archived && rec->activity > s->activity)) &&
+	            (recount || archived || s->shared || rec->title_number == s->title_number);
 
 	rec->messages = s->messages;
 	rec->tokens = s->tokens;
 	if (rec->number_high < s->number_high)
 		rec->number_high = s->number_high;
 	rec->ring_used = s->ring;
-	rec->activity = s->activity;
+	rec->activity = archived && rec->activity > s->activity ? rec->activity : s->activity;
 	/* The title itself comes from the message's text, at the next look. */
 	if (!good)
 		rec->flags |= SREC_RECOUNT | SREC_CHANGED;

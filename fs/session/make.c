@@ -4,6 +4,7 @@
  */
 #include "fs/core/acl.h"
 #include "fs/session/auto.h"
+#include "fs/session/lifecycle.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
 #include "fs/session/uuid.h"
@@ -132,6 +133,7 @@ static int make_session(struct op *op, struct make *m)
 	struct container *c = op->child->container;
 	struct session_memory *memory = memory_of(c);
 	_cleanup_srec_ struct srec rec = {0};
+	bool trash;
 
 	if (!memory)
 		return -ENOMEM;
@@ -145,10 +147,15 @@ static int make_session(struct op *op, struct make *m)
 	rec.activity = ACTIVITY_NONE;
 	rec.epoch = m->s->epoch;
 	rec.flags = SREC_MESSAGES_AUTO | SREC_JSON_AUTO | SREC_CHANGED;
+	r = place_in_trash(op, op->dir, &trash);
+	if (r < 0)
+		return r;
+	rec.trashed = trash ? session_clock(m->s) : 0;
 	memory->maker = maker_process(op->who.pid);
 	memory->made = maker_clock();
 	memory->untouched = SREC_MESSAGES_AUTO | SREC_JSON_AUTO;
 	memory->checked = true;
+	lifecycle_grown(m->s, op->dir->container);
 	if (m->title)
 		r = srec_set(&rec.title, m->title);
 	if (r == 0)
@@ -169,6 +176,7 @@ static int make_in_messages(struct op *op, struct make *m)
 	srec_number_used(&m->rec, number, op->role == ROLE_MESSAGE);
 	if (op->role == ROLE_MESSAGE)
 		r = take_message(op, op->child, number, &m->rec);
+	lifecycle_grown(m->s, c);
 	return r < 0 ? r : srec_store(op, c, &m->rec);
 }
 

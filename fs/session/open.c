@@ -2,6 +2,7 @@
  * open.c: the context of the session layer.
  */
 #include "fs/session/auto.h"
+#include "fs/session/lifecycle.h"
 #include "fs/session/putback.h"
 #include "fs/session/timestamp.h"
 
@@ -88,6 +89,7 @@ void session_close(struct sessions *s)
 
 	if (!s)
 		return;
+	lifecycle_stop(s);
 	auto_stop(s);
 	kv_get_state(core_kv(s->core), &state);
 	if (!state.read_only && inode_any_untaken(s->core) &&
@@ -103,7 +105,8 @@ int session_automatic_start(struct sessions *s)
 	struct kv_state state;
 
 	kv_get_state(core_kv(s->core), &state);
-	return auto_start(s, &(struct auto_options){.threaded = true, .after_crash = state.unsettled});
+	int r = auto_start(s, &(struct auto_options){.threaded = true, .after_crash = state.unsettled});
+	return r < 0 ? r : lifecycle_start(s, true);
 }
 
 int64_t session_clock(struct sessions *s)

@@ -84,6 +84,16 @@ int place_of_session(struct op *op, struct container *session, struct place *ret
 	return 0;
 }
 
+int place_in_trash(struct op *op, struct inode *workflow, bool *ret_trash)
+{
+	_cleanup_inode_ struct inode *up = NULL;
+	int r = inode_get(op->core, parent_of(op, workflow), NULL, &up);
+
+	if (r == 0)
+		*ret_trash = up->rec.role == ROLE_TRASH;
+	return r;
+}
+
 struct moment place_moment(struct sessions *s, const struct container *session, const struct place *place)
 {
 	const struct session_memory *memory = session->session;

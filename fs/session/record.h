@@ -33,6 +33,7 @@ enum srec_flags {
 	SREC_CLAIM_MATCHED = 128, /* and the session has come to be so */
 	SREC_INTERRUPTED = 256,	  /* the daemon died while a file of it was open for writing */
 	SREC_STATE_RESTORED = 512, /* state is a restored document's: see state.c */
+	SREC_ARCHIVED = 1024,	  /* messages/archive/ holds some, of which title and activity may be */
 };
 
 /* Numbers are part of the format. Automatic: see state.h. */

@@ -76,15 +76,72 @@ static int count_one(struct inode *file, uint32_t number, struct srec *rec)
 	return r < 0 ? r : srec_change_message(rec, number, NULL, &m, title);
 }
 
-static int count_past(void *arg, struct inode *messages, const struct dentry *d)
+/* One of messages/archive/: it has no facts, and is not counted; but a title and a time may be its own. */
+static int look_at_archived(struct inode *file, uint32_t number, struct srec *rec)
+{
+	char title[TITLE_AUTO_MAX + 1];
+	struct message m;
+
+	pthread_rwlock_rdlock(&file->lock);
+	struct irec copy = file->rec;
+	int r = message_read(file, &copy, &m, title);
+	pthread_rwlock_unlock(&file->lock);
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r;
+	rec->flags |= SREC_ARCHIVED;
+	if (m.time > rec->activity)
+		rec->activity = m.time;
+	if (m.role != MESSAGE_USER || !(m.flags & MESSAGE_TEXT) || (rec->title_number && rec->title_number <= number))
+		return 0;
+	rec->title_number = number;
+	return srec_set(&rec->auto_title, title);
+}
+
+static int look_at_archive(struct op *op, struct inode *messages, struct srec *rec)
+{
+	_cleanup_(scan_release) struct scan scan = {0};
+	_cleanup_inode_ struct inode *archive = NULL;
+	int r = op_lookup(op, messages, ARCHIVE_NAME, strlen(ARCHIVE_NAME), &archive);
+
+	if (r < 0 || !inode_is_dir(archive))
+		return r == -ENOENT ? 0 : r;
+	r = scan_open(op->core, op->txn, archive, &scan);
+	while (r == 0) {
+		_cleanup_inode_ struct inode *file = NULL;
+		uint32_t number;
+		r = scan_next(&scan, &file, &number);
+		if (r <= 0)
+			return r;
+		r = look_at_archived(file, number, rec);
+	}
+	return r;
+}
+
+static int look_at_past_archived(void *arg, struct inode *archive, const struct dentry *d)
 {
 	_cleanup_inode_ struct inode *file = NULL;
 	uint32_t number = name_message_number(d->name, d->name_len);
 
 	if (!number || d->type != S_IFREG >> 12)
 		return 0;
+	int r = dentry_child(archive->core, archive, d, &file);
+	return r < 0 ? (r == -EBADMSG ? 0 : r) : look_at_archived(file, number, arg);
+}
+
+static int count_past(void *arg, struct inode *messages, const struct dentry *d)
+{
+	_cleanup_inode_ struct inode *file = NULL;
+	uint32_t number = name_message_number(d->name, d->name_len);
+
+	bool archive = d->type == S_IFDIR >> 12 && d->name_len == strlen(ARCHIVE_NAME) &&
+	               memcmp(d->name, ARCHIVE_NAME, d->name_len) == 0;
+
+	if (!archive && (!number || d->type != S_IFREG >> 12))
+		return 0;
 	int r = dentry_child(messages->core, messages, d, &file);
-	return r < 0 ? (r == -EBADMSG ? 0 : r) : count_one(file, number, arg);
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r;
+	return archive ? past_entries(file, look_at_past_archived, arg) : count_one(file, number, arg);
 }
 
 int recount(struct op *op, struct inode *session, struct srec *rec)
@@ -101,7 +158,7 @@ int recount(struct op *op, struct inode *session, struct srec *rec)
 	rec->title_number = 0;
 	rec->last_number = 0;
 	rec->last_role = 0;
-	rec->flags &= (uint16_t)~SREC_RECOUNT;
+	rec->flags &= (uint16_t) ~(SREC_RECOUNT | SREC_ARCHIVED);
 	int set = srec_set(&rec->auto_title, NULL);
 	if (r == -ENOENT || set < 0)
 		return set;
@@ -113,7 +170,7 @@ int recount(struct op *op, struct inode *session, struct srec *rec)
 		uint32_t number;
 		r = scan_next(&scan, &file, &number);
 		if (r <= 0)
-			return r;
+			return r < 0 ? r : look_at_archive(op, messages, rec);
 		r = count_one(file, number, rec);
 	}
 	return r;

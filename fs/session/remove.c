@@ -66,6 +66,14 @@ int session_unlink(struct sessions *s, const struct cred *who, uint64_t parent, 
 	return r;
 }
 
+int session_discard(struct sessions *s, const struct cred *who, uint64_t parent, const char *name)
+{
+	struct removal removal = {.s = s, .kept = true};
+	struct core_rule rule = {.also = unlink_also, .arg = &removal};
+
+	return core_unlink(s->core, who, parent, name, &rule);
+}
+
 static int remove_part(struct op *op, struct inode *session, const char *name)
 {
 	_cleanup_inode_ struct inode *part = NULL;

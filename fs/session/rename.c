@@ -3,6 +3,7 @@
  * except files within their session, which become or cease to be a message or session.json.
  */
 #include "fs/session/auto.h"
+#include "fs/session/lifecycle.h"
 #include "fs/session/session_internal.h"
 
 #include <linux/fs.h>
@@ -15,6 +16,8 @@ struct move {
 	bool trouble;                    /* a reason for a snapshot at once */
 	bool renamed;                    /* a user, workflow or session has another name now */
 	struct inode *taken[2];
+	const struct rename_expected *expected; /* the daemon's own */
+	bool workflow;                          /* one has another place now */
 };
 
 static mode_t type_of(const struct inode *inode)
@@ -44,7 +47,9 @@ static int rename_plan(struct op *op, void *arg)
 {
 	struct move *m = arg;
 	m->taken[0] = m->taken[1] = NULL;
-	m->renamed = m->saved = m->trouble = false;
+	m->renamed = m->saved = m->trouble = m->workflow = false;
+	if (m->expected && op->child->ino != m->expected->ino)
+		return -ENOENT;
 	int r = plan_move(op->child, op->dir2, op->name2, op->name2_len, &m->child_role);
 	if (r == 0 && op->rename_flags & RENAME_EXCHANGE && op->victim)
 		r = plan_move(op->victim, op->dir, op->name, op->name_len, &m->victim_role);
@@ -96,8 +101,13 @@ static int rename_files(struct op *op, struct move *m)
 		r = version_check(m->s, op, op->victim, m->kept);
 	if (r == 0)
 		r = srec_load(op, c, &rec);
+	struct srec before = rec;
 	if (r == 0)
 		r = remove_meaning(op, op->dir, op->name, op->name_len, op->child, &rec);
+	if (m->expected) { /* it goes to messages/archive/, and is the session's still */
+		rec.flags = before.flags | SREC_CHANGED | SREC_ARCHIVED;
+		rec.title_number = before.title_number;
+	}
 	if (r == 0 && op->victim)
 		r = remove_meaning(op, op->dir2, op->name2, op->name2_len, op->victim, &rec);
 	if (r == 0)
@@ -117,17 +127,43 @@ static bool concerns_record(const struct op *op, const struct move *m)
 	       (op->victim && op->victim->rec.role != ROLE_PLAIN);
 }
 
+/* Into .trash, or out of it: the record has since when. */
+static int note_trash(struct op *op, struct move *m, struct inode *session, struct inode *from, struct inode *to)
+{
+	_cleanup_srec_ struct srec rec = {0};
+	bool was, is;
+	int r = place_in_trash(op, from, &was);
+
+	if (r == 0)
+		r = place_in_trash(op, to, &is);
+	if (r == 0)
+		r = srec_load(op, session->container, &rec);
+	if (r < 0) /* a damaged session can be moved */
+		return r == -EBADMSG && !m->expected ? 0 : r;
+	if (m->expected && (rec.activity != m->expected->activity || writers_any(m->s, session->container)))
+		return -EBUSY;
+	if (was == is)
+		return 0;
+	rec.trashed = is ? session_clock(m->s) : 0;
+	if (is && rec.state == STATE_DELETED)
+		rec.state = STATE_AUTO;
+	srec_changed(&rec, &op->now);
+	return srec_store(op, session->container, &rec);
+}
+
 /* A directory that is a container has another name or place. */
-static int rename_container(struct op *op, struct move *m, struct inode *inode, struct inode *dir,
-        const char *name, size_t len)
+static int rename_container(struct op *op, struct move *m, struct inode *inode, struct inode *from,
+        struct inode *dir, const char *name, size_t len)
 {
 	_cleanup_(container_putp) struct container *user = NULL;
 	uint32_t day, number;
 	int r = 0;
 
 	switch (inode->rec.role) {
-	case ROLE_USER:
 	case ROLE_WORKFLOW:
+		m->workflow = from != dir;
+		/* fall through */
+	case ROLE_USER:
 		r = place_put_name(op, inode->container, name, len);
 		break;
 	case ROLE_SESSION:
@@ -136,6 +172,8 @@ static int rename_container(struct op *op, struct move *m, struct inode *inode, 
 			r = place_user_of(op, dir, &user);
 		if (number && r == 0)
 			r = ids_raise_day(op, user, day, number);
+		if (r == 0)
+			r = note_trash(op, m, inode, from, dir);
 		break;
 	default:
 		return 0;
@@ -148,6 +186,7 @@ static int rename_container(struct op *op, struct move *m, struct inode *inode, 
 static void rename_published(struct op *op, void *arg)
 {
 	struct move *m = arg;
+	const struct inode *to = op->dir2 ? op->dir2 : op->dir;
 	for (int i = 0; i < 2; i++)
 		if (m->taken[i])
 			m->taken[i]->untaken = false;
@@ -157,16 +196,20 @@ static void rename_published(struct op *op, void *arg)
 		m->s->changed(m->s->changed_arg, container_root(op->dir->container), NULL);
 	if (m->renamed)
 		atomic_fetch_add(&m->s->names, 1);
+	if (m->workflow)
+		lifecycle_all(m->s);
+	if (to->rec.role == ROLE_MESSAGES || to->rec.role == ROLE_WORKFLOW)
+		lifecycle_grown(m->s, to->container);
 }
 
 static int rename_also(struct op *op, void *arg)
 {
 	struct move *m = arg;
 	bool exchange = op->rename_flags & RENAME_EXCHANGE;
-	int r = rename_container(op, m, op->child, op->dir2, op->name2, op->name2_len);
+	int r = rename_container(op, m, op->child, op->dir, op->dir2, op->name2, op->name2_len);
 
 	if (r == 0 && op->victim && exchange)
-		r = rename_container(op, m, op->victim, op->dir, op->name, op->name_len);
+		r = rename_container(op, m, op->victim, op->dir2, op->dir, op->name, op->name_len);
 	if (r == 0 && op->victim && !exchange)
 		r = remove_records(op, op->victim);
 	op->published = rename_published;
@@ -206,6 +249,15 @@ int session_rename(struct sessions *s, const struct cred *who, uint64_t parent, 
 		r = core_rename(s->core, who, parent, name, new_parent, new_name, flags, &rule);
 	}
 	return r;
+}
+
+int rename_by_daemon(struct sessions *s, uint64_t parent, const char *name, uint64_t new_parent,
+        const char *new_name, const struct rename_expected *expected)
+{
+	struct move m = {.s = s, .kept = true, .expected = expected};
+	struct core_rule rule = {.plan = rename_plan, .also = rename_also, .arg = &m};
+
+	return core_rename(s->core, &(struct cred){0}, parent, name, new_parent, new_name, RENAME_NOREPLACE, &rule);
 }
 
 /* ---- link ------------------------------------------------------------------------------------ */

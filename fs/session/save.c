@@ -4,6 +4,7 @@
  */
 #include "fs/core/xattr.h"
 #include "fs/session/json.h"
+#include "fs/session/lifecycle.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/uuid.h"
 
@@ -208,6 +209,8 @@ int save_take(struct op *op, struct sessions *s, struct inode *session, struct i
 		return reject(op, s, session, file, rec, &text, reason);
 	if (r < 0)
 		return r;
+	if (rec->state == STATE_DELETED)
+		lifecycle_touched(s, session->container);
 	srec_settle_title(rec);
 	srec_changed(rec, &op->now);
 	return 0;

@@ -21,6 +21,7 @@ struct sessions {
 	uint64_t epoch; /* how often a daemon died on this store; constant */
 	_Atomic uint64_t policies; /* raised when a policy is set or removed */
 	struct autos *autos;	   /* auto.h; NULL: there are none */
+	struct lifecycle *lifecycle; /* lifecycle.h; NULL: there is none */
 	_Atomic uint64_t
 	        names; /* raised when a user, workflow or session gets another name or place */
 	unsigned interrupted; /* constant */
@@ -73,6 +74,8 @@ struct moment place_moment(struct sessions *s, const struct container *session, 
 int64_t session_clock(struct sessions *s); /* ms since 1970 */
 /* The container of the user that @dir, a workflow's directory, belongs to. */
 int place_user_of(struct op *op, struct inode *dir, struct container **ret_user);
+/* Whether @workflow, a workflow's directory, lies in .trash. In an op. */
+int place_in_trash(struct op *op, struct inode *workflow, bool *ret_trash);
 /* Stores the name of a user or workflow with its container. */
 int place_put_name(struct op *op, struct container *c, const char *name, size_t len);
 
@@ -136,6 +139,19 @@ uint8_t rules_role(uint8_t parent_role, const char *name, size_t len, mode_t typ
 /* Whether @name may be made in a directory of @parent_role: 0, -EPERM. */
 int rules_check_name(uint8_t parent_role, const char *name, size_t len, mode_t type);
 bool rules_is_next(uint8_t parent_role, const char *name);
+
+/*
+ * rename.c: the daemon itself renames, where nothing has the new name (-EEXIST). -EBUSY: the session @ino has files
+ * open for writing, or another activity than @activity; -ENOENT: the name is not @ino's any more.
+ */
+struct rename_expected {
+	uint64_t ino;
+	int64_t activity; /* for files: any */
+};
+int rename_by_daemon(struct sessions *s, uint64_t parent, const char *name, uint64_t new_parent,
+        const char *new_name, const struct rename_expected *expected);
+/* remove.c: unlink(2) that takes no snapshot of a message that none has: it lay in .trash for long. */
+int session_discard(struct sessions *s, const struct cred *who, uint64_t parent, const char *name);
 
 /* take.c: a file that got or lost a meaning, inside an op that has @dir and @file staged. */
 int take_message(struct op *op, struct inode *file, uint32_t number, struct srec *rec);

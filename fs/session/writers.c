@@ -4,7 +4,7 @@
  * commit), the last one takes the note back. A file that is only read is nobody's work and not counted.
  */
 #include "fs/session/auto.h"
-#include "fs/session/session_internal.h"
+#include "fs/session/lifecycle.h"
 #include "fs/session/transcript.h"
 
 #include <fcntl.h>
@@ -110,6 +110,7 @@ void writers_closed(struct sessions *s, struct file *file)
 	*p = w->next;
 	kv_busy_end(core_kv(s->core), w->busy);
 	free(w);
+	lifecycle_closed(s);
 }
 
 void writers_release(struct sessions *s)

@@ -3,6 +3,7 @@
  * (stored as plain attributes of directories).
  */
 #include "fs/session/auto.h"
+#include "fs/session/lifecycle.h"
 #include "fs/session/markdown.h"
 #include "fs/session/property.h"
 #include "fs/session/session_internal.h"
@@ -14,7 +15,8 @@
 
 static const char *const derived[] = {"name", "role", "id", "timestamp", "tokens", "number",
         "agent", "model", "session_id", "title", "state", "message_count", "size",
-        "links", "code_blocks", "last_activity", "interrupted", NULL};
+        "links", "code_blocks", "last_activity", "interrupted",
+        "writing", NULL};
 
 static bool is_one_of(const char *name, const char *const *names)
 {
@@ -151,6 +153,8 @@ static int get_of_session(
 		return put_text(out, srec_title(&rec, text));
 	if (strcmp(name, "state") == 0)
 		return put_text(out, state_name(rec.shown_state));
+	if (strcmp(name, "writing") == 0)
+		return !inode->at && writers_any(s, inode->container) ? buf_append(out, "true", 4) : -ENODATA;
 	if (strcmp(name, "agent") == 0)
 		return put_text(out, rec.agent ? rec.agent : "");
 	if (strcmp(name, "interrupted") == 0)
@@ -212,6 +216,12 @@ static int derived_anew(struct sessions *s, const char *name, int r)
 	return r;
 }
 
+static void policies_changed(struct sessions *s)
+{
+	auto_policies_changed(s);
+	lifecycle_all(s);
+}
+
 int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name,
         const void *value, size_t size, int flags)
 {
@@ -222,7 +232,7 @@ int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, c
 	if (r == 0)
 		r = derived_anew(s, name, core_setxattr(s->core, who, ino, name, value, size, flags));
 	if (r == 0 && own)
-		auto_policies_changed(s);
+		policies_changed(s);
 	return r;
 }
 
@@ -235,6 +245,6 @@ int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino
 	if (r == 0)
 		r = derived_anew(s, name, core_removexattr(s->core, who, ino, name));
 	if (r == 0 && own)
-		auto_policies_changed(s);
+		policies_changed(s);
 	return r;
 }

@@ -45,7 +45,7 @@ static const char readme[] =
         "- Look back:     `mkdir .snapshots/NAME` in any of these levels; `ls`, `cp -a`, `diff -r` from it\n"
         "- Back up:       `mkdir backups/NAME`; or `rsync -aHAX users/ elsewhere/` or `tar --xattrs --acls -c users`\n"
         "- Restore:       copy such a tree back\n"
-        "- Throw away:    `mv` a workflow to users/<user>/.trash/, or `rm -r`\n"
+        "- Throw away:    set its `state` to deleted: it goes to users/<user>/.trash/<workflow>/; `mv` brings it back\n"
         "\n"
         "More: `scribefs help`, scribefs(1).\n";
 
