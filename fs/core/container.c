@@ -102,7 +102,7 @@ static struct container *container_alloc(struct core *core, uint32_t domain, uin
 	c->id = id;
 	c->domain = domain;
 	c->refs = 1;
-	container_stamp(c);
+	atomic_store(&c->stamp, atomic_fetch_add(&core->stamp, 1) + 1);
 	/* Writers first: a session that is listed all the time must still take messages. */
 	pthread_rwlockattr_init(&attr);
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -218,7 +218,34 @@ void container_put(struct container *c)
 
 void container_stamp(struct container *c)
 {
-	atomic_store(&c->stamp, atomic_fetch_add(&c->core->stamp, 1) + 1);
+	struct core *core = c->core;
+
+	atomic_store(&c->stamp, atomic_fetch_add(&core->stamp, 1) + 1);
+	if (atomic_load(&c->noted) || atomic_exchange(&c->noted, true))
+		return;
+	MUTEX_GUARD(&core->tell_lock);
+	if (core->stamped)
+		core->stamped(core->stamped_arg, c->id);
+}
+
+void core_set_stamped(struct core *core, void (*stamped)(void *arg, uint32_t container), void *arg)
+{
+	pthread_mutex_lock(&core->tell_lock);
+	core->stamped = stamped;
+	core->stamped_arg = arg;
+	pthread_mutex_unlock(&core->tell_lock);
+	MUTEX_GUARD(&core->cache_lock);
+	for (size_t i = 0; i < core->container_buckets; i++)
+		for (struct container *c = core->container_hash[i]; c; c = c->hash_next)
+			atomic_store(&c->noted, false);
+}
+
+void container_again(struct core *core, uint32_t id)
+{
+	MUTEX_GUARD(&core->cache_lock);
+	for (struct container *c = *bucket(core, id); c; c = c->hash_next)
+		if (c->id == id)
+			atomic_store(&c->noted, false);
 }
 
 uint64_t core_stamp(const struct core *core)

@@ -54,6 +54,8 @@ struct core {
 	pthread_mutex_t tell_lock;
 	const struct core_watch *watch;
 	void *watch_arg;
+	void (*stamped)(void *arg, uint32_t container); /* core_set_stamped(), likewise */
+	void *stamped_arg;
 	pthread_mutex_t snapshot_lock; /* one taking, dropping or renaming at a time; before all others */
 	_Atomic uint64_t stamp; /* the last that container_stamp() gave */
 };

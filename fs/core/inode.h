@@ -112,6 +112,7 @@ struct container {
 	 * from: read it (under lock) before what is derived from, and an equal one later says that it holds.
 	 */
 	_Atomic uint64_t stamp;
+	_Atomic bool noted; /* core_set_stamped(): this one was told, and container_again() not called */
 	_Atomic uint64_t told; /* core_set_watch(): 1 + the epoch of the last change that was told */
 	/* lock: the epoch in which row 0 of the session layer was written last, 0 not known: that row says none */
 	uint64_t row_epoch;
@@ -170,6 +171,13 @@ void container_put(struct container *c);
 void container_stamp(struct container *c);
 /* The newest stamp of any container. */
 uint64_t core_stamp(const struct core *core);
+/*
+ * @stamped is called when a container is stamped, with locks held: it only notes it. Once for each, until
+ * container_again(); who calls that and then takes the container's lock sees all that was not told. NULL: no more,
+ * also none that is under way.
+ */
+void core_set_stamped(struct core *core, void (*stamped)(void *arg, uint32_t container), void *arg);
+void container_again(struct core *core, uint32_t container);
 /* When a container leaves memory, @release is called with its session pointer. Once, at start. */
 void core_set_session_release(struct core *core, void (*release)(void *session));
 /*

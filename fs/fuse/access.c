@@ -1,17 +1,8 @@
 /*
- * The one permission check that the kernel does not make for us: a session that is made by an ioctl on a
- * directory opened for reading. As access control of POSIX.1e drafts has it: owner, named users,
- * groups under the mask, others.
+ * Who asks, for the checks that the kernel does not make for us: what is in views/, and a session that is made by an
+ * ioctl on a directory opened for reading.
  */
 #include "fs/fuse/server.h"
-
-#include <endian.h>
-#include <linux/posix_acl_xattr.h>
-#include <linux/xattr.h>
-
-#define WANT 3 /* write and search */
-
-enum { TAG_USER_OBJ = 1, TAG_USER = 2, TAG_GROUP_OBJ = 4, TAG_GROUP = 8, TAG_MASK = 16, TAG_OTHER = 32 };
 
 /* The caller's groups, its own first. */
 struct groups {
@@ -54,6 +45,31 @@ bool access_in_group(fuse_req_t req, const struct cred *who, gid_t gid)
 	return groups_read(req, who, &groups) == 0 && groups_have(&groups, gid);
 }
 
+/* Its groups are read once, and only where they decide. */
+static bool asker_in_group(void *arg, gid_t gid)
+{
+	struct asker *a = arg;
+	struct cred who = {.gid = a->viewer.gid};
+	struct groups groups;
+	if (!a->gid && groups_read(a->req, &who, &groups) == 0) {
+		a->gid = groups.gid;
+		a->gid_n = groups.n;
+	}
+	return groups_have(&(struct groups){.gid = a->gid, .n = a->gid_n}, gid);
+}
+
+void asker_init(fuse_req_t req, struct asker *ret_asker)
+{
+	struct cred who = server_cred(req);
+	*ret_asker = (struct asker){.req = req,
+		.viewer = {.uid = who.uid, .gid = who.gid, .in_group = asker_in_group, .arg = ret_asker}};
+}
+
+void asker_release(struct asker *a)
+{
+	free(a->gid);
+}
+
 /* As Linux: without group execution the bit is no program's, and stays for whom may set it. */
 int access_kills(fuse_req_t req, const struct cred *who, uint64_t ino, unsigned *set)
 {
@@ -68,38 +84,6 @@ int access_kills(fuse_req_t req, const struct cred *who, uint64_t ino, unsigned 
 	return 0;
 }
 
-/* What the list grants to somebody who is not the owner. */
-static bool acl_grants(const struct buf *acl, const struct cred *who, const struct groups *groups,
-	gid_t owning)
-{
-	const struct posix_acl_xattr_entry *e =
-		(const void *)(acl->data + sizeof(struct posix_acl_xattr_header));
-	size_t n = (acl->len - sizeof(struct posix_acl_xattr_header)) / sizeof *e;
-	unsigned mask = 7, other = 0, user = 0;
-	bool named = false, in_group = false, group_grants = false;
-	for (size_t i = 0; i < n; i++)
-		if (le16toh(e[i].e_tag) == TAG_MASK)
-			mask = le16toh(e[i].e_perm);
-	for (size_t i = 0; i < n; i++) {
-		unsigned tag = le16toh(e[i].e_tag), perm = le16toh(e[i].e_perm);
-		uint32_t id = le32toh(e[i].e_id);
-		if (tag == TAG_USER && id == who->uid) {
-			named = true;
-			user = perm;
-		} else if (tag == TAG_GROUP_OBJ || tag == TAG_GROUP) {
-			if (groups_have(groups, tag == TAG_GROUP ? id : owning)) {
-				in_group = true;
-				group_grants |= (perm & mask & WANT) == WANT;
-			}
-		} else if (tag == TAG_OTHER) {
-			other = perm;
-		}
-	}
-	if (named)
-		return (user & mask & WANT) == WANT;
-	return in_group ? group_grants : (other & WANT) == WANT;
-}
-
 int access_may_create(fuse_req_t req, const struct cred *who, uint64_t ino)
 {
 	struct server *s = server_of(req);
@@ -109,25 +93,11 @@ int access_may_create(fuse_req_t req, const struct cred *who, uint64_t ino)
 		return r;
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
-	if (who->uid == 0)
-		return 0;
-	if (who->uid == st.st_uid)
-		return (st.st_mode >> 6 & WANT) == WANT ? 0 : -EACCES;
-
-	_cleanup_(groups_release) struct groups groups = {0};
-	r = groups_read(req, who, &groups);
+	_cleanup_(rights_release) struct rights rights = {0};
+	_cleanup_asker_ struct asker asker;
+	asker_init(req, &asker);
+	r = rights_load(s->core, ino, &st, &rights);
 	if (r < 0)
 		return r;
-	_cleanup_buf_ struct buf acl = {0};
-	r = core_getxattr(s->core, ino, XATTR_NAME_POSIX_ACL_ACCESS, &acl);
-	if (r < 0 && r != -ENODATA)
-		return r;
-	bool granted;
-	if (r == 0 && acl.len >= sizeof(struct posix_acl_xattr_header))
-		granted = acl_grants(&acl, who, &groups, st.st_gid);
-	else if (groups_have(&groups, st.st_gid))
-		granted = (st.st_mode >> 3 & WANT) == WANT;
-	else
-		granted = (st.st_mode & WANT) == WANT;
-	return granted ? 0 : -EACCES;
+	return rights_grant(&rights, &asker.viewer, RIGHT_WRITE | RIGHT_SEARCH) ? 0 : -EACCES;
 }

@@ -8,7 +8,9 @@ void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct server *s = server_of(req);
 	struct stat st;
 	bool fleeting = false;
-	int r = views_owns(ino) ? views_getattr(s->views, ino, &st, &fleeting)
+	_cleanup_asker_ struct asker asker;
+	asker_init(req, &asker);
+	int r = views_owns(ino) ? views_getattr(s->views, &asker.viewer, ino, &st, &fleeting)
 				: core_getattr(s->core, ino, &st, &fleeting);
 	if (r == 0)
 		reply_attr(req, &st, fleeting);

@@ -53,6 +53,8 @@ static void list(fuse_req_t req, uint64_t ino, size_t size, off_t offset, bool p
 {
 	struct server *s = server_of(req);
 	struct cred who = server_cred(req);
+	_cleanup_asker_ struct asker asker;
+	asker_init(req, &asker);
 	if (size > SERVER_MAX_IO)
 		size = SERVER_MAX_IO;
 	_cleanup_free_ char *data = malloc(size ? size : 1);
@@ -63,7 +65,7 @@ static void list(fuse_req_t req, uint64_t ino, size_t size, off_t offset, bool p
 	}
 	struct listing l = {.req = req, .data = data, .size = size, .plus = plus, .taken = taken};
 	int r = views_owns(ino)
-			? views_readdir(s->views, ino, (uint64_t)offset, plus, fill, &l)
+			? views_readdir(s->views, &asker.viewer, ino, (uint64_t)offset, plus, fill, &l)
 			: session_readdir(s->sessions, &who, ino, (uint64_t)offset, plus, fill, &l);
 	/* What was listed before an error is good, and the next request meets the error again. */
 	if (r < 0 && l.len == 0)

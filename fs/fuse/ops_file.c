@@ -136,10 +136,12 @@ void ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t
 }
 
 /* A file of the views has no holes. */
-static off_t lseek_view(struct server *s, uint64_t ino, off_t offset, int whence)
+static off_t lseek_view(fuse_req_t req, uint64_t ino, off_t offset, int whence)
 {
+	_cleanup_asker_ struct asker asker;
 	struct stat st;
-	int r = views_getattr(s->views, ino, &st, NULL);
+	asker_init(req, &asker);
+	int r = views_getattr(server_of(req)->views, &asker.viewer, ino, &st, NULL);
 	if (r < 0)
 		return r;
 	if (offset < 0 || offset >= st.st_size)
@@ -154,7 +156,7 @@ void ops_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct 
 	off_t at = -EINVAL;
 	if (whence == SEEK_DATA || whence == SEEK_HOLE)
 		at = file ? core_lseek(s->core, file, offset, whence)
-			  : lseek_view(s, ino, offset, whence);
+			  : lseek_view(req, ino, offset, whence);
 	if (at >= 0)
 		fuse_reply_lseek(req, at);
 	else

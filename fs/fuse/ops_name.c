@@ -9,11 +9,13 @@ void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct server *s = server_of(req);
 	struct cred who = server_cred(req);
+	_cleanup_asker_ struct asker asker;
 	struct core_entry entry;
 	bool view = views_owns(parent);
 	int r = server_check_name(name);
+	asker_init(req, &asker);
 	if (r == 0)
-		r = view ? views_lookup(s->views, parent, name, &entry)
+		r = view ? views_lookup(s->views, &asker.viewer, parent, name, &entry)
 			 : session_lookup(s->sessions, &who, parent, name, &entry);
 	if (r == 0)
 		reply_entry(req, &entry);
@@ -144,7 +146,9 @@ void ops_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct server *s = server_of(req);
 	_cleanup_buf_ struct buf target = {0};
-	int r = views_owns(ino) ? views_readlink(s->views, ino, &target)
+	_cleanup_asker_ struct asker asker;
+	asker_init(req, &asker);
+	int r = views_owns(ino) ? views_readlink(s->views, &asker.viewer, ino, &target)
 				: core_readlink(s->core, ino, &target);
 	if (r == 0)
 		r = buf_append(&target, "", 1);

@@ -178,6 +178,17 @@ int server_kill_priv(fuse_req_t req, const struct cred *who, uint64_t ino);
 /* Adds CORE_SET_KILL_* to @set, as the wish of the kernel to clear set-id bits means it for this caller. (access.c) */
 int access_kills(fuse_req_t req, const struct cred *who, uint64_t ino, unsigned *set);
 
+/* Who asks, for fs/views; @ret_asker stays where it is. As long as the request is not answered. (access.c) */
+struct asker {
+	fuse_req_t req;
+	struct viewer viewer;
+	gid_t *gid; /* NULL: not read yet */
+	int gid_n;
+};
+void asker_init(fuse_req_t req, struct asker *ret_asker);
+void asker_release(struct asker *a);
+#define _cleanup_asker_ _cleanup_(asker_release)
+
 /* Whether @who may make entries in the directory @ino: 0, -EACCES or -errno. (access.c) */
 int access_may_create(fuse_req_t req, const struct cred *who, uint64_t ino);
 /* Whether the caller is of the group @gid, also by its supplementary groups. (access.c) */

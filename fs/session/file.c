@@ -81,9 +81,10 @@ static int rights_changed(struct sessions *s, struct inode *inode, unsigned set)
 		return 0;
 	pthread_rwlock_rdlock(&inode->lock);
 	bool message = inode->rec.role == ROLE_MESSAGE && !inode->untaken;
-	bool dir = inode_is_dir(inode) && inode->rec.role != ROLE_PLAIN;
+	bool shows = inode->rec.role == ROLE_SESSION_JSON ||
+	             (inode_is_dir(inode) && inode->rec.role != ROLE_PLAIN);
 	pthread_rwlock_unlock(&inode->lock);
-	if (dir)
+	if (shows)
 		container_stamp(inode->container);
 	return message ? OP_RETRY(mark_changed_once(s, inode)) : 0;
 }

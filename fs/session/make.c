@@ -202,8 +202,10 @@ int make_also(struct op *op, void *arg)
 	switch (op->role) {
 	case ROLE_USER:
 	case ROLE_WORKFLOW:
+		news_named(m->s, op->dir->ino, op->name, op->name_len);
 		return place_put_name(op, op->child->container, op->name, op->name_len);
 	case ROLE_SESSION:
+		news_named(m->s, op->dir->ino, op->name, op->name_len);
 		return make_session(op, m);
 	case ROLE_SESSION_JSON:
 		return make_json(op);

@@ -55,6 +55,7 @@ int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, 
 	s->changed = changed;
 	s->changed_arg = arg;
 	pthread_mutex_init(&s->writers_lock, NULL);
+	news_init(&s->news);
 	core_set_session_release(core, free);
 	core_set_past_loaded(core, past_json_loaded, s);
 	int r = inode_get(core, CORE_ROOT_INO, NULL, &users);
@@ -96,6 +97,7 @@ void session_close(struct sessions *s)
 		inode_get(s->core, CORE_ROOT_INO, NULL, &users) == 0)
 		(void)OP_RETRY(raise_epoch(s->core, users, s->epoch + 1)); /* else the facts lag */
 	writers_release(s);
+	news_destroy(&s->news);
 	pthread_mutex_destroy(&s->writers_lock);
 	free(s);
 }

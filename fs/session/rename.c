@@ -179,6 +179,7 @@ static int rename_container(struct op *op, struct move *m, struct inode *inode, 
 		return 0;
 	}
 	m->renamed = true;
+	news_named(m->s, dir->ino, name, len);
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #define SCRIBEFS_FS_SESSION_INTERNAL_H
 
 #include "fs/session/memory.h"
+#include "fs/session/news.h"
 #include "fs/session/record.h"
 #include "fs/session/session.h"
 #include "fs/session/state.h"
@@ -25,6 +26,7 @@ struct sessions {
 	_Atomic uint64_t
 	        names; /* raised when a user, workflow or session gets another name or place */
 	unsigned interrupted; /* constant */
+	struct news news;     /* news.h */
 	pthread_mutex_t writers_lock; /* writers.c; nothing but kv's is taken inside */
 	struct writing *writing[SESSION_WRITERS];
 	_Atomic int64_t clock_shift; /* ms; tests let hours pass */

@@ -169,7 +169,7 @@ static int load_place(struct sessions *s, struct inode *session, const struct sr
 	return r < 0 ? r : copy_text(&t->workflow, place.workflow_name);
 }
 
-static int load_session(struct sessions *s, struct inode *session, struct transcript *t)
+static int load_session(struct sessions *s, struct inode *session, bool brief, struct transcript *t)
 {
 	_cleanup_srec_ struct srec rec = {0};
 	struct memory_policy memory;
@@ -192,6 +192,8 @@ static int load_session(struct sessions *s, struct inode *session, struct transc
 	r = copy_text(&t->title, srec_title(&rec, title));
 	if (r == 0)
 		r = copy_text(&t->agent, rec.agent ? rec.agent : "");
+	if (r == 0 && brief)
+		return load_place(s, session, &rec, t);
 	if (r == 0)
 		r = copy_text(&t->history, rec.history ? rec.history : "[]");
 	if (r == 0)
@@ -234,7 +236,7 @@ int transcript_open(struct sessions *s, uint64_t ino, const struct transcript_ra
 	if (r == 0)
 		r = json_freshen(s, session);
 	if (r == 0)
-		r = load_session(s, session, t);
+		r = load_session(s, session, range->brief, t);
 	if (r == 0)
 		r = load_messages(s, session, range, t);
 	if (r == 0 && range->context)

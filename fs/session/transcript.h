@@ -122,6 +122,7 @@ struct transcript_range {
 	uint32_t from, count;
 	bool last;
 	bool context; /* context.json too */
+	bool brief; /* without history, metadata and document, which are NULL then */
 };
 int transcript_open(struct sessions *s, uint64_t session, const struct transcript_range *range,
 	struct transcript **ret_transcript);

@@ -209,10 +209,18 @@ static int check_own(struct sessions *s, uint64_t ino, const char *own, const vo
 }
 
 /* Policies are inherited, and rights decide what exports/ shows: what was derived is to be looked at again. */
-static int derived_anew(struct sessions *s, const char *name, int r)
+static int derived_anew(struct sessions *s, uint64_t ino, const char *name, int r)
 {
-	if (r == 0 && (own_name(name) || strncmp(name, "system.", 7) == 0))
-		atomic_fetch_add(&s->names, 1);
+	_cleanup_inode_ struct inode *inode = NULL;
+	bool rights = strncmp(name, "system.", 7) == 0;
+
+	if (r < 0 || (!own_name(name) && !rights))
+		return r;
+	if (!rights)
+		news_all(s);
+	else if (inode_get(s->core, ino, NULL, &inode) == 0)
+		container_stamp(inode->container);
+	atomic_fetch_add(&s->names, 1);
 	return r;
 }
 
@@ -230,7 +238,7 @@ int session_setxattr(struct sessions *s, const struct cred *who, uint64_t ino, c
 	if (r == 0 && own)
 		r = check_own(s, ino, own, value, size);
 	if (r == 0)
-		r = derived_anew(s, name, core_setxattr(s->core, who, ino, name, value, size, flags));
+		r = derived_anew(s, ino, name, core_setxattr(s->core, who, ino, name, value, size, flags));
 	if (r == 0 && own)
 		policies_changed(s);
 	return r;
@@ -243,7 +251,7 @@ int session_removexattr(struct sessions *s, const struct cred *who, uint64_t ino
 	if (r == 0 && own)
 		r = check_own(s, ino, own, NULL, 0);
 	if (r == 0)
-		r = derived_anew(s, name, core_removexattr(s->core, who, ino, name));
+		r = derived_anew(s, ino, name, core_removexattr(s->core, who, ino, name));
 	if (r == 0 && own)
 		policies_changed(s);
 	return r;

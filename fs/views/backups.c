@@ -64,7 +64,7 @@ static void directory_attr(const struct backup *b, struct stat *st)
 	st->st_mtim = st->st_ctim = st->st_atim = (struct timespec){.tv_sec = b->info.made};
 }
 
-static int backups_getattr(void *state, uint64_t ino, struct stat *ret_st, bool *ret_fleeting)
+static int backups_getattr(void *state, const struct viewer *who, uint64_t ino, struct stat *ret_st, bool *ret_fleeting)
 {
 	struct backup_set *set = state;
 	_cleanup_inside_ struct inside in = {0};
@@ -138,7 +138,7 @@ static int backups_listxattr(void *state, uint64_t ino, struct buf *ret_names)
 	return r < 0 ? r : core_listxattr(in.core, in.ino, ret_names);
 }
 
-static int backups_readlink(void *state, uint64_t ino, struct buf *ret_target)
+static int backups_readlink(void *state, const struct viewer *who, uint64_t ino, struct buf *ret_target)
 {
 	_cleanup_inside_ struct inside in = {0};
 	int r = ino & INNER_MASK ? enter(state, ino, &in) : -EINVAL;
@@ -195,7 +195,8 @@ static int top_lookup(struct backup_set *set, const char *name, struct core_entr
 	return r;
 }
 
-static int backups_lookup(void *state, uint64_t parent, const char *name, struct core_entry *ret_entry)
+static int backups_lookup(void *state, const struct viewer *who, uint64_t parent, const char *name,
+	struct core_entry *ret_entry)
 {
 	struct backup_set *set = state;
 	_cleanup_inside_ struct inside in = {0};
@@ -285,7 +286,8 @@ static int fill_translated(void *arg, const struct core_dirent *d)
 	return r;
 }
 
-static int backups_readdir(void *state, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill, void *arg)
+static int backups_readdir(void *state, const struct viewer *who, uint64_t ino, uint64_t cookie, bool with_attr,
+	core_fill fill, void *arg)
 {
 	struct backup_set *set = state;
 	_cleanup_inside_ struct inside in = {0};
@@ -368,7 +370,7 @@ static int backups_rmdir(void *state, uint64_t parent, const char *name)
 	return r < 0 ? r : backup_set_drop(state, plain);
 }
 
-static int backups_start(struct sessions *sessions, void **ret_state)
+static int backups_start(struct sessions *sessions, struct catalogue *catalogue, void **ret_state)
 {
 	struct backup_set *set;
 	int r = backup_set_open(sessions, &set);

@@ -23,7 +23,7 @@ struct exports {
 	struct shelves *shelves;
 };
 
-static int exports_start(struct sessions *sessions, void **ret_state)
+static int exports_start(struct sessions *sessions, struct catalogue *catalogue, void **ret_state)
 {
 	struct exports *e = calloc(1, sizeof *e);
 	int r = e ? shelves_open(sessions, &e->shelves) : -ENOMEM;
@@ -118,7 +118,7 @@ static int document_attr(struct exports *e, uint64_t ino, struct stat *ret_st)
 	return 0;
 }
 
-static int exports_getattr(void *state, uint64_t ino, struct stat *ret_st, bool *ret_fleeting)
+static int exports_getattr(void *state, const struct viewer *who, uint64_t ino, struct stat *ret_st, bool *ret_fleeting)
 {
 	struct exports *e = state;
 	uint32_t number = document_number(ino);
@@ -134,7 +134,7 @@ static int exports_getattr(void *state, uint64_t ino, struct stat *ret_st, bool 
 static int make_entry(struct exports *e, uint64_t ino, struct core_entry *ret_entry)
 {
 	struct core_entry entry = {.ino = ino, .generation = 1, .fleeting_name = true};
-	int r = exports_getattr(e, ino, &entry.st, &entry.fleeting_attr);
+	int r = exports_getattr(e, NULL, ino, &entry.st, &entry.fleeting_attr);
 
 	if (r == 0)
 		*ret_entry = entry;
@@ -172,7 +172,8 @@ static int find_page(struct exports *e, uint64_t dir, bool session, const char *
 	return page < document_pages_of(session, total) ? 0 : -ENOENT;
 }
 
-static int exports_lookup(void *state, uint64_t parent, const char *name, struct core_entry *ret_entry)
+static int exports_lookup(void *state, const struct viewer *who, uint64_t parent, const char *name,
+	struct core_entry *ret_entry)
 {
 	struct exports *e = state;
 	uint64_t dir = document_dir(parent), ino = 0;
@@ -280,8 +281,8 @@ static int list_folders(struct exports *e, uint64_t dir, uint64_t cookie, struct
 	return r;
 }
 
-static int exports_readdir(void *state, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill,
-	void *arg)
+static int exports_readdir(void *state, const struct viewer *who, uint64_t ino, uint64_t cookie, bool with_attr,
+	core_fill fill, void *arg)
 {
 	struct exports *e = state;
 	uint64_t dir = document_dir(ino);

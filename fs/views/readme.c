@@ -19,6 +19,7 @@ static const char readme[] =
         "        messages/001.md …     one message a file\n"
         "        context.json          optional: what an agent saves of its work; scribefs(1) has its keys\n"
         "        anything else         notes, attachments, whole trees\n"
+        "    views/                    links to them: recent/ state/ day/ workflow/ agent/ id/\n"
         "    exports/                  the same, rendered: index.html, transcript.html .md .txt …\n"
         "\n"
         "Begin a session and write into it:\n"
@@ -37,6 +38,7 @@ static const char readme[] =
         "    ---\n"
         "    The text.\n"
         "\n"
+        "- Find:          `ls views/recent`, `cd views/state/active/…`; each is a link to the session\n"
         "- Read, search:  `cat`, `less`, `grep -r`, `tail -f messages/004.md`\n"
         "- Edit:          any editor; a message's bytes are what you wrote\n"
         "- Rename, move:  `mv` a session or a workflow; its id stays\n"
@@ -49,7 +51,7 @@ static const char readme[] =
         "\n"
         "More: `scribefs help`, scribefs(1).\n";
 
-static int readme_getattr(void *state, uint64_t ino, struct stat *ret_st, bool *ret_fleeting)
+static int readme_getattr(void *state, const struct viewer *who, uint64_t ino, struct stat *ret_st, bool *ret_fleeting)
 {
 	ret_st->st_mode = S_IFREG | 0444;
 	ret_st->st_nlink = 1;

@@ -14,11 +14,12 @@ DEFINE_CLEANUP(struct views *, views_close);
 #define COOKIE_USERS 3 /* after the dots; the trees' follow */
 
 /* Also the order in a listing. Names, ids and ranges are for ever. */
-static const struct tree *const trees[] = {&tree_backups, &tree_exports, &tree_readme};
+static const struct tree *const trees[] = {&tree_backups, &tree_exports, &tree_readme, &tree_links};
 #define TREES (sizeof trees / sizeof *trees)
 
 struct views {
 	struct sessions *sessions;
+	struct catalogue *catalogue;
 	struct timespec started;
 	void *state[TREES];
 	unsigned n_started;
@@ -44,9 +45,10 @@ int views_open(struct sessions *sessions, struct views **ret_views)
 		return -ENOMEM;
 	v->sessions = sessions;
 	clock_gettime(CLOCK_REALTIME, &v->started);
+	r = catalogue_open(sessions, &v->catalogue);
 	for (size_t i = 0; i < TREES && r == 0; i++) {
 		if (trees[i]->start)
-			r = trees[i]->start(sessions, &v->state[i]);
+			r = trees[i]->start(sessions, v->catalogue, &v->state[i]);
 		if (r == 0)
 			v->n_started++;
 	}
@@ -63,6 +65,8 @@ void views_close(struct views *v)
 		if (t->stop)
 			t->stop(v->state[v->n_started]);
 	}
+	if (v)
+		catalogue_close(v->catalogue);
 	free(v);
 }
 
@@ -80,7 +84,7 @@ static int default_attr(struct views *v, uint64_t ino, struct stat *ret_st)
 	return 0;
 }
 
-int views_getattr(struct views *v, uint64_t ino, struct stat *ret_st, bool *ret_fleeting)
+int views_getattr(struct views *v, const struct viewer *who, uint64_t ino, struct stat *ret_st, bool *ret_fleeting)
 {
 	bool fleeting = false;
 	struct stat st;
@@ -89,7 +93,7 @@ int views_getattr(struct views *v, uint64_t ino, struct stat *ret_st, bool *ret_
 	int r = t || ino == VIEWS_ROOT_INO ? default_attr(v, ino, &st) : -ENOENT;
 
 	if (r == 0 && t)
-		r = t->getattr(state, ino, &st, &fleeting);
+		r = t->getattr(state, who, ino, &st, &fleeting);
 	if (r < 0)
 		return r;
 	if (!t) {
@@ -104,10 +108,10 @@ int views_getattr(struct views *v, uint64_t ino, struct stat *ret_st, bool *ret_
 	return 0;
 }
 
-static int own_entry(struct views *v, uint64_t ino, struct core_entry *ret_entry)
+static int own_entry(struct views *v, const struct viewer *who, uint64_t ino, struct core_entry *ret_entry)
 {
 	struct core_entry entry = {.ino = ino, .generation = 1};
-	int r = views_getattr(v, ino, &entry.st, &entry.fleeting_attr);
+	int r = views_getattr(v, who, ino, &entry.st, &entry.fleeting_attr);
 
 	if (r == 0)
 		*ret_entry = entry;
@@ -120,39 +124,40 @@ static int users_entry(struct views *v, struct core_entry *ret_entry)
 	return core_lookup(session_core(v->sessions), CORE_ROOT_INO, ".", ret_entry);
 }
 
-static int root_lookup(struct views *v, const char *name, struct core_entry *ret_entry)
+static int root_lookup(struct views *v, const struct viewer *who, const char *name, struct core_entry *ret_entry)
 {
 	if (strcmp(name, "users") == 0)
 		return users_entry(v, ret_entry);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return own_entry(v, VIEWS_ROOT_INO, ret_entry);
+		return own_entry(v, who, VIEWS_ROOT_INO, ret_entry);
 	for (size_t i = 0; i < TREES; i++)
 		if (strcmp(name, trees[i]->name) == 0)
-			return own_entry(v, trees[i]->first, ret_entry);
+			return own_entry(v, who, trees[i]->first, ret_entry);
 	return -ENOENT;
 }
 
-int views_lookup(struct views *v, uint64_t parent, const char *name, struct core_entry *ret_entry)
+int views_lookup(struct views *v, const struct viewer *who, uint64_t parent, const char *name,
+	struct core_entry *ret_entry)
 {
 	void *state;
 	const struct tree *t = tree_of(v, parent, &state);
 
 	if (parent == VIEWS_ROOT_INO)
-		return root_lookup(v, name, ret_entry);
+		return root_lookup(v, who, name, ret_entry);
 	if (!t)
 		return -ENOENT;
 	if (parent == t->first && strcmp(name, "..") == 0)
-		return own_entry(v, VIEWS_ROOT_INO, ret_entry);
-	return t->lookup ? t->lookup(state, parent, name, ret_entry) : -ENOTDIR;
+		return own_entry(v, who, VIEWS_ROOT_INO, ret_entry);
+	return t->lookup ? t->lookup(state, who, parent, name, ret_entry) : -ENOTDIR;
 }
 
-static int list_one(
-        struct views *v, struct core_dirent *e, bool with_attr, core_fill fill, void *arg)
+static int list_one(struct views *v, const struct viewer *who, struct core_dirent *e, bool with_attr, core_fill fill,
+	void *arg)
 {
 	bool users = e->ino == CORE_ROOT_INO, dots = e->name[0] == '.';
 
 	if (with_attr && !dots) {
-		int r = users ? users_entry(v, &e->entry) : own_entry(v, e->ino, &e->entry);
+		int r = users ? users_entry(v, &e->entry) : own_entry(v, who, e->ino, &e->entry);
 		if (r < 0)
 			return r;
 		e->have_attr = true;
@@ -163,7 +168,8 @@ static int list_one(
 	return r;
 }
 
-static int root_readdir(struct views *v, uint64_t cookie, bool with_attr, core_fill fill, void *arg)
+static int root_readdir(struct views *v, const struct viewer *who, uint64_t cookie, bool with_attr, core_fill fill,
+	void *arg)
 {
 	struct core_dirent entries[COOKIE_USERS + TREES] = {
 	        {.name = ".", .type = S_IFDIR, .ino = VIEWS_ROOT_INO},
@@ -176,22 +182,22 @@ static int root_readdir(struct views *v, uint64_t cookie, bool with_attr, core_f
 		        .name = trees[i]->name, .type = trees[i]->type, .ino = trees[i]->first};
 	for (size_t i = (size_t)cookie; i < COOKIE_USERS + TREES; i++) {
 		entries[i].cookie = i + 1;
-		int r = list_one(v, &entries[i], with_attr, fill, arg);
+		int r = list_one(v, who, &entries[i], with_attr, fill, arg);
 		if (r != 0)
 			return r < 0 ? r : 0;
 	}
 	return 0;
 }
 
-int views_readdir(
-        struct views *v, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill, void *arg)
+int views_readdir(struct views *v, const struct viewer *who, uint64_t ino, uint64_t cookie, bool with_attr,
+	core_fill fill, void *arg)
 {
 	void *state;
 	const struct tree *t = tree_of(v, ino, &state);
 
 	if (ino == VIEWS_ROOT_INO)
-		return root_readdir(v, cookie, with_attr, fill, arg);
-	return t && t->readdir ? t->readdir(state, ino, cookie, with_attr, fill, arg) : -ENOTDIR;
+		return root_readdir(v, who, cookie, with_attr, fill, arg);
+	return t && t->readdir ? t->readdir(state, who, ino, cookie, with_attr, fill, arg) : -ENOTDIR;
 }
 
 bool views_settled(uint64_t ino)
@@ -231,12 +237,12 @@ bool views_constant(uint64_t ino)
 	return ino == VIEWS_ROOT_INO;
 }
 
-int views_readlink(struct views *v, uint64_t ino, struct buf *ret_target)
+int views_readlink(struct views *v, const struct viewer *who, uint64_t ino, struct buf *ret_target)
 {
 	void *state;
 	const struct tree *t = tree_of(v, ino, &state);
 
-	return t && t->readlink ? t->readlink(state, ino, ret_target) : -EINVAL;
+	return t && t->readlink ? t->readlink(state, who, ino, ret_target) : -EINVAL;
 }
 
 int views_getxattr(struct views *v, uint64_t ino, const char *name, struct buf *ret_value)

@@ -7,6 +7,7 @@
 #define SCRIBEFS_FS_VIEWS_ROOT_H
 
 #include "fs/session/session.h"
+#include "fs/views/rights.h"
 
 #define VIEWS_ROOT_INO 1
 #define VIEWS_BIT (1ull << 62) /* of the numbers of derived trees; core's have none above bit 61 */
@@ -23,13 +24,15 @@ void views_close(struct views *v);
 
 /*
  * As their namesakes in core.h, for numbers that views_owns(); nothing here counts look-ups. users/ is found
- * with core's own number, and counted by core.
+ * with core's own number, and counted by core. Where the kernel's checks are not enough, what is there depends on
+ * who asks.
  */
-int views_lookup(struct views *v, uint64_t parent, const char *name, struct core_entry *ret_entry);
-int views_getattr(struct views *v, uint64_t ino, struct stat *ret_st, bool *ret_fleeting);
-int views_readdir(struct views *v, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill,
-	void *arg);
-int views_readlink(struct views *v, uint64_t ino, struct buf *ret_target);
+int views_lookup(struct views *v, const struct viewer *who, uint64_t parent, const char *name,
+	struct core_entry *ret_entry);
+int views_getattr(struct views *v, const struct viewer *who, uint64_t ino, struct stat *ret_st, bool *ret_fleeting);
+int views_readdir(struct views *v, const struct viewer *who, uint64_t ino, uint64_t cookie, bool with_attr,
+	core_fill fill, void *arg);
+int views_readlink(struct views *v, const struct viewer *who, uint64_t ino, struct buf *ret_target);
 int views_getxattr(struct views *v, uint64_t ino, const char *name, struct buf *ret_value);
 
 int views_listxattr(struct views *v, uint64_t ino, struct buf *ret_names);

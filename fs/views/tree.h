@@ -9,6 +9,7 @@
 #ifndef SCRIBEFS_FS_VIEWS_TREE_H
 #define SCRIBEFS_FS_VIEWS_TREE_H
 
+#include "fs/views/catalogue.h"
 #include "fs/views/root.h"
 
 #define TREE_BITS 56
@@ -25,13 +26,15 @@ struct tree {
 	uint64_t first, last; /* … which is the first of its numbers */
 	bool settled;	      /* its files never change: the kernel may keep their pages */
 
-	int (*start)(struct sessions *sessions, void **ret_state);
+	int (*start)(struct sessions *sessions, struct catalogue *catalogue, void **ret_state);
 	void (*stop)(void *state);
-	int (*lookup)(void *state, uint64_t parent, const char *name, struct core_entry *ret_entry);
-	int (*getattr)(void *state, uint64_t ino, struct stat *ret_st, bool *ret_fleeting);
-	int (*readdir)(void *state, uint64_t ino, uint64_t cookie, bool with_attr, core_fill fill,
-		void *arg);
-	int (*readlink)(void *state, uint64_t ino, struct buf *ret_target);
+	int (*lookup)(void *state, const struct viewer *who, uint64_t parent, const char *name,
+		struct core_entry *ret_entry);
+	int (*getattr)(void *state, const struct viewer *who, uint64_t ino, struct stat *ret_st,
+		bool *ret_fleeting);
+	int (*readdir)(void *state, const struct viewer *who, uint64_t ino, uint64_t cookie, bool with_attr,
+		core_fill fill, void *arg);
+	int (*readlink)(void *state, const struct viewer *who, uint64_t ino, struct buf *ret_target);
 	int (*getxattr)(void *state, uint64_t ino, const char *name, struct buf *ret_value);
 	/* NUL-terminated names, appended. NULL: none. */
 	int (*listxattr)(void *state, uint64_t ino, struct buf *ret_names);
@@ -49,5 +52,7 @@ extern const struct tree tree_readme;
 extern const struct tree tree_backups;
 /* exports.c: every session and folder of sessions as documents. */
 extern const struct tree tree_exports;
+/* link_tree.c: views/. */
+extern const struct tree tree_links;
 
 #endif
