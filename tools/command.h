@@ -18,7 +18,7 @@ struct command {
 	int (*run)(const struct command *command, int argc, char **argv); /* argv[0] is the verb */
 };
 
-extern const struct command cmd_backup, cmd_context, cmd_diff, cmd_fork, cmd_fsck, cmd_get, cmd_help,
+extern const struct command cmd_backup, cmd_cleanup, cmd_context, cmd_diff, cmd_fork, cmd_fsck, cmd_get, cmd_help,
 	cmd_inherit, cmd_init, cmd_key, cmd_mount, cmd_new, cmd_restore, cmd_resume, cmd_set, cmd_snapshot,
 	cmd_status, cmd_umount;
 

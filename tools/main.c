@@ -21,6 +21,7 @@ const struct command *const commands[] = {
 	&cmd_context,
 	&cmd_resume,
 	&cmd_fork,
+	&cmd_cleanup,
 	&cmd_backup,
 	&cmd_set,
 	&cmd_get,

@@ -86,6 +86,32 @@ empty "a second time it sends nothing" "$(rsync -aHAXn --itemize-changes "$W/out
 check "states and .trash are what they were" python3 "$HERE/treecmp.py" "$W/out" "$U"
 same "what was deleted is" deleted "$(field "$U/ann/.trash/chat/yesterday/session.json" state)"
 
+# By hand.
+old x 40 tidy
+old y 20 tidy
+session fresh tidy >/dev/null
+touch -d '-90 days' "$U/ann/tidy/fresh" "$U/ann/tidy/fresh/messages"
+exec 5>"$U/ann/tidy/y/notes"
+check "cleanup tells what it would do" "$SCRIBEFS" cleanup "$U/ann/tidy" --older-than 30d --dry-run
+same "that is one" 1 "$(grep -c 'ann/tidy/x ' "$W/.out")"
+check "and does nothing" test -d "$U/ann/tidy/x"
+"$SCRIBEFS" cleanup "$U/ann/tidy" --older-than 10d --json >"$W/cleanup" || failed "cleanup"
+same "it moves one, and leaves the one in which somebody writes" "1 1 0" \
+	"$(field "$W/cleanup" moved) $(field "$W/cleanup" left) $(field "$W/cleanup" failed)"
+exec 5>&-
+same "where it says" "$U/ann/.trash/tidy/x" "$(python3 -c '
+import json, sys
+print(*(s["to"] for s in json.load(open(sys.argv[1]))["sessions"] if s["moved"]))' "$W/cleanup")"
+same "it is deleted" deleted "$(field "$U/ann/.trash/tidy/x/session.json" state)"
+check "cleanup of the mount" "$SCRIBEFS" cleanup "$MNT" --older-than 10d
+same "who has no old message stays" fresh "$(cd "$U/ann/tidy" && echo *)"
+refused "outside of a mount" "$SCRIBEFS" cleanup /var --older-than 1d
+refused "in the trash" "$SCRIBEFS" cleanup "$U/ann/.trash/tidy" --older-than 1d
+misused() { "$SCRIBEFS" cleanup "$@" >"$W/.out" 2>&1; [ $? = 2 ]; }
+check "an age is needed" misused "$U"
+check "and must be one" misused "$U" --older-than yesterday
+check "a second x gets a suffix" bash -c "mkdir -p '$U/ann/tidy/x' && printf -- '---\ntimestamp: 2020-01-01T00:00:00Z\n---\nx\n' >'$U/ann/tidy/x/messages/001.md' && '$SCRIBEFS' cleanup '$U/ann/tidy/x' --older-than 1d && test -d '$U/ann/.trash/tidy/x.2'"
+
 # Emptied, and limits.
 umount_store
 fsck_clean() { "$SCRIBEFS" fsck "$STORE" --key-file "$KEY"; }
