@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define BATCH_KEEP_BYTES (1u << 20) /* a larger batch's memory is given back */
+#define LOG_OVERHEAD 12		    /* bytes of a write in the log besides key and value, about */
 #define DATA_DELETES_MAX 1024       /* some 32 MiB of values */
 #define MULTI_GET_MAX 64            /* keys that are looked up in one call of RocksDB */
 
@@ -123,8 +124,9 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 			rocksdb_writebatch_delete_cf(
 				e->batch, e->family[w->family], (const char *)w->key, w->key_len);
 		e->data_deletes += !w->value && w->family == KV_DATA;
-		bytes += w->key_len + w->value_len;
+		bytes += w->key_len + w->value_len + LOG_OVERHEAD;
 	}
+	rocks_room_make(e);
 	rocksdb_write(e->db, e->write, e->batch, &error);
 	if (bytes <= BATCH_KEEP_BYTES) {
 		rocksdb_writebatch_clear(e->batch);
@@ -135,6 +137,7 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 	if (error)
 		atomic_store(&e->failed, rocks_error_number(error));
 	r = rocks_error(e, "write", error);
+	rocks_room_used(e, bytes);
 	if (r == 0 && e->data_deletes >= DATA_DELETES_MAX)
 		flush_deletes(e);
 	return r;
@@ -152,6 +155,7 @@ static int rocks_sync(struct kv_engine *e)
 
 	if (r < 0)
 		return r;
+	rocks_room_sync(e); /* what is written from here on may be the next one's */
 	rocksdb_flush_wal(e->db, 1, &error);
 	r = rocks_error(e, "sync", error);
 	if (r < 0)

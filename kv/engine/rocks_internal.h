@@ -2,7 +2,8 @@
  * rocks_internal.h: what the files of the RocksDB engine share. Internal to kv/engine.
  *
  * rocks_open.c opens and closes, rocks_log.c looks at the logs of a crash before that, rocks.c reads
- * and writes, rocks_iter.c iterates, rocks_error.c turns RocksDB's error strings into errno.
+ * and writes, rocks_room.c keeps room in the log, rocks_iter.c iterates, rocks_error.c turns RocksDB's
+ * error strings into errno.
  */
 #ifndef SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
 #define SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
@@ -23,6 +24,10 @@ struct kv_engine {
 	rocksdb_writebatch_t *batch;   /* write()'s, which one thread at a time calls */
 	unsigned data_deletes; /* by write() since the last flush that it asked for */
 	bool read_only;
+	int dir;		  /* that the database lies in; -1 where it is only read */
+	int64_t room;		  /* bytes, about, that are left in the log: rocks_room.c. write()'s */
+	_Atomic size_t unsynced;  /* bytes, about, that were written since the last sync */
+	_Atomic bool wants_room;  /* the last sync was of a few bytes */
 	_Atomic int failed;       /* the first error of write() or sync() */
 	_Atomic int logged_error; /* the last error that was logged, and when: see rocks_error() */
 	_Atomic long logged_at;
@@ -72,6 +77,14 @@ int rocks_log_find_hole(
 int rocks_log_copy_before(const char *path, const struct rocks_hole *hole, const char *folder);
 /* Takes away all that lies behind it. On return that is durable. */
 int rocks_log_cut(const char *path, const struct rocks_hole *hole);
+
+/* The newest log in the folder @dir, opened for writing. -errno. */
+int rocks_log_newest(int dir);
+/* By write(): makes room in the log where none is left, then says what it has used. */
+void rocks_room_make(struct kv_engine *e);
+void rocks_room_used(struct kv_engine *e, size_t bytes);
+/* Before a sync. */
+void rocks_room_sync(struct kv_engine *e);
 
 int rocks_iter_open(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
 	const void *prefix, size_t prefix_len, struct kv_engine_iter **ret_iter);

@@ -186,12 +186,13 @@ static int compare_numbers(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* The numbers of the logs in @path, rising. */
-static int list_logs(const char *path, uint64_t **ret_logs, size_t *ret_n)
+/* The numbers of the logs in the folder @at, rising. */
+static int list_logs(int at, uint64_t **ret_logs, size_t *ret_n)
 {
 	_cleanup_free_ uint64_t *logs = NULL;
 	size_t n = 0, cap = 0;
-	DIR *dir = opendir(path);
+	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
 
 	if (!dir)
@@ -232,7 +233,7 @@ int rocks_log_any(const char *path)
 	char name[ROCKS_LOG_NAME];
 	struct stat st;
 	size_t n = 0;
-	int r = dir < 0 ? -errno : list_logs(path, &logs, &n);
+	int r = dir < 0 ? -errno : list_logs(dir, &logs, &n);
 
 	if (r < 0)
 		return r;
@@ -252,7 +253,7 @@ int rocks_log_find_hole(
 	char name[ROCKS_LOG_NAME];
 	struct scan s = {.first_max = last_sequence ? last_sequence + 1 : 0};
 	size_t n = 0;
-	int r = dir < 0 ? -errno : list_logs(path, &logs, &n);
+	int r = dir < 0 ? -errno : list_logs(dir, &logs, &n);
 
 	if (r < 0)
 		return r;
@@ -265,6 +266,20 @@ int rocks_log_find_hole(
 		*ret_hole = (struct rocks_hole){.log = logs[i], .end = (off_t)s.good};
 	}
 	return r;
+}
+
+int rocks_log_newest(int dir)
+{
+	_cleanup_free_ uint64_t *logs = NULL;
+	char name[ROCKS_LOG_NAME];
+	size_t n = 0;
+	int r = list_logs(dir, &logs, &n), fd;
+
+	if (r < 0 || n == 0)
+		return r < 0 ? r : -ENOENT;
+	log_name(logs[n - 1], name);
+	fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 /* A log, or of the one with the hole what lies before it, in the folder @to. */
@@ -294,7 +309,7 @@ int rocks_log_copy_before(const char *path, const struct rocks_hole *hole, const
 	char name[ROCKS_LOG_NAME];
 	struct stat st;
 	size_t n = 0;
-	int r = dir < 0 || to < 0 ? -errno : list_logs(path, &logs, &n);
+	int r = dir < 0 || to < 0 ? -errno : list_logs(dir, &logs, &n);
 
 	for (size_t i = 0; r == 0 && i < n && logs[i] <= hole->log; i++) {
 		log_name(logs[i], name);
@@ -313,7 +328,7 @@ int rocks_log_cut(const char *path, const struct rocks_hole *hole)
 	_cleanup_close_ int fd = -1;
 	char name[ROCKS_LOG_NAME];
 	size_t n = 0;
-	int r = dir < 0 ? -errno : list_logs(path, &logs, &n);
+	int r = dir < 0 ? -errno : list_logs(dir, &logs, &n);
 
 	if (r < 0)
 		return r;

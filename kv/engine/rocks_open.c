@@ -28,6 +28,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -117,9 +118,9 @@ static void database_options(
 
 /*
  * For these the C API has no functions of their own.
- *  - Without fallocate() for the log: its blocks would be converted as they are written, which makes a
- *    sync of a small commit slower (160 against 131 µs on ext4), and it takes room on a full disk that
- *    holds nothing.
+ *  - Without RocksDB's fallocate() for the log, which leaves its length alone: a sync of a small commit is
+ *    slower with it (160 against 131 µs on ext4), and it takes room on a full disk that holds nothing.
+ *    rocks_room.c does better.
  *  - The manifest says which logs were synced, and how far: one of several that is missing or too
  *    short refuses the open. The one that is written to is the mark's to judge.
  */
@@ -271,6 +272,7 @@ struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool 
 	if (!e)
 		return NULL;
 	e->read_only = read_only;
+	e->dir = -1;
 	e->cache = rocksdb_cache_create_lru(
 		options->cache_bytes ? options->cache_bytes : CACHE_BYTES_DEFAULT);
 	for (int f = 0; f < KV_FAMILIES; f++)
@@ -309,6 +311,8 @@ static int open_with(const char *path, const struct kv_options *options, bool re
 		rocks_close(e);
 		return r;
 	}
+	if (!read_only)
+		e->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	*ret_engine = e;
 	return 0;
 }
@@ -344,6 +348,8 @@ void rocks_close(struct kv_engine *e)
 	if (e->db && !e->read_only && !atomic_load(&e->failed))
 		flush_buffers(e);
 	close_database(e);
+	if (e->dir >= 0)
+		close(e->dir);
 	rocksdb_writebatch_destroy(e->batch);
 	rocksdb_writeoptions_destroy(e->write);
 	rocksdb_readoptions_destroy(e->read);

@@ -64,6 +64,20 @@ static inline off_t size_of(const char *path)
 	return st.st_size;
 }
 
+/* Of a log: behind it are the zeros that the engine keeps ahead. */
+static inline off_t end_of_records(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t at = size_of(path);
+	uint8_t byte = 0;
+
+	ck_assert_int_ge(fd, 0);
+	while (at > 0 && byte == 0)
+		ck_assert_int_eq(pread(fd, &byte, 1, --at), 1);
+	close(fd);
+	return byte ? at + 1 : 0;
+}
+
 /* The files of the database that hold anything and whose names end in @ending, by name; how many. */
 static inline size_t find_files(const char *ending, char (*ret_paths)[160], size_t max)
 {

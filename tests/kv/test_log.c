@@ -164,7 +164,7 @@ START_TEST(any_flipped_byte)
 	die_in(write_plain, &load);
 	keep_as_found();
 	find_file(".log", log);
-	size = size_of(log);
+	size = end_of_records(log);
 	for (off_t at = 0; at < size; at += size / PLACES + 1) {
 		flip_byte(log, at);
 		if (left(0, load.synced, &there) == 1)
@@ -192,7 +192,7 @@ START_TEST(any_length)
 	die_in(write_plain, &load);
 	keep_as_found();
 	find_file(".log", log);
-	size = size_of(log);
+	size = end_of_records(log);
 	for (off_t at = 0; at < size; at += size / PLACES + 1) {
 		ok(truncate(log, at));
 		if (left(0, load.synced, &there) == 1)
@@ -234,6 +234,57 @@ START_TEST(any_tail)
 			as_found();
 		}
 	}
+	finish();
+}
+END_TEST
+
+/* A few bytes between two syncs: the engine keeps zeros ahead of the end. */
+static void write_synced_each(const void *arg)
+{
+	const struct load *load = arg;
+
+	for (unsigned i = 0; i < load->total; i++) {
+		put_sized(i, 2000);
+		if (i < load->synced)
+			ok(kv_sync(kv));
+	}
+}
+
+START_TEST(room_ahead_of_the_end)
+{
+	struct load load = {.synced = RECORDS - 10, .total = RECORDS};
+	unsigned there;
+	char log[160];
+	off_t end, size;
+
+	start(ON_ROCKS);
+	die_in(write_synced_each, &load);
+	keep_as_found();
+	find_file(".log", log);
+	size = size_of(log);
+	end = end_of_records(log);
+	ck_assert_int_gt(end, RECORDS * 2000);
+	ck_assert_int_gt(size, end + BLOCK);
+	ck_assert_int_eq(left(0, load.total, &there), 1);
+	ck_assert_uint_eq(there, RECORDS);
+	/* Nothing is lost by what happens to the room … */
+	for (off_t at = end; at < size; at += (size - end) / 5 + 1) {
+		as_found();
+		ok(truncate(log, at));
+		ck_assert_int_eq(left(0, load.total, &there), 1);
+		as_found();
+		flip_byte(log, at);
+		ck_assert_int_eq(left(0, load.total, &there), 1);
+		ck_assert_uint_eq(there, RECORDS);
+	}
+	/* … nor hidden by it: what was synced, and what was not. */
+	as_found();
+	zero(log, 3 * BLOCK, BLOCK);
+	ck_assert_int_eq(left(0, load.synced, &there), 2);
+	as_found();
+	zero(log, end - 3 * 4096, 3 * 4096);
+	ck_assert_int_eq(left(0, load.synced, &there), 1);
+	ck_assert_uint_lt(there, RECORDS);
 	finish();
 }
 END_TEST
@@ -301,7 +352,7 @@ START_TEST(several_logs)
 	ck_assert_int_eq(left(0, load.total, &there), 1);
 	as_found();
 	for (size_t i = 0; i < n; i++) {
-		off_t size = size_of(logs[i]);
+		off_t size = end_of_records(logs[i]);
 
 		for (int part = 0; part < 5; part++) {
 			ok(truncate(logs[i], size * part / 5));
@@ -358,6 +409,7 @@ int main(int argc, char **argv)
 		tcase_add_loop_test(t, a_block_that_never_reached_the_disk, 0, 2);
 	tcase_add_test(t, any_flipped_byte);
 	tcase_add_test(t, any_length);
+	tcase_add_test(t, room_ahead_of_the_end);
 	tcase_add_test(t, any_tail);
 	tcase_add_loop_test(t, several_logs, 0, 2);
 	suite_add_tcase(s, t);

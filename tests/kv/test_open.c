@@ -153,13 +153,14 @@ START_TEST(a_flipped_byte_below_the_mark)
 	struct kv_state state;
 	struct kv_txn *txn;
 	char log[160];
-	off_t size;
+	off_t size, end;
 
 	start(ON_ROCKS);
 	die_after(200, 10);
 	find_file(".log", log);
 	size = size_of(log);
-	flip_byte(log, size / 2);
+	end = end_of_records(log);
+	flip_byte(log, end / 2);
 	for (int again = 0; again < 2; again++) {
 		unsigned there;
 
@@ -179,7 +180,7 @@ START_TEST(a_flipped_byte_below_the_mark)
 		/* The log is as it was: what lies behind the damage is not lost by looking. */
 		ck_assert_int_eq(size_of(log), size);
 	}
-	flip_byte(log, size / 2);
+	flip_byte(log, end / 2);
 	reopen();
 	ck_assert(!state_now().damaged);
 	ck_assert_uint_eq(records_there(), 210);
@@ -194,7 +195,7 @@ START_TEST(a_flipped_byte_above_the_mark)
 	start(ON_ROCKS);
 	die_after(50, 100);
 	find_file(".log", log);
-	flip_byte(log, size_of(log) * 9 / 10);
+	flip_byte(log, end_of_records(log) * 9 / 10);
 	reopen();
 	/* As a crash may leave it: what was promised is there. */
 	ck_assert(state_now().unclean && !state_now().damaged);

@@ -17,12 +17,15 @@ kill9_daemon
 detach_mount
 LOG=$(ls -S "$STORE"/db/*.log | head -1)
 
+# Behind the last record are zeros: room for the next ones.
+END=$(python3 -c 'import sys; print(len(open(sys.argv[1], "rb").read().rstrip(b"\0")))' "$LOG")
+
 # flip PLACE: a byte of the log, so many hundredths from its beginning.
 flip() {
-	python3 - "$LOG" "$1" <<-'PY'
-		import os, sys
+	python3 - "$LOG" $((END * $1 / 100)) <<-'PY'
+		import sys
 		with open(sys.argv[1], "r+b") as f:
-		    at = os.path.getsize(sys.argv[1]) * int(sys.argv[2]) // 100
+		    at = int(sys.argv[2])
 		    f.seek(at)
 		    byte = f.read(1)[0]
 		    f.seek(at)
@@ -52,7 +55,7 @@ cp "$LOG" "$W/log"
 blank 2
 readonly_with_one_line "a lost block"
 cp "$W/log" "$LOG"
-truncate -s $(($(stat -c %s "$LOG") / 2)) "$LOG"
+truncate -s $((END / 2)) "$LOG"
 readonly_with_one_line "a log cut short"
 cp "$W/log" "$LOG"
 head -c 5000 /dev/urandom >>"$LOG"

@@ -207,7 +207,7 @@ log=$(ls -S "$STORE"/db/*.log | head -n 1)
 python3 - "$log" <<-'PY'
 	import sys
 	with open(sys.argv[1], "r+b") as f:
-	    f.seek(0, 2); f.seek(f.tell() // 3)
+	    f.seek(len(f.read().rstrip(b"\0")) // 3) # behind the records are zeros: room for the next ones
 	    b = f.read(1); f.seek(-1, 1); f.write(bytes([b[0] ^ 8]))
 PY
 mount_store || die "mount of a damaged store"
