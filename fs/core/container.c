@@ -248,11 +248,6 @@ void container_again(struct core *core, uint32_t id)
 			atomic_store(&c->noted, false);
 }
 
-uint64_t core_stamp(const struct core *core)
-{
-	return atomic_load(&core->stamp);
-}
-
 void container_publish(struct container *c)
 {
 	MUTEX_GUARD(&c->core->cache_lock);

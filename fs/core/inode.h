@@ -169,8 +169,6 @@ struct container *container_ref(struct container *c);
 void container_put(struct container *c);
 /* Something in it changed, or is about to within an op that holds its lock. */
 void container_stamp(struct container *c);
-/* The newest stamp of any container. */
-uint64_t core_stamp(const struct core *core);
 /*
  * @stamped is called when a container is stamped, with locks held: it only notes it. Once for each, until
  * container_again(); who calls that and then takes the container's lock sees all that was not told. NULL: no more,

@@ -36,8 +36,6 @@ int session_version(struct sessions *s, uint64_t session, struct session_version
  */
 bool session_version_holds(struct sessions *s, const struct session_version *then,
 	const struct session_version *now);
-/* One that rises with any change in any session; `until` is never. */
-void session_stamp_all(struct sessions *s, struct session_version *ret_version);
 
 /*
  * What the owner, the group and others of the directory @session may read of all its messages, as bits 4, 2

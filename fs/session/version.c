@@ -38,12 +38,6 @@ int session_stamp(struct sessions *s, uint64_t ino, struct session_version *ret_
 	return 0;
 }
 
-void session_stamp_all(struct sessions *s, struct session_version *ret_version)
-{
-	*ret_version = (struct session_version){
-		.names = atomic_load(&s->names), .stamp = core_stamp(s->core), .until = TIME_NEVER};
-}
-
 bool session_version_holds(struct sessions *s, const struct session_version *then,
 	const struct session_version *now)
 {

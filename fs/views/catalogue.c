@@ -296,6 +296,24 @@ static int insert_folder(struct catalogue *c, struct catalogue_folder *f)
 }
 
 static int load_below(struct catalogue *c, struct catalogue_folder *f);
+static int take_container(struct catalogue *c, uint64_t ino);
+
+/* What is in it says in its session.json where it lies, which is a change of its own. */
+static int rename_folder(struct catalogue *c, struct catalogue_folder *f, const char *name)
+{
+	_cleanup_free_ uint64_t *below = malloc((c->by_number.n + 1) * sizeof *below);
+	size_t n = 0;
+	int r = below ? name_folder(c, f, name) : -ENOMEM;
+
+	for (size_t i = 0; i < c->by_number.n && r == 0; i++) {
+		const struct catalogue_folder *w = c->by_number.at[i]->workflow;
+		if (w == f || w->parent == f)
+			below[n++] = c->by_number.at[i]->ino;
+	}
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = take_container(c, below[i]);
+	return r;
+}
 
 /* The user or workflow @ino, or users/, is @name in @parent; all that is in it, if it is new. */
 static int put_folder(struct catalogue *c, uint64_t ino, uint8_t role, struct catalogue_folder *parent,
@@ -305,7 +323,7 @@ static int put_folder(struct catalogue *c, uint64_t ino, uint8_t role, struct ca
 
 	if (f) {
 		f->parent = parent;
-		return strcmp(f->name, name) == 0 ? 0 : name_folder(c, f, name);
+		return strcmp(f->name, name) == 0 ? 0 : rename_folder(c, f, name);
 	}
 	f = calloc(1, sizeof *f);
 	if (!f)

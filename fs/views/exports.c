@@ -26,7 +26,7 @@ struct exports {
 static int exports_start(struct sessions *sessions, struct catalogue *catalogue, void **ret_state)
 {
 	struct exports *e = calloc(1, sizeof *e);
-	int r = e ? shelves_open(sessions, &e->shelves) : -ENOMEM;
+	int r = e ? shelves_open(sessions, catalogue, &e->shelves) : -ENOMEM;
 
 	if (r < 0) {
 		free(e);

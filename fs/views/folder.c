@@ -3,7 +3,6 @@
 #include "fs/session/timestamp.h"
 
 #include <errno.h>
-#include <linux/xattr.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,39 +58,40 @@ int folder_list(struct sessions *s, uint64_t dir, uint64_t cookie, size_t max,
 	return r;
 }
 
-unsigned folder_grants(const struct stat *dir, const struct stat *st, unsigned want)
+/* The bits of @want that @r grants the owner, group and others of @top, as 4, 2, 1. */
+static unsigned grants(const struct rights *top, const struct rights *r, unsigned want)
 {
-	unsigned other = (st->st_mode & want) == want, bits = other;
+	unsigned other = (r->mode & want) == want, bits = other;
 
-	if (st->st_uid == dir->st_uid ? (st->st_mode >> 6 & want) == want : other)
+	if (r->uid == top->uid ? (r->mode >> 6 & want) == want : other)
 		bits |= 4;
-	if (st->st_gid == dir->st_gid ? (st->st_mode >> 3 & want) == want : other)
+	if (r->gid == top->gid ? (r->mode >> 3 & want) == want : other)
 		bits |= 2;
+	if (r->acl.len)
+		bits &= r->uid == top->uid ? 4 : 0;
+	return top->uid == 0 ? bits | 4 : bits;
+}
+
+/* Those of all that leads to the session, and of its session.json, in which stands what a list says. */
+static unsigned readers_of(const struct catalogue_folder *top, const struct catalogue_session *s)
+{
+	const struct catalogue_folder *f = s->workflow;
+	unsigned bits = grants(&top->rights, &s->dir, RIGHT_READ | RIGHT_SEARCH);
+
+	if (s->has_document)
+		bits &= grants(&top->rights, &s->document, RIGHT_READ);
+	else
+		bits &= top->rights.uid == 0 || s->dir.uid == top->rights.uid ? 4 : 0;
+	for (; f != top; f = f->parent)
+		bits &= grants(&top->rights, &f->rights, RIGHT_READ | RIGHT_SEARCH);
 	return bits;
 }
 
-struct walk {
-	struct sessions *s;
-	struct folder *f;
-	struct stat top;
-	size_t room;
-};
-
-/* What of @bits is left below the directory. */
-static int pass(struct walk *w, uint64_t ino, unsigned want, unsigned *bits, struct stat *ret_st)
+static bool is_below(const struct catalogue_folder *top, const struct catalogue_folder *f)
 {
-	_cleanup_buf_ struct buf acl = {0};
-	int r = core_getattr(session_core(w->s), ino, ret_st, NULL);
-
-	if (r < 0)
-		return r;
-	*bits &= folder_grants(&w->top, ret_st, want);
-	r = core_getxattr(session_core(w->s), ino, XATTR_NAME_POSIX_ACL_ACCESS, &acl);
-	if (r == 0)
-		*bits &= ret_st->st_uid == w->top.st_uid ? 4 : 0;
-	if (w->top.st_uid == 0)
-		*bits |= 4;
-	return r == -ENODATA ? 0 : r;
+	while (f && f != top)
+		f = f->parent;
+	return f != NULL;
 }
 
 static void newest(struct timespec *newest, const struct timespec *t)
@@ -101,91 +101,56 @@ static void newest(struct timespec *newest, const struct timespec *t)
 		*newest = *t;
 }
 
-static int join(const char *path, const char *name, char **ret_path)
+static int add_session(struct folder *f, const struct catalogue_session *s)
 {
-	int n = *path ? asprintf(ret_path, "%s/%s", path, name) : asprintf(ret_path, "%s", name);
-	return n < 0 ? -ENOMEM : 0;
+	struct listed_session *l = &f->listing.sessions[f->listing.n++];
+	_cleanup_buf_ struct buf path = {0};
+	struct timespec changed = timestamp_from_ms(s->changed);
+	int r = catalogue_path(s, &path);
+
+	*l = (struct listed_session){.title = strdup(s->title), .agent = s->agent ? strdup(s->agent) : NULL,
+		.state = s->state, .messages = s->messages, .created = s->created, .activity = s->activity};
+	uuid_format(s->id, l->id);
+	if (r == 0)
+		l->path = strndup((const char *)path.data, path.len);
+	newest(&f->changed, &changed);
+	return !l->title || !l->path || (s->agent && !l->agent) ? -ENOMEM : 0;
 }
 
-static int add_session(struct walk *w, uint64_t ino, char **path, unsigned bits)
+static int add_sessions(struct catalogue *c, const struct catalogue_folder *top, struct folder *f)
 {
-	struct listing *l = &w->f->listing;
-	struct transcript *t;
-	struct transcript_range none = {0};
-	int r = transcript_open(w->s, ino, &none, &t);
+	int r = 0;
 
-	if (r < 0)
-		return r == -EBADMSG || r == -ENOENT ? 0 : r; /* damaged or gone, it hides no other */
-	if (l->n == w->room) {
-		size_t room = w->room ? w->room * 2 : 64;
-		struct listed_session *grown = realloc(l->sessions, room * sizeof *grown);
-		if (!grown) {
-			transcript_free(t);
-			return -ENOMEM;
-		}
-		l->sessions = grown;
-		w->room = room;
+	f->listing.sessions = calloc(c->by_activity.n + 1, sizeof *f->listing.sessions);
+	if (!f->listing.sessions)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->by_activity.n && r == 0; i++) {
+		const struct catalogue_session *s = c->by_activity.at[i];
+		unsigned bits = is_below(top, s->workflow) ? readers_of(top, s) : 0;
+		if (!(bits & 4))
+			continue; /* its owner could not read it */
+		f->readers &= bits;
+		r = add_session(f, s);
 	}
-	struct listed_session *s = &l->sessions[l->n++];
-	*s = (struct listed_session){.title = steal_ptr(t->title), .agent = steal_ptr(t->agent),
-		.path = steal_ptr(*path), .state = t->state, .messages = t->counted,
-		.created = t->created, .activity = t->activity};
-	uuid_format(t->session_id, s->id);
-	struct timespec changed = timestamp_from_ms(t->changed);
-	newest(&w->f->changed, &changed);
-	if (t->until < w->f->until)
-		w->f->until = t->until;
-	w->f->readers &= bits;
-	transcript_free(t);
-	return 0;
-}
-
-static int walk_dir(struct walk *w, uint64_t dir, const char *path, unsigned bits);
-
-static int walk_entry(struct walk *w, const struct folder_entry *e, const char *path, unsigned bits)
-{
-	uint8_t role = session_role(w->s, e->ino);
-	_cleanup_free_ char *below = NULL;
-	struct stat st;
-
-	if (role != ROLE_USER && role != ROLE_WORKFLOW && role != ROLE_SESSION)
-		return 0;
-	int r = pass(w, e->ino, 5, &bits, &st);
-	if (r < 0 || !(bits & 4))
-		return r == -ENOENT || r == -EBADMSG ? 0 : r;
-	r = join(path, e->name, &below);
-	if (r < 0)
-		return r;
-	if (role == ROLE_SESSION)
-		return add_session(w, e->ino, &below, bits);
-	newest(&w->f->changed, &st.st_mtim);
-	return walk_dir(w, e->ino, below, bits);
-}
-
-static int walk_dir(struct walk *w, uint64_t dir, const char *path, unsigned bits)
-{
-	_cleanup_(folder_entries_release) struct folder_entries entries = {0};
-	int r = folder_list(w->s, dir, 0, SIZE_MAX, &entries);
-
-	for (size_t i = 0; i < entries.n && r == 0; i++)
-		r = walk_entry(w, &entries.at[i], path, bits);
 	return r;
 }
 
-/* Users and workflows know their names. */
-static int path_of(struct sessions *s, uint64_t dir, uint8_t role, char **ret_path)
+/* The times of directories, which are no part of what the catalogue keeps. */
+static void take_times(struct catalogue *c, const struct catalogue_folder *top, struct folder *f)
 {
-	char name[2][CORE_NAME_MAX + 1] = {"", ""};
-	int r = role == ROLE_USERS ? 0 : session_names(s, dir, name[0], name[1]);
-
-	if (r < 0)
-		return r;
-	*ret_path = strdup(name[0]);
-	if (*ret_path && name[1][0]) {
-		_cleanup_free_ char *user = *ret_path;
-		r = join(user, name[1], ret_path);
+	for (size_t i = 0; i < c->n_folders; i++) {
+		struct stat st;
+		if (is_below(top, c->folders[i]) &&
+			core_getattr(session_core(c->sessions), c->folders[i]->ino, &st, NULL) == 0)
+			newest(&f->changed, &st.st_mtim);
 	}
-	return r < 0 ? r : *ret_path ? 0 : -ENOMEM;
+}
+
+static int path_of(const struct catalogue_folder *top, char **ret_path)
+{
+	int n = top->role == ROLE_WORKFLOW ? asprintf(ret_path, "%s/%s", top->parent->name, top->name)
+					   : asprintf(ret_path, "%s", top->name);
+	return n < 0 ? -ENOMEM : 0;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -197,25 +162,31 @@ static int newest_first(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
-int folder_open(struct sessions *s, uint64_t dir, struct folder *ret_folder)
+static int fill(struct catalogue *c, uint64_t dir, struct folder *f)
 {
-	struct folder f = {.readers = 7, .until = INT64_MAX};
-	struct walk w = {.s = s, .f = &f};
-	uint8_t role = session_role(s, dir);
-	unsigned bits = 7;
+	const struct catalogue_folder *top = catalogue_folder(c, dir);
 
-	if (role != ROLE_USERS && role != ROLE_USER && role != ROLE_WORKFLOW)
+	if (!top)
 		return -ENOENT;
-	int r = core_getattr(session_core(s), dir, &w.top, NULL);
-	struct stat st = w.top;
-	if (r == 0)
-		r = pass(&w, dir, 5, &bits, &st);
-	f.readers = bits;
-	f.changed = st.st_mtim;
-	if (r == 0)
-		r = path_of(s, dir, role, &f.path);
-	if (r == 0)
-		r = walk_dir(&w, dir, f.path, bits | 4);
+	int r = path_of(top, &f->path);
+	if (r < 0) {
+		f->path = NULL;
+		return r;
+	}
+	f->readers = 7 & grants(&top->rights, &top->rights, RIGHT_READ | RIGHT_SEARCH);
+	take_times(c, top, f);
+	return add_sessions(c, top, f);
+}
+
+int folder_open(struct catalogue *c, uint64_t dir, struct folder *ret_folder)
+{
+	struct folder f = {0};
+	int r = catalogue_lock(c);
+
+	if (r < 0)
+		return r;
+	r = fill(c, dir, &f);
+	catalogue_unlock(c);
 	if (r < 0) {
 		folder_release(&f);
 		return r;

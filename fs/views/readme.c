@@ -20,6 +20,7 @@ static const char readme[] =
         "        context.json          optional: what an agent saves of its work; scribefs(1) has its keys\n"
         "        anything else         notes, attachments, whole trees\n"
         "    views/                    links to them: recent/ state/ day/ workflow/ agent/ id/\n"
+        "    status/                   stats.json, sessions.json: what there is on the whole\n"
         "    exports/                  the same, rendered: index.html, transcript.html .md .txt …\n"
         "\n"
         "Begin a session and write into it:\n"

@@ -14,7 +14,8 @@ DEFINE_CLEANUP(struct views *, views_close);
 #define COOKIE_USERS 3 /* after the dots; the trees' follow */
 
 /* Also the order in a listing. Names, ids and ranges are for ever. */
-static const struct tree *const trees[] = {&tree_backups, &tree_exports, &tree_readme, &tree_links};
+static const struct tree *const trees[] = {&tree_backups, &tree_exports, &tree_readme, &tree_links,
+	&tree_status};
 #define TREES (sizeof trees / sizeof *trees)
 
 struct views {

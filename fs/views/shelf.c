@@ -32,6 +32,7 @@ struct held {
 
 struct shelves {
 	struct sessions *sessions;
+	struct catalogue *catalogue;
 	_Atomic uint64_t rendered;
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -178,13 +179,14 @@ static struct shelf *shelf_make(struct shelves *s, uint64_t dir)
 	return f;
 }
 
-int shelves_open(struct sessions *sessions, struct shelves **ret_shelves)
+int shelves_open(struct sessions *sessions, struct catalogue *catalogue, struct shelves **ret_shelves)
 {
 	struct shelves *s = calloc(1, sizeof *s);
 
 	if (!s)
 		return -ENOMEM;
 	s->sessions = sessions;
+	s->catalogue = catalogue;
 	pthread_mutex_init(&s->lock, NULL);
 	*ret_shelves = s;
 	return 0;
@@ -300,7 +302,11 @@ static int stamp_of(struct shelves *s, uint64_t dir, bool session, struct sessio
 {
 	if (session)
 		return session_stamp(s->sessions, dir, ret_version);
-	session_stamp_all(s->sessions, ret_version);
+	int r = catalogue_lock(s->catalogue);
+	if (r < 0)
+		return r;
+	*ret_version = (struct session_version){.stamp = s->catalogue->version, .until = INT64_MAX};
+	catalogue_unlock(s->catalogue);
 	return 0;
 }
 
@@ -356,7 +362,7 @@ static int render_folder_document(struct shelves *s, uint64_t ino, const struct 
 {
 	struct folder folder;
 	uint32_t number = document_number(ino);
-	int r = folder_open(s->sessions, document_dir(ino), &folder);
+	int r = folder_open(s->catalogue, document_dir(ino), &folder);
 
 	if (r < 0)
 		return r;
@@ -369,7 +375,7 @@ static int render_folder_document(struct shelves *s, uint64_t ino, const struct 
 		shelf->readers = folder.readers;
 		shelf->total = folder.listing.n;
 		shelf->version.changed = folder.changed;
-		shelf->version.until = folder.until;
+		shelf->version.until = INT64_MAX;
 	}
 	folder_release(&folder);
 	return r < 0 ? r : sink->error;
@@ -543,7 +549,7 @@ int shelf_total(struct shelves *s, uint64_t dir, size_t *ret_total)
 		*ret_total = look.total;
 		return 0;
 	}
-	r = folder_open(s->sessions, dir, &folder);
+	r = folder_open(s->catalogue, dir, &folder);
 	if (r < 0)
 		return r;
 	*ret_total = folder.listing.n;

@@ -20,6 +20,7 @@
 #ifndef SCRIBEFS_FS_VIEWS_SHELF_H
 #define SCRIBEFS_FS_VIEWS_SHELF_H
 
+#include "fs/views/catalogue.h"
 #include "fs/views/documents.h"
 
 #include <pthread.h>
@@ -39,7 +40,7 @@ struct rendering *rendering_ref(struct rendering *r);
 void rendering_unref(struct rendering *r);
 
 struct shelves;
-int shelves_open(struct sessions *sessions, struct shelves **ret_shelves);
+int shelves_open(struct sessions *sessions, struct catalogue *catalogue, struct shelves **ret_shelves);
 void shelves_close(struct shelves *s);
 /* How many documents were rendered since the start. */
 uint64_t shelves_rendered(const struct shelves *s);

@@ -54,5 +54,7 @@ extern const struct tree tree_backups;
 extern const struct tree tree_exports;
 /* link_tree.c: views/. */
 extern const struct tree tree_links;
+/* status.c: status/. */
+extern const struct tree tree_status;
 
 #endif

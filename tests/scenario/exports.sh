@@ -25,7 +25,7 @@ for i, text in enumerate(("---\nrole:" + t for t in sys.stdin.read().split("---\
 session empty >/dev/null
 same "the names in the root" "ann index.html pages sessions.json" "$(ls "$X" | tr '\n' ' ' | sed 's/ $//')"
 same "the names of a session" \
-	"agent.json chat_store.json history history.json memory.json messages.jsonl transcript.html transcript.json transcript.md transcript.txt" \
+	"agent.json chat_store.json history history.json memory.json messages.jsonl resume-emergency.md resume-full.md resume.md transcript.html transcript.json transcript.md transcript.txt" \
 	"$(ls "$X/ann/chat/first" | tr '\n' ' ' | sed 's/ $//')"
 same "pages of 50" "00000-00049.json 00050-00099.json 00100-00149.json" \
 	"$(ls "$X/ann/chat/first/history" | tr '\n' ' ' | sed 's/ $//')"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# views/: every view against a plain recomputation from users/: on few sessions with hostile titles, on 983 real ones,
+# views/ and status/: every view and figure against a plain recomputation from users/: on few sessions with hostile titles, on 983 real ones,
 # after random changes, renames, the trash, kill -9 and a restore; who sees what; and with the tools that people use.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_mount
@@ -18,7 +18,7 @@ for i in $(seq 1 12); do
 done
 same "a link is a link to the session" "$(stat -c %i "$U/ann/chat/s12")" "$(stat -L -c %i "$V/recent/01 Session 12")"
 check "cat through it" grep -q 'Session 12' "$V/recent/01 Session 12/messages/001.md"
-check "every view" views
+check "every view, and the figures" views
 python3 - "$U/ann/chat" <<'PY'
 import json, sys
 titles = ["a/b/../../etc/passwd", "two\nlines", "\u202egnp.exe", ".", "..", "-rf", "\x1b[2J", "é" * 300, "Same", "Same", "Same ~5", " "]
@@ -55,10 +55,22 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	same "ann sees hers" 12 "$(as 21001 ls "$V/id" | wc -l)"
 	chmod -R go+rX "$U/ann"
 	same "bob sees what she opens to him" 13 "$(as 21002 ls "$V/id" | wc -l)"
+	check_not "the figures are the owner's of the mount" as 21002 cat "$MNT/status/stats.json"
+	same "and tell others not even their size" 0 "$(as 21002 stat -c %s "$MNT/status/sessions.json")"
 	chmod 700 "$U/ann"
 	same "and no more when she closes it" 1 "$(as 21002 ls "$V/id" | wc -l)"
 	chown -R 0 "$U"
 fi
+
+# --- status/ as a file
+same "what is in it" "sessions.json stats.json" "$(ls "$MNT/status" | tr '\n' ' ' | sed 's/ $//')"
+cp "$MNT/status/"*.json "$W/"
+same "its sizes are exact" "$(stat -c %s "$W/stats.json" "$W/sessions.json")" "$(stat -c %s "$MNT/status/"{stats,sessions}.json)"
+check_not "nothing can be written there" sh -c "echo >'$MNT/status/stats.json'"
+same "total_size is what status says" "$("$SCRIBEFS" status "$MNT" --json >"$W/s.json" && field "$W/s.json" bytes)" \
+	"$(field "$MNT/status/stats.json" total_size)"
+must "a backup" mkdir "$MNT/backups/one"
+same "is counted" 1 "$(field "$MNT/status/stats.json" backup_count)"
 
 # --- interrupted: a writer whose daemon dies
 exec 9>"$U/ann/chat/s3/notes"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""views_check.py MNT [--bulk]: recomputes what views/ says from the files in users/ alone, and compares. --bulk:
+"""views_check.py MNT [--bulk]: recomputes what views/ and status/ say from the files in users/ alone, and compares. --bulk:
 names and targets only, without a stat of each link."""
 import json
 import os
@@ -9,7 +9,7 @@ import time
 from datetime import datetime
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from exports_check import FAULTS, folders, line, messages_of, same, stamp
+from exports_check import FAULTS, ROLES, folders, line, load, messages_of, same, stamp, xattr
 
 NAME_MAX = 236
 
@@ -23,7 +23,7 @@ class Session:
         self.number = os.stat(self.path).st_ino >> 8
         self.id, self.title, self.state = document["session_id"], document["title"], document["state"]
         self.activity = document["metadata"]["last_activity"]
-        self.created = document["created_at"]
+        self.tokens = document["metadata"]["total_tokens"]
         self.agent = document["agent"]["current"]
         self.interrupted = bool(document.get("interrupted"))
         self.quiet = time.time() - datetime.fromisoformat(document["updated_at"].replace("Z", "+00:00")).timestamp()
@@ -115,10 +115,74 @@ def check_views(views, sessions, bulk=False):
     check_groups(f"{views}/agent", sessions, lambda s: s.agent and link(s.agent), (), bulk)
 
 
+LENGTHS = (100, 300, 1000, 3000, 10000, 100000, 1000000)
+WAITS = (1, 5, 15, 60, 300, 3600, 86400)
+
+
+def counts(values):
+    found = {}
+    for value in values:
+        found[value] = found.get(value, 0) + 1
+    return found
+
+
+def classes(values, bounds):
+    found = [0] * (len(bounds) + 1)
+    for value in values:
+        found[sum(value >= bound for bound in bounds)] += 1
+    return [{"below": bound, "count": n} for bound, n in zip(bounds + (None,), found)]
+
+
+def average(values):
+    return int(sum(values) * 100 // len(values)) / 100 if values else 0
+
+
+def check_stats(mount, sessions):
+    stats = load(f"{mount}/status/stats.json")
+    messages, waits, active = [], [], {}
+    for s in sessions:
+        own = messages_of(s.path)
+        for m in own:
+            m.time = datetime.fromisoformat(xattr(m.path, "timestamp").replace("Z", "+00:00"))
+        for question, answer in zip(own, own[1:]):
+            wait = (answer.time - question.time).total_seconds()
+            if (question.role, answer.role) == ("user", "assistant") and wait >= 0:
+                waits.append(round(wait, 3))
+        active[s.workflow] = active.get(s.workflow, 0) + len(own)
+        messages += own
+    lengths, roles = [len(m.content) for m in messages], counts(m.role for m in messages)
+    hours = counts(m.time.hour for m in messages)
+    same("stats session_count", len(sessions), stats["session_count"])
+    for key, of in (("state", lambda s: s.state), ("workflow", lambda s: s.workflow), ("day", lambda s: s.activity[:10])):
+        same(f"stats by {key}", counts(of(s) for s in sessions), stats[f"sessions_by_{key}"])
+    same("stats messages", {"total": len(messages), **{role: roles.get(role, 0) for role in ROLES},
+                            "average_per_session": int(len(messages) * 100 / max(1, len(sessions))) / 100}, stats["messages"])
+    same("stats lengths", {"total": sum(lengths), "average": average(lengths),
+                           "distribution": classes(lengths, LENGTHS)}, stats["message_length"])
+    same("stats tokens", sum(s.tokens for s in sessions), stats["tokens"]["total"])
+    same("stats answers", len(waits), stats["response_time"]["count"])
+    if abs(stats["response_time"]["average_seconds"] - (sum(waits) / len(waits) if waits else 0)) > 0.011:
+        FAULTS.append(f"stats average of answers: {sum(waits) / len(waits)}, {stats['response_time']['average_seconds']}")
+    same("stats waits", classes(waits, WAITS), stats["response_time"]["distribution"])
+    most = max(active.values(), default=0)
+    same("stats most active", min((w for w in active if active[w] == most), default=None) if most else None,
+         stats["most_active_workflow"])
+    same("stats hours", [hours.get(h, 0) for h in range(24)], stats["messages_by_hour"])
+    same("stats peaks", sorted(hours, key=lambda h: (-hours[h], h))[:3], stats["peak_hours"])
+    same("stats interrupted", len(os.listdir(f"{mount}/views/interrupted")), stats["interrupted"])
+    same("stats backup_count", len(os.listdir(f"{mount}/backups")), stats["backup_count"])
+    sizes = sum(int(os.getxattr(f"{mount}/backups/{name}", "user.scribefs.bytes")) for name in os.listdir(f"{mount}/backups"))
+    same("stats backup_size", sizes, stats["backup_size"])
+    listed = load(f"{mount}/status/sessions.json")
+    same("status/sessions.json", sorted(s.below for s in sessions), sorted(s["path"] for s in listed["sessions"]))
+    same("status/sessions.json is that of exports/", listed, load(f"{mount}/exports/sessions.json"))
+
+
 def main():
     mount, bulk = sys.argv[1], "--bulk" in sys.argv
     sessions = sessions_of(f"{mount}/users")
     check_views(f"{mount}/views", sessions, bulk)
+    check_stats(mount, sessions)
     for fault in FAULTS[:30]:
         print(fault)
     print(f"{len(sessions)} sessions, {len(FAULTS)} faults")

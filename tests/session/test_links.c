@@ -1,4 +1,4 @@
-/* views/: what is in it, for whom, and that it is true at once after every change. */
+/* views/ and status/: what is in them, for whom, and that it is true at once after every change. */
 #include "fs/session/putback.h"
 #include "fs/session/session_internal.h"
 #include "fs/views/links.h"
@@ -322,6 +322,57 @@ START_TEST(what_others_have_shows_in_no_name)
 }
 END_TEST
 
+/* The text of a document of status/, whose size stat has told before. */
+static const char *read_status(const char *name)
+{
+	static char text[8192];
+	struct core_entry e;
+	void *file;
+	ck_assert_int_eq(views_lookup(views, &viewer, tree_status.first, name, &e), 0);
+	ck_assert_uint_eq(e.st.st_mode, S_IFREG | 0400);
+	ck_assert_int_eq(views_file_open(views, e.ino, &file), 0);
+	ssize_t n = views_read(views, e.ino, file, text, sizeof text - 1, 0);
+	ck_assert_int_eq(n, e.st.st_size);
+	ck_assert_int_eq(views_read(views, e.ino, file, text + n, 1, n), 0);
+	views_file_release(views, e.ino, file);
+	text[n] = '\0';
+	return text;
+}
+
+static void expect_status(const char *text)
+{
+	const char *stats = read_status("stats.json");
+	ck_assert_msg(strstr(stats, text) != NULL, "%s is not in: %s", text, stats);
+}
+
+START_TEST(the_figures_follow)
+{
+	expect_status("\"session_count\":1,");
+	expect_status("\"messages\":{\"total\":0,");
+	say(SESSION, "One");
+	expect_status("\"messages\":{\"total\":1,\"user\":1,");
+	expect_status("\"message_length\":{\"total\":3,");
+	say(SESSION, "---\nrole: tool\n---\nTwo two");
+	expect_status("\"messages\":{\"total\":2,\"user\":1,\"assistant\":0,\"system\":0,\"tool\":1,");
+	tree_write(MESSAGES "/001.md", "Longer than it was");
+	expect_status("\"message_length\":{\"total\":25,");
+	ck_assert_int_eq(tree_unlink(MESSAGES "/002.md"), 0);
+	expect_status("\"message_length\":{\"total\":18,");
+	ck_assert_int_eq(tree_mkdir("u/v"), 0);
+	ck_assert_int_eq(tree_mkdir("u/v/t"), 0);
+	expect_status("\"sessions_by_workflow\":{\"v\":1,\"w\":1}");
+	ck_assert_ptr_nonnull(strstr(read_status("sessions.json"), "\"path\":\"u/v/t\""));
+	ck_assert_int_eq(tree_rename("u/v", "u/x"), 0);
+	ck_assert_ptr_nonnull(strstr(read_status("sessions.json"), "\"path\":\"u/x/t\""));
+	struct core_entry e;
+	viewer.uid = 2000;
+	ck_assert_int_eq(views_lookup(views, &viewer, tree_status.first, "stats.json", &e), 0);
+	ck_assert_int_eq(e.st.st_size, 0); /* and the kernel lets nobody else open it */
+	ck_assert_int_eq(views_lookup(views, &viewer, tree_status.first, "x", &e), -ENOENT);
+	ck_assert_int_eq(views_lookup(views, &viewer, tree_status.first + 1, "x", &e), -ENOTDIR);
+}
+END_TEST
+
 START_TEST(numbers_outlive_the_daemon)
 {
 	say(SESSION, "First words");
@@ -365,6 +416,7 @@ int main(void)
 	tcase_add_test(c, the_latest_hundred);
 	tcase_add_test(c, everybody_sees_what_he_could_find);
 	tcase_add_test(c, what_others_have_shows_in_no_name);
+	tcase_add_test(c, the_figures_follow);
 	tcase_add_test(c, numbers_outlive_the_daemon);
 	tcase_add_test(c, more_news_than_are_kept);
 	return suite_run("links", c);

@@ -37,7 +37,7 @@ START_TEST(it_holds_a_readme_and_users)
 	char text[8192];
 	void *file;
 	ck_assert_int_eq(views_readdir(views, &viewer, VIEWS_ROOT_INO, 0, true, collect, NULL), 0);
-	ck_assert_str_eq(names, ". .. users backups exports README.md views ");
+	ck_assert_str_eq(names, ". .. users backups exports README.md views status ");
 	ck_assert_int_eq(views_lookup(views, &viewer, VIEWS_ROOT_INO, "users", &e), 0);
 	ck_assert_uint_eq(e.ino, CORE_ROOT_INO);
 	core_forget(store.core, e.ino, 1);
@@ -68,7 +68,7 @@ START_TEST(listing_goes_on_where_it_stopped)
 	ck_assert_str_eq(names, ". .. users ");
 	names[0] = '\0';
 	ck_assert_int_eq(views_readdir(views, &viewer, VIEWS_ROOT_INO, 3, true, collect, NULL), 0);
-	ck_assert_str_eq(names, "backups exports README.md views ");
+	ck_assert_str_eq(names, "backups exports README.md views status ");
 }
 END_TEST
 
