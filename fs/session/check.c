@@ -7,6 +7,7 @@
  */
 #include "fs/session/check.h"
 
+#include "fs/session/check_times.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
 #include "fs/session/uuid.h"
@@ -89,12 +90,9 @@ static void enter(struct session_check *s, struct check *c)
 	srec_release(&s->rec);
 	s->rec = (struct srec){0};
 	s->rec_error = -ENOENT;
-	s->ring = 0;
-	s->ring_version = 0;
-	s->ring_text.len = 0;
-	s->facts.n = 0;
-	s->messages = s->number_high = s->title_number = 0;
-	s->tokens = 0;
+	s->ring_version = s->ring = 0;
+	s->ring_text.len = s->facts.n = 0;
+	s->tokens = s->messages = s->number_high = s->title_number = 0;
 	s->activity = ACTIVITY_NONE;
 	s->shared = false;
 }
@@ -403,6 +401,8 @@ static int check_session(struct session_check *s, struct check *c, const struct 
 		                messages, (unsigned long long)tokens, s->messages,
 		                (unsigned long long)s->tokens))
 			r = store(s, c);
+		if (!check_times_in_order(&s->rec))
+			check_tell(c, false, "session-times", 0, NULL, 0, "its stopped_at is before its started_at");
 	}
 	return r < 0 ? r : add_id(s);
 }

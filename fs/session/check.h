@@ -5,7 +5,8 @@
  * Checked: a session's record against its messages (number, tokens, newest time, highest number, the
  * message that gives the title), its renderings, the rows of ids, of names and of days against the
  * sessions that there are. Mended: all of these; a session's record that is gone is made anew from its
- * messages and its last rendering. The file session.json follows at the next look at it.
+ * messages and its last rendering. The file session.json follows at the next look at it. Told alone: a
+ * session that stopped before it started.
  */
 #ifndef SCRIBEFS_FS_SESSION_CHECK_H
 #define SCRIBEFS_FS_SESSION_CHECK_H

@@ -142,5 +142,21 @@ same "the title stays that of the first question" "message 2" "$(field "$U/ann/l
 same "the transcript has them all" 5 "$(field "$MNT/exports/ann/limited/d/transcript.json" messages | grep -o '"number"' | wc -l)"
 echo six >"$M/next.md"
 same "numbers go on" six "$(cat "$M/006.md")"
+
+# What another tool writes.
+python3 - "$U/ann/limited/d/session.json" <<-'PY'
+	import json, sys
+	info = json.load(open(sys.argv[1]))
+	info["started_at"], info["stopped_at"] = "2026-01-02T03:04:05Z", "2026-01-02T04:00:00Z"
+	open(sys.argv[1], "w").write(json.dumps(info))
+PY
+echo '{"note": "good"}' >"$U/ann/limited/d/annotations.jsonl"
+same "started_at is kept" 2026-01-02T03:04:05Z "$(field "$U/ann/limited/d/session.json" started_at)"
 umount_store
 check "fsck finds it clean" fsck_clean
+mount_store || die "mount again"
+same "annotations.jsonl too" '{"note": "good"}' "$(cat "$U/ann/limited/d/annotations.jsonl")"
+sed -i 's/2026-01-02T04/2026-01-01T04/' "$U/ann/limited/d/session.json"
+umount_store
+check_not "fsck tells of times that are out of order" fsck_clean
+same "which" 1 "$(grep -c "limited/d: its stopped_at is before its started_at" "$W/.out")"

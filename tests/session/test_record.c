@@ -1,4 +1,5 @@
 /* The records of the session layer: golden bytes, round trips, damage. */
+#include "fs/session/check_times.h"
 #include "fs/session/record.h"
 #include "tests/session/suite.h"
 
@@ -147,6 +148,28 @@ START_TEST(a_damaged_session_record)
 }
 END_TEST
 
+START_TEST(times_that_a_tool_wrote)
+{
+	static const struct {
+		const char *extra, *metadata;
+		bool good;
+	} cases[] = {
+		{NULL, NULL, true},
+		{"{\"started_at\":\"2026-01-02T00:00:00Z\"}", "{\"stopped_at\":\"2026-01-01T00:00:00Z\"}", true},
+		{"{\"started_at\":\"2026-01-02T00:00:00Z\",\"stopped_at\":\"2026-01-02T00:00:00Z\"}", NULL, true},
+		{"{\"started_at\":\"2026-01-02T00:00:00Z\",\"stopped_at\":\"2026-01-01T00:00:00Z\"}", NULL, false},
+		{NULL, "{\"stopped_at\":\"2026-01-01T00:00:00+02:00\",\"started_at\":\"2025-12-31T23:00:00Z\"}", false},
+		{NULL, "{\"stopped_at\":\"yesterday\",\"started_at\":7}", true},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		_cleanup_srec_ struct srec rec = {0};
+		ck_assert_int_eq(srec_set(&rec.extra, cases[i].extra), 0);
+		ck_assert_int_eq(srec_set(&rec.metadata, cases[i].metadata), 0);
+		ck_assert_msg(check_times_in_order(&rec) == cases[i].good, "case %zu", i);
+	}
+}
+END_TEST
+
 START_TEST(the_facts_of_a_message)
 {
 	struct message m = {.role = MESSAGE_TOOL,
@@ -229,6 +252,7 @@ int main(void)
 	tcase_add_test(c, the_session_record);
 	tcase_add_test(c, a_session_record_of_the_first_format);
 	tcase_add_test(c, a_damaged_session_record);
+	tcase_add_test(c, times_that_a_tool_wrote);
 	tcase_add_test(c, the_facts_of_a_message);
 	tcase_add_test(c, sums_follow_messages);
 	return suite_run("record", c);
