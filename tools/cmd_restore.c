@@ -1,4 +1,4 @@
-/* `scribefs restore` and `scribefs fork`: a snapshot's files, directories and sessions, in the present again. */
+/* `scribefs restore` and `scribefs fork`: what a snapshot has, in the present again. */
 #include "fs/fuse/ioctl.h"
 #include "kv/cleanup.h"
 #include "kv/log.h"
@@ -108,46 +108,44 @@ static int choose(void *arg, const struct past *past)
 	return c->differs;
 }
 
+static bool lies_in_trash(const struct past *p)
+{
+	size_t user = past_prefix(p, 1), below = past_prefix(p, 2);
+	return below - user == 7 && memcmp(p->path + user, "/.trash", 7) == 0;
+}
+
+/* Whether it is put back as a whole: users/, a user, a workflow, a session. */
+static bool is_place(const struct past *p)
+{
+	bool trash = lies_in_trash(p);
+	struct stat st;
+
+	for (int i = 0; i < p->depth; i++)
+		if (p->path[past_prefix(p, i) + 1] == '.' && !(trash && i == 1))
+			return false;
+	return p->depth <= (trash ? 4 : 3) && lstat(p->shown, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int put_back(const struct past *p, char kept[256])
 {
 	struct scribefs_put_back asked = {0};
-	bool session = p->depth == past_session_depth(p);
+	bool place = is_place(p);
 	char above[PATH_MAX];
 	struct stat st, now;
 
 	if (lstat(p->shown, &st) < 0)
 		return -errno;
 	asked.source = st.st_ino;
-	session = session && S_ISDIR(st.st_mode);
-	if (session && lstat(p->path, &now) < 0 && errno == ENOENT)
+	if (place && lstat(p->path, &now) < 0 && errno == ENOENT)
 		return new_session(p, p->shown, SCRIBEFS_PUT_REMOVED);
-	size_t end = past_prefix(p, session ? p->depth : p->depth - 1);
+	size_t end = past_prefix(p, place ? p->depth : p->depth - 1);
 	snprintf(above, sizeof above, "%.*s", (int)end, p->path);
-	if (!session)
+	if (!place)
 		snprintf(asked.name, sizeof asked.name, "%s", p->path + end + 1);
 	int r = ask(above, &asked);
 	if (r == 0)
 		memcpy(kept, asked.kept, sizeof asked.kept);
 	return r;
-}
-
-/* Users and workflows are many sessions: there is no one step for them. */
-static bool is_above_sessions(const struct past *p)
-{
-	struct stat st;
-	int session = past_session_depth(p);
-
-	if (p->depth == 0)
-		return true;
-	if (p->depth >= session || lstat(p->shown, &st) < 0 || !S_ISDIR(st.st_mode))
-		return false;
-	return session != INT_MAX || p->depth < 3;
-}
-
-static bool is_plain_name(const struct past *p)
-{
-	const char *last = strrchr(p->path, '/');
-	return last && last[1] == '.' && strcmp(last, "/.trash");
 }
 
 /*
@@ -210,8 +208,8 @@ static int run_restore(const struct command *self, int argc, char **argv)
 		}
 		p = c.found;
 	}
-	if (is_above_sessions(&p) && !is_plain_name(&p)) {
-		log_error("%s holds sessions: put them back one by one (there is no one step for all)", argv[0]);
+	if (lies_in_trash(&p) && p.depth == 2) {
+		log_error("%s goes with its user; put that back", argv[0]);
 		return STATUS_FAILED;
 	}
 	r = put_back(&p, kept);
@@ -287,12 +285,14 @@ static int run_fork(const struct command *self, int argc, char **argv)
 const struct command cmd_restore = {
 	.name = "restore",
 	.usage = "PATH[@SNAPSHOT]",
-	.summary = "put a file, a directory in a session or a session back to what a snapshot has",
+	.summary = "put a file, a session, a workflow or a user back to what a snapshot has",
 	.help = SNAPSHOT_HELP "Without it the newest that has PATH, and not as it is now, is taken.\n\n"
-			      "It happens in one step, also for a session of any size. What was there is kept as the\n"
-			      "snapshot before-restore-TIME of the session, and putting that back undoes it. PATH may\n"
-			      "have been removed, as long as a snapshot of a directory above it has it.\n"
-			      "A session keeps its id and its snapshots.\n\n"
+			      "It happens in one step, whatever the size. What was there is kept as the snapshot\n"
+			      "before-restore-TIME of the session, workflow or user, and putting that back undoes it.\n"
+			      "PATH may have been removed, as long as a snapshot of a directory above it has it.\n"
+			      "A session keeps its id and its snapshots. Of a workflow, a user or users/ the\n"
+			      "sessions that were removed since come back, and ones that are newer go; a user has his\n"
+			      ".trash.\n\n"
 			      "A removed session that only its own snapshots have comes back by PATH@RECOVERY-ID,\n"
 			      "with a PATH where nothing is; 'scribefs snapshot list --removed' prints the ids.\n",
 	.run = run_restore,

@@ -6,27 +6,17 @@
  */
 #include "fs/core/core_internal.h"
 
-struct entries {
-	struct buf bytes; /* struct dentry after struct dentry */
-};
-
-static void entries_release(struct entries *e)
+static size_t entries_count(const struct buf *e)
 {
-	buf_release(&e->bytes);
+	return e->len / sizeof(struct dentry);
 }
 
-static size_t entries_count(const struct entries *e)
+static const struct dentry *entries_at(const struct buf *e, size_t i)
 {
-	return e->bytes.len / sizeof(struct dentry);
+	return (const struct dentry *)(const void *)(e->data + i * sizeof(struct dentry));
 }
 
-static const struct dentry *entries_at(const struct entries *e, size_t i)
-{
-	return (const struct dentry *)(const void *)(e->bytes.data + i * sizeof(struct dentry));
-}
-
-/* All of @dir's but the one of the inode @but. */
-static int entries_read(struct op *op, struct inode *dir, uint64_t but, struct entries *e)
+int op_read_entries(struct op *op, struct inode *dir, uint64_t but, struct buf *entries)
 {
 	struct key prefix = inode_key(dir, KEY_DENTRY);
 	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
@@ -42,14 +32,14 @@ static int entries_read(struct op *op, struct inode *dir, uint64_t but, struct e
 		if (r == 0)
 			r = dentry_decode(value.data, value.len, &d);
 		if (r == 0 && d.ino != but)
-			r = buf_append(&e->bytes, &d, sizeof d);
+			r = buf_append(entries, &d, sizeof d);
 		if (r < 0)
 			return r;
 	}
 	return r;
 }
 
-static int take_all(struct op *op, struct inode *dir, const struct entries *e)
+static int take_all(struct op *op, struct inode *dir, const struct buf *e)
 {
 	int r = 0;
 
@@ -58,7 +48,7 @@ static int take_all(struct op *op, struct inode *dir, const struct entries *e)
 	return r;
 }
 
-static int give_all(struct op *op, struct inode *dir, const struct entries *e)
+static int give_all(struct op *op, struct inode *dir, const struct buf *e)
 {
 	int r = 0;
 
@@ -67,7 +57,7 @@ static int give_all(struct op *op, struct inode *dir, const struct entries *e)
 	return r;
 }
 
-static int tell(const struct entries *e, int (*each)(void *arg, const char *name), void *arg)
+static int tell(const struct buf *e, int (*each)(void *arg, const char *name), void *arg)
 {
 	int r = 0;
 
@@ -79,11 +69,11 @@ static int tell(const struct entries *e, int (*each)(void *arg, const char *name
 int op_exchange_children(struct op *op, struct inode *dir, struct inode *hidden,
 	int (*each)(void *arg, const char *name), void *arg)
 {
-	_cleanup_(entries_release) struct entries here = {0}, there = {0};
-	int r = entries_read(op, dir, hidden->ino, &here);
+	_cleanup_buf_ struct buf here = {0}, there = {0};
+	int r = op_read_entries(op, dir, hidden->ino, &here);
 
 	if (r == 0)
-		r = entries_read(op, hidden, 0, &there);
+		r = op_read_entries(op, hidden, 0, &there);
 	if (r == 0)
 		r = take_all(op, dir, &here);
 	if (r == 0)

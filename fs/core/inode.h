@@ -201,6 +201,8 @@ void core_set_watch(struct core *core, const struct core_watch *watch, void *arg
 int inode_is_held(struct inode *inode, bool *ret_held);
 /* Whether something in the container was changed since the newest snapshot that covers it. Reads all its inodes. */
 int container_is_held(struct core *core, uint32_t domain, uint32_t id, const bool *stop, bool *ret_held);
+/* When an inode of a snapshot was modified: the root of one shows when that was taken instead. */
+int inode_past_mtime(struct inode *inode, struct timespec *ret_mtime);
 /* Calls @each for the entries of a directory of the past, by rising key, until it returns something else than 0. */
 struct dentry;
 int past_entries(struct inode *dir, int (*each)(void *arg, struct inode *dir, const struct dentry *d),

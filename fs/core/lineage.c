@@ -290,6 +290,11 @@ int pins_leave_place(struct op *op, struct container *c)
 	return kv_txn_put(op->txn, KV_META, key.bytes, key.len, value, (size_t)(p - value));
 }
 
+int op_leave_place(struct op *op, struct container *c)
+{
+	return pins_leave_place(op, c);
+}
+
 void pins_moved(struct core *core, uint32_t container)
 {
 	struct lineage **at = &core->pins->lineages[container & (LINEAGE_BUCKETS - 1)], *l;

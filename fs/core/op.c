@@ -94,7 +94,8 @@ void op_end(struct op *op)
 	container_put(op->fresh_container);
 	container_put(op->dead_container);
 	op->fresh_container = op->dead_container = NULL;
-	kv_txn_free(op->txn);
+	if (!op->joined)
+		kv_txn_free(op->txn);
 	op->txn = NULL;
 }
 
@@ -108,6 +109,15 @@ int op_txn(struct op *op)
 	op->generation = pins_generation(op->core);
 	op->epoch = pins_epoch(op->core);
 	return kv_txn_begin(op->core->kv, &op->txn);
+}
+
+void op_join(struct op *op, struct op *first)
+{
+	op->txn = first->txn;
+	op->joined = true;
+	op->generation = first->generation;
+	op->epoch = first->epoch;
+	op->now = first->now;
 }
 
 struct irec *op_stage(struct op *op, struct inode *inode)
@@ -419,21 +429,24 @@ static void publish_one(struct staged *s)
  * The gate is held until memory says what the store does about where containers lie: a snapshot that is taken
  * next relies on it.
  */
-static int commit_in_gate(struct op *op)
+static int commit_in_gate(struct op *const *ops, size_t n)
 {
+	struct op *first = ops[0];
 	int r;
 
-	if (!gate_try(&op->core->gate))
+	if (!gate_try(&first->core->gate))
 		return -EAGAIN;
 	/* A snapshot came or went: what was kept, and of which epoch it is, was decided without it. */
-	r = op->generation == pins_generation(op->core) ? 0 : -EAGAIN;
+	r = first->generation == pins_generation(first->core) ? 0 : -EAGAIN;
 	if (r == 0)
-		r = kv_txn_commit(op->txn, NULL);
-	for (unsigned i = 0; r == 0 && i < op->n_moved; i++)
-		pins_moved(op->core, op->moved[i]);
-	if (r == 0 && op->dead_container)
-		op->dead_container->dead = true;
-	gate_leave(&op->core->gate);
+		r = kv_txn_commit(first->txn, NULL);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		for (unsigned k = 0; k < ops[i]->n_moved; k++)
+			pins_moved(first->core, ops[i]->moved[k]);
+		if (ops[i]->dead_container)
+			ops[i]->dead_container->dead = true;
+	}
+	gate_leave(&first->core->gate);
 	return r;
 }
 
@@ -446,25 +459,22 @@ static bool is_change(const struct staged *s)
 	       was->tv_nsec != is->tv_nsec;
 }
 
-int op_commit(struct op *op)
+static int put_all_staged(struct op *op)
 {
 	_cleanup_buf_ struct buf record = {0};
-	int r = op_txn(op);
+	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < op->n_staged; i++)
 		r = op->staged[i].inode->at ? -EROFS : 0;
 	for (unsigned i = 0; r == 0 && i < op->n_staged; i++)
 		r = put_staged(op, &op->staged[i], &record);
-	if (r == 0)
-		r = commit_in_gate(op);
-	if (r == -ENOSPC)
-		watch_full(op->core);
-	if (r < 0)
-		return r;
+	return r;
+}
+
+static void publish(struct op *op)
+{
 	if (op->fresh_container)
 		container_publish(op->fresh_container);
-	if (op->row_of)
-		op->row_of->row_epoch = op->epoch;
 	for (unsigned i = 0; i < op->n_staged; i++) {
 		if (is_change(&op->staged[i]))
 			watch_changed(op->core, op->staged[i].inode->container, op->epoch);
@@ -474,5 +484,24 @@ int op_commit(struct op *op)
 		worker_kick(op->core);
 	if (op->published)
 		op->published(op, op->published_arg);
-	return 0;
+}
+
+int op_commit_all(struct op *const *ops, size_t n)
+{
+	int r = op_txn(ops[0]);
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = put_all_staged(ops[i]);
+	if (r == 0)
+		r = commit_in_gate(ops, n);
+	if (r == -ENOSPC)
+		watch_full(ops[0]->core);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		publish(ops[i]);
+	return r;
+}
+
+int op_commit(struct op *op)
+{
+	return op_commit_all(&op, 1);
 }

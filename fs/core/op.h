@@ -36,6 +36,7 @@ struct op {
 	struct core *core;
 	struct cred who;
 	struct kv_txn *txn;
+	bool joined; /* txn is another's */
 	struct timespec now;
 	/* Since op_txn(): what is written is of this epoch, if no snapshot comes or goes before the commit. */
 	uint64_t epoch, generation;
@@ -92,6 +93,14 @@ void op_end(struct op *op); /* for _cleanup_ */
 int op_txn(struct op *op);
 
 /*
+ * Several ops as one transaction: each has locks and staged inodes of its own, of containers that no other has; all
+ * containers are locked before the first begins the transaction. op_join() gives @op that of @first, which is ended
+ * last. No op may look at an inode that another has staged.
+ * Only in the instant of a snapshot (snapshot_take_then()): else they would take locks in no order.
+ */
+void op_join(struct op *op, struct op *first);
+
+/*
  * The staged copy of the inode's record, to be changed. The first call locks the inode for writing, a
  * further one returns the same copy. NULL: too many. On commit ctime, change and times are as set by
  * the caller: staging alone changes nothing.
@@ -138,6 +147,10 @@ int op_give_entry(struct op *op, struct inode *dir, const struct dentry *entry);
  */
 int op_exchange_children(struct op *op, struct inode *dir, struct inode *hidden,
 	int (*each)(void *arg, const char *name), void *arg);
+/* Appends all entries of @dir, as struct dentry, but that of the inode @but (0: none). */
+int op_read_entries(struct op *op, struct inode *dir, uint64_t but, struct buf *entries);
+/* The container leaves the one that it lies in for another: what a snapshot of that has of it stays. */
+int op_leave_place(struct op *op, struct container *c);
 /* dentry_find() within the op, which remembers the last answer. */
 int op_find(struct op *op, struct inode *dir, const char *name, size_t len,
 	struct dentry *ret_dentry);
@@ -161,6 +174,8 @@ int op_delete_session(struct op *op, struct container *c, uint8_t which);
 
 /* -EAGAIN: run the whole operation again. -EROFS. */
 int op_commit(struct op *op);
+/* The same for ops that are joined, all or none; the first has the transaction. */
+int op_commit_all(struct op *const *ops, size_t n);
 
 #define OP_RETRY(expr)                                                                             \
 	__extension__({                                                                            \

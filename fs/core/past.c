@@ -380,6 +380,22 @@ void core_set_past_loaded(struct core *core, int (*loaded)(void *arg, struct ino
 	core->past_loaded_arg = arg;
 }
 
+int inode_past_mtime(struct inode *inode, struct timespec *ret_mtime)
+{
+	struct key key = key_make(inode->container->domain, inode->container->id, KEY_INODE,
+		snapshot_present_ino(inode->ino));
+	_cleanup_(blob_unrefp) struct blob *facts = NULL;
+	_cleanup_buf_ struct buf value = {0}, body = {0};
+	struct irec rec;
+	int r = past_get(inode->core, &key, inode->at, &value);
+
+	if (r == 0)
+		r = irec_decode(value.data, value.len, &rec, &body, &facts);
+	if (r == 0)
+		*ret_mtime = rec.mtime;
+	return r;
+}
+
 int past_settle(struct inode *inode)
 {
 	struct irec *rec = &inode->rec;

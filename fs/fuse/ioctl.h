@@ -64,7 +64,7 @@ struct scribefs_put_back {
 	uint64_t source; /* st_ino of what is put back, below .snapshots/ */
 	uint32_t flags;
 	uint32_t reserved; /* zero */
-	char name[256];	   /* NUL-terminated; empty: the directory itself, which is a session */
+	char name[256];	   /* NUL-terminated; empty: the directory itself: a session, workflow, user or users/ */
 	char kept[256];	   /* out: the snapshot that has what was there */
 };
 #define SCRIBEFS_IOC_PUT_BACK _IOWR('S', 8, struct scribefs_put_back)

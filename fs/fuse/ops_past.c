@@ -9,6 +9,8 @@
 #include "fs/fuse/ioctl.h"
 #include "fs/fuse/reply.h"
 
+#include <stdio.h>
+
 /* Both must be the caller's: else he could bring back, or take away, what is another's. */
 static int check_owner(struct server *s, const struct cred *who, uint64_t target, uint64_t source)
 {
@@ -24,23 +26,33 @@ static int check_owner(struct server *s, const struct cred *who, uint64_t target
 	return r;
 }
 
-static int collect(void *arg, const char *name)
+struct told {
+	uint64_t dir;
+	char name[CORE_NAME_MAX + 1];
+};
+
+static int collect(void *arg, uint64_t dir, const char *name)
 {
-	return buf_append(arg, name, strlen(name) + 1);
+	struct told told = {.dir = dir};
+
+	snprintf(told.name, sizeof told.name, "%s", name);
+	return buf_append(arg, &told, sizeof told);
 }
 
-static int put_session(struct server *s, const struct cred *who, uint64_t ino, struct scribefs_put_back *asked)
+static int put_whole(struct server *s, const struct cred *who, uint64_t ino, struct scribefs_put_back *asked)
 {
 	_cleanup_buf_ struct buf names = {0};
 	int r = session_put_back(s->sessions, who, ino, asked->source, asked->flags, collect, &names, asked->kept);
+	uint64_t last = 0;
 
-	for (size_t at = 0; at < names.len; at += strlen((char *)names.data + at) + 1) {
-		const char *name = (const char *)names.data + at;
-		fuse_lowlevel_notify_inval_entry(s->se, ino, name, strlen(name));
+	for (size_t at = 0; at < names.len; at += sizeof(struct told)) {
+		const struct told *told = (const void *)(names.data + at);
+		fuse_lowlevel_notify_inval_entry(s->se, told->dir, told->name, strlen(told->name));
+		if (told->dir != last)
+			fuse_lowlevel_notify_inval_inode(s->se, told->dir, 0, 0);
+		last = told->dir;
 	}
-	if (names.len)
-		fuse_lowlevel_notify_inval_inode(s->se, ino, 0, 0);
-	int ended = session_put_back_end(s->sessions, ino);
+	int ended = session_put_back_end(s->sessions);
 	return r < 0 ? r : ended;
 }
 
@@ -90,7 +102,7 @@ static int put_back(struct server *s, fuse_req_t req, uint64_t ino, struct scrib
 	if (atomic_exchange(&s->putting_back, true))
 		return -EBUSY;
 	who.umask = 0; /* what is made has the rights that it had */
-	r = (asked->name[0] ? put_entry : put_session)(s, &who, ino, asked);
+	r = (asked->name[0] ? put_entry : put_whole)(s, &who, ino, asked);
 	atomic_store(&s->putting_back, false);
 	return r;
 }

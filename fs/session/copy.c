@@ -25,6 +25,14 @@ struct copy {
 	struct links links;
 };
 
+/* What is copied of a directory's children. */
+enum children {
+	ALL,
+	OF_SESSION, /* not what was hidden in it; what its names would mean, they do not mean yet */
+	OF_NEW,	    /* not what was hidden in it */
+	OF_HOLDER,  /* … nor what holds sessions, or is one */
+};
+
 /* One name to be made. */
 struct place_at {
 	struct inode *dir;
@@ -79,6 +87,14 @@ int copy_xattrs(struct op *op, struct inode *from, struct inode *to)
 		at += strlen(name) + 1;
 	}
 	return r;
+}
+
+void copy_keep_times(struct op *op, struct inode *dir)
+{
+	struct irec *rec = op_stage(op, dir);
+
+	rec->mtime = dir->rec.mtime;
+	rec->ctime = dir->rec.ctime;
 }
 
 /* All but the bytes in chunks; @from is locked. */
@@ -245,15 +261,28 @@ static int list_one(void *arg, const struct core_dirent *entry)
 
 static int copy_one(struct copy *copy, uint64_t ino, const struct place_at *at);
 
-static int copy_children(struct copy *copy, uint64_t from, struct inode *to, uint64_t parent, bool top)
+static int is_held(struct copy *copy, uint64_t ino, bool *ret_held)
+{
+	_cleanup_inode_ struct inode *inode = NULL;
+	int r = inode_get(copy->core, ino, NULL, &inode);
+
+	if (r == 0)
+		*ret_held = inode->rec.role >= ROLE_USER && inode->rec.role <= ROLE_SESSION;
+	return r;
+}
+
+static int copy_children(struct copy *copy, uint64_t from, struct inode *to, uint64_t parent, enum children which)
 {
 	_cleanup_buf_ struct buf list = {0};
 	int r = core_readdir(copy->core, from, 0, false, list_one, &list);
 
 	for (size_t i = 0; r == 0 && i < list.len; i += sizeof(struct listed)) {
 		const struct listed *one = (const void *)(list.data + i);
-		struct place_at at = {to, one->name, parent, top};
-		if (!top || strncmp(one->name, PUTBACK_PREFIX, strlen(PUTBACK_PREFIX)) != 0)
+		struct place_at at = {to, one->name, parent, which == OF_SESSION};
+		bool leave = which != ALL && putback_is_hidden(one->name);
+		if (!leave && which == OF_HOLDER)
+			r = is_held(copy, one->ino, &leave);
+		if (r == 0 && !leave)
 			r = copy_one(copy, one->ino, &at);
 	}
 	return r;
@@ -264,7 +293,7 @@ static int copy_below(struct copy *copy, uint64_t from, uint64_t ino)
 	_cleanup_inode_ struct inode *to = NULL;
 	int r = inode_get(copy->core, ino, NULL, &to);
 
-	return r < 0 ? r : copy_children(copy, from, to, ino, false);
+	return r < 0 ? r : copy_children(copy, from, to, ino, ALL);
 }
 
 static int copy_one(struct copy *copy, uint64_t ino, const struct place_at *at)
@@ -288,14 +317,30 @@ static int copy_one(struct copy *copy, uint64_t ino, const struct place_at *at)
 	return r < 0 || !dir ? r : copy_below(copy, ino, made);
 }
 
-int copy_session(struct sessions *s, const struct cred *who, uint64_t from, struct inode *hidden,
-        uint64_t parent)
+static int copy_all(struct sessions *s, const struct cred *who, uint64_t from, struct inode *to, uint64_t parent,
+        enum children which)
 {
 	struct copy copy = {.core = s->core, .who = *who};
-	int r = copy_children(&copy, from, hidden, parent, true);
+	int r = copy_children(&copy, from, to, parent, which);
 
 	free(copy.links.pairs);
 	return r;
+}
+
+int copy_session(struct sessions *s, const struct cred *who, uint64_t from, struct inode *hidden,
+        uint64_t parent)
+{
+	return copy_all(s, who, from, hidden, parent, OF_SESSION);
+}
+
+int copy_new_session(struct sessions *s, const struct cred *who, uint64_t from, struct inode *session)
+{
+	return copy_all(s, who, from, session, session->ino, OF_NEW);
+}
+
+int copy_plain(struct sessions *s, const struct cred *who, uint64_t from, struct inode *hidden, uint64_t parent)
+{
+	return copy_all(s, who, from, hidden, parent, OF_HOLDER);
 }
 
 int copy_entry(struct sessions *s, const struct cred *who, uint64_t from, struct inode *dir, const char *name)
@@ -310,8 +355,15 @@ int copy_entry(struct sessions *s, const struct cred *who, uint64_t from, struct
 
 /* ---- taking away ----------------------------------------------------------------------------- */
 
+static int discard_also(struct op *op, void *arg)
+{
+	copy_keep_times(op, op->dir);
+	return inode_is_dir(op->child) ? remove_records(op, op->child) : 0;
+}
+
 int copy_discard(struct sessions *s, uint64_t parent, const char *name)
 {
+	const struct core_rule rule = {.also = discard_also};
 	_cleanup_buf_ struct buf list = {0};
 	struct core_entry entry;
 	int r = core_lookup(s->core, parent, name, &entry);
@@ -320,11 +372,11 @@ int copy_discard(struct sessions *s, uint64_t parent, const char *name)
 		return r;
 	core_forget(s->core, entry.ino, 1);
 	if (!S_ISDIR(entry.st.st_mode))
-		return core_unlink(s->core, &(struct cred){0}, parent, name, NULL);
+		return core_unlink(s->core, &(struct cred){0}, parent, name, &rule);
 	r = core_readdir(s->core, entry.ino, 0, false, list_one, &list);
 	for (size_t i = 0; r == 0 && i < list.len; i += sizeof(struct listed)) {
 		r = copy_discard(s, entry.ino, ((const struct listed *)(const void *)(list.data + i))->name);
 		r = r == -ENOENT ? 0 : r;
 	}
-	return r < 0 ? r : core_rmdir(s->core, &(struct cred){0}, parent, name, NULL);
+	return r < 0 ? r : core_rmdir(s->core, &(struct cred){0}, parent, name, &rule);
 }

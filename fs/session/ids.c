@@ -51,12 +51,17 @@ int ids_delete(struct op *op, struct container *user, const uint8_t id[16])
 	return kv_txn_delete(op->txn, KV_META, key.bytes, key.len);
 }
 
+int ids_holder(struct op *op, struct container *user, const uint8_t id[16], uint32_t *ret_container)
+{
+	struct key key = id_key(user, id);
+	return get_u32(op, &key, ret_container);
+}
+
 int ids_taken(struct op *op, struct container *user, const uint8_t id[16], uint32_t container,
         bool *ret_taken)
 {
-	struct key key = id_key(user, id);
 	uint32_t holder;
-	int r = get_u32(op, &key, &holder);
+	int r = ids_holder(op, user, id, &holder);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	*ret_taken = r == 0 && holder != container;

@@ -2,7 +2,7 @@
  * lookup.c: names looked up and listed: session.json is brought up to date first, and what does not
  * exist for the maker of a session is left out.
  */
-#include "fs/session/session_internal.h"
+#include "fs/session/putback.h"
 
 /* Which automatic part a name is: 0 none. */
 static unsigned part_of(const char *name)
@@ -104,6 +104,18 @@ static int fill_session(void *arg, const struct core_dirent *entry)
 	return l->fill(l->arg, &e);
 }
 
+/* What was being put back in that instant lay there, but was no part of it. */
+static int fill_past(void *arg, const struct core_dirent *entry)
+{
+	struct listing *l = arg;
+
+	if (!putback_is_hidden(entry->name))
+		return l->fill(l->arg, entry);
+	if (entry->have_attr)
+		core_forget(l->s->core, entry->entry.ino, 1);
+	return 0;
+}
+
 int session_readdir(struct sessions *s, const struct cred *who, uint64_t ino, uint64_t cookie,
         bool with_attr, core_fill fill, void *arg)
 {
@@ -113,6 +125,8 @@ int session_readdir(struct sessions *s, const struct cred *who, uint64_t ino, ui
 
 	if (r < 0)
 		return r;
+	if (snapshot_is_past(ino))
+		return core_readdir(s->core, ino, cookie, with_attr, fill_past, &l);
 	if (!snapshot_is_present(ino) || !inode_is_dir(dir) || dir->rec.role != ROLE_SESSION)
 		return core_readdir(s->core, ino, cookie, with_attr, fill, arg);
 	l.hidden = maker_hidden(s, who, dir, &l.pending);

@@ -18,21 +18,7 @@
 #include <linux/fs.h>
 #include <stdio.h>
 
-struct putback {
-	struct sessions *s;
-	const struct cred *who;
-	struct inode *dir;  /* the session, or the directory of the entry */
-	struct inode *from; /* what is put back, in its snapshot */
-	unsigned flags;	    /* enum put_back_flags */
-	const char *name;   /* of the entry */
-	char hidden[32];    /* name of the copy */
-	bool there;	    /* an entry: something has its name */
-	struct srec then;   /* a session's record as it was */
-	int (*each)(void *arg, const char *name);
-	void *arg;
-};
-
-static void putback_release(struct putback *p)
+void putback_release(struct putback *p)
 {
 	inode_put(p->dir);
 	inode_put(p->from);
@@ -53,100 +39,12 @@ static int open_both(struct putback *p, uint64_t dir, uint64_t from)
 	return r == 0 && p->dir->ghost ? -ENOENT : r;
 }
 
-/* ---- what is hidden -------------------------------------------------------------------------- */
-
-static struct key row_key(const struct container *users, uint64_t dir)
-{
-	struct key key = key_make(users->domain, users->id, KEY_SESSION, 0);
-	key_add_u8(&key, RECORD_HIDDEN);
-	if (dir)
-		key_add_u64(&key, dir);
-	return key;
-}
-
-/* The row that says that something hidden may lie in @dir comes or goes. */
-static int row_once(struct sessions *s, uint64_t dir, bool there)
-{
-	_cleanup_inode_ struct inode *users = NULL;
-	_cleanup_(op_end) struct op op;
-
-	op_begin(&op, s->core, NULL);
-	int r = inode_get(s->core, CORE_ROOT_INO, NULL, &users);
-	if (r == 0)
-		r = op_lock(&op, &users, 1);
-	if (r == 0)
-		r = op_txn(&op);
-	if (r < 0)
-		return r;
-	struct key key = row_key(users->container, dir);
-	r = there ? kv_txn_put(op.txn, KV_META, key.bytes, key.len, "\1", 1)
-	          : kv_txn_delete(op.txn, KV_META, key.bytes, key.len);
-	return r < 0 ? r : op_commit(&op);
-}
-
-static int find_hidden(void *arg, const struct core_dirent *entry)
-{
-	size_t len = strlen(entry->name) + 1;
-	return strncmp(entry->name, PUTBACK_PREFIX, strlen(PUTBACK_PREFIX)) ? 0 : buf_append(arg, entry->name, len);
-}
-
-/* Discards what is hidden in @dir, and the row. */
-static int clear(struct sessions *s, uint64_t dir)
-{
-	_cleanup_buf_ struct buf names = {0};
-	int r = core_readdir(s->core, dir, 0, false, find_hidden, &names);
-
-	for (size_t at = 0; r == 0 && at < names.len; at += strlen((char *)names.data + at) + 1) {
-		const char *name = (const char *)names.data + at;
-		r = copy_discard(s, dir, name);
-		if (s->changed)
-			s->changed(s->changed_arg, dir, name);
-	}
-	/* The directory may be gone, and what was hidden with it. */
-	return r < 0 && r != -ENOENT ? r : OP_RETRY(row_once(s, dir, false));
-}
-
-int putback_clear_all(struct sessions *s)
-{
-	_cleanup_inode_ struct inode *users = NULL;
-	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
-	_cleanup_buf_ struct buf dirs = {0};
-	int r = inode_get(s->core, CORE_ROOT_INO, NULL, &users);
-	if (r < 0)
-		return r;
-	struct key prefix = row_key(users->container, 0);
-
-	r = kv_iter_open(core_kv(s->core), NULL, NULL, KV_META, prefix.bytes, prefix.len, &it);
-	for (r = r < 0 ? r : kv_iter_seek(it, NULL, 0); r > 0; r = kv_iter_next(it)) {
-		size_t len;
-		const uint8_t *key = kv_iter_key(it, &len);
-		uint64_t dir = len == prefix.len + 8 ? get_be64(key + prefix.len) : 0;
-		if ((r = buf_append(&dirs, &dir, sizeof dir)) < 0)
-			return r;
-	}
-	for (size_t i = 0; r == 0 && i < dirs.len; i += sizeof(uint64_t)) {
-		uint64_t dir;
-		memcpy(&dir, dirs.data + i, sizeof dir);
-		r = clear(s, dir);
-	}
-	return r;
-}
-
-static int hide(struct putback *p)
-{
-	uint64_t random;
-
-	kv_random(&random, sizeof random);
-	snprintf(p->hidden, sizeof p->hidden, PUTBACK_PREFIX "%016llx", (unsigned long long)random);
-	int r = clear(p->s, p->dir->ino);
-	return r < 0 ? r : OP_RETRY(row_once(p->s, p->dir->ino, true));
-}
-
 /* ---- the instant ----------------------------------------------------------------------------- */
 
 /* Calls @then in the instant of a snapshot before-restore-TIME of @p's place; its name into @ret_kept. */
-static int keep_then(struct putback *p, int (*then)(void *arg), char *ret_kept)
+int putback_keep_then(struct putback *p, int (*then)(void *arg), void *arg, char *ret_kept)
 {
+	struct snapshot_info kept = {0};
 	uint64_t place = container_root(p->dir->container);
 	struct timespec now;
 	struct tm tm;
@@ -158,15 +56,18 @@ static int keep_then(struct putback *p, int (*then)(void *arg), char *ret_kept)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	for (int n = 1; r == -EEXIST && n < 1000; n++) {
+	for (int n = 1; r == -EEXIST && !kept.id && n < 1000; n++) {
 		snprintf(name, sizeof name, n == 1 ? "before-restore-%s" : "before-restore-%s.%d", stamp, n);
 		struct snapshot_info other;
 		if (snapshot_find(p->s->core, place, name, &other) == 0)
 			continue;
 		r = snapshot_take_then(p->s->core, p->who, place, name,
-		        p->dir->container->kind == ROLE_SESSION ? SNAPSHOT_ALONE : 0, then, p, NULL);
+		        p->dir->container->kind == ROLE_SESSION ? SNAPSHOT_ALONE : 0, then, arg, &kept);
 	}
-	if (r == 0)
+	/* What failed has changed nothing; and what was made for this was empty before. */
+	if (kept.id && (r < 0 || p->flags))
+		snapshot_drop(p->s->core, kept.id);
+	else if (r == 0)
 		memcpy(ret_kept, name, sizeof name);
 	return r;
 }
@@ -213,13 +114,13 @@ int session_put_entry(struct sessions *s, const struct cred *who, uint64_t dir, 
 	if (r == 0)
 		r = check_entry(&p);
 	if (r == 0)
-		r = hide(&p);
+		r = putback_hide(&p);
 	if (r < 0)
 		return r;
 	r = copy_entry(s, who, from, p.dir, p.hidden);
 	if (r == 0)
-		r = keep_then(&p, rename_entry, ret_kept);
-	int cleared = clear(s, dir);
+		r = putback_keep_then(&p, rename_entry, &p, ret_kept);
+	int cleared = putback_clear_all(s);
 	return r < 0 ? r : cleared;
 }
 
@@ -231,26 +132,30 @@ static int hidden_plan(struct op *op, void *arg)
 	return 0;
 }
 
-/* The directory, which nobody may enter, and the copy in it. */
-static int make_hidden(struct putback *p)
+static int hidden_also(struct op *op, void *arg)
 {
-	struct core_rule rule = {.plan = hidden_plan};
+	copy_keep_times(op, op->dir);
+	return 0;
+}
+
+/* A directory that nobody may enter. */
+int putback_make_hidden(struct putback *p, struct inode **ret_hidden)
+{
+	struct core_rule rule = {.plan = hidden_plan, .also = hidden_also};
 	struct core_make what = {.mode = S_IFDIR};
-	_cleanup_inode_ struct inode *hidden = NULL;
 	struct core_entry entry;
 	int r = core_make(p->s->core, p->who, p->dir->ino, p->hidden, &what, &rule, &entry);
 
 	if (r < 0)
 		return r;
 	core_forget(p->s->core, entry.ino, 1);
-	r = inode_get(p->s->core, entry.ino, p->dir->container, &hidden);
-	return r < 0 ? r : copy_session(p->s, p->who, p->from->ino, hidden, p->dir->ino);
+	return inode_get(p->s->core, entry.ino, p->dir->container, ret_hidden);
 }
 
-/* The three names that have a meaning in a session get it in @dir, or lose it. */
+/* The four names that have a meaning in a session get it in @dir, or lose it. */
 static int set_roles(struct op *op, struct inode *dir, uint8_t dir_role)
 {
-	static const char *const names[] = {"messages", JSON_NAME, "agent"};
+	static const char *const names[] = {"messages", JSON_NAME, "agent", "context.json"};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		_cleanup_inode_ struct inode *child = NULL;
@@ -266,7 +171,7 @@ static int set_roles(struct op *op, struct inode *dir, uint8_t dir_role)
 }
 
 /* Rights, times and attributes of the session's own directory. */
-static int put_root(struct op *op, struct putback *p)
+int putback_put_root(struct op *op, struct putback *p)
 {
 	_cleanup_buf_ struct buf names = {0};
 	struct irec *rec = op_stage(op, p->dir);
@@ -286,7 +191,8 @@ static int put_root(struct op *op, struct putback *p)
 		rec->gid = then->gid;
 	}
 	rec->atime = then->atime;
-	rec->mtime = then->mtime;
+	if (r == 0)
+		r = inode_past_mtime(p->from, &rec->mtime);
 	if (p->flags)
 		rec->btime = p->flags & PUT_BACK_FORK ? rec->btime : then->btime;
 	rec->ctime = op->now;
@@ -320,7 +226,7 @@ static int put_id(struct op *op, struct putback *p, const struct srec *now)
 }
 
 /* The rendering that is put back is one that a save may be based on. */
-static int put_rendering(struct op *op, struct putback *p, struct inode *hidden)
+int putback_put_rendering(struct op *op, struct putback *p, struct inode *hidden)
 {
 	_cleanup_inode_ struct inode *file = NULL;
 	_cleanup_buf_ struct buf text = {0};
@@ -361,7 +267,7 @@ static int put_record(struct op *op, struct putback *p, struct inode *hidden)
 		p->then.number_high = now.number_high;
 	p->then.ring_used = now.ring_used;
 	p->then.epoch = p->s->epoch;
-	r = put_rendering(op, p, hidden);
+	r = putback_put_rendering(op, p, hidden);
 	if (r == 0)
 		r = srec_store(op, c, &p->then);
 	memory->maker = 0;
@@ -370,9 +276,32 @@ static int put_record(struct op *op, struct putback *p, struct inode *hidden)
 	return r;
 }
 
-static int exchange_once(struct putback *p)
+static int tell_name(void *arg, const char *name)
+{
+	struct putback *p = arg;
+	return p->each(p->arg, p->dir->ino, name);
+}
+
+int putback_exchange_in(struct op *op, struct putback *p)
 {
 	_cleanup_inode_ struct inode *hidden = NULL;
+	int r = op_lookup(op, p->dir, p->hidden, strlen(p->hidden), &hidden);
+
+	if (r == 0 && (!op_stage(op, p->dir) || !op_stage(op, hidden)))
+		r = -ENOMEM;
+	if (r == 0)
+		r = put_record(op, p, hidden);
+	if (r == 0)
+		r = op_exchange_children(op, p->dir, hidden, p->each ? tell_name : NULL, p);
+	if (r == 0)
+		r = set_roles(op, p->dir, ROLE_SESSION);
+	if (r == 0)
+		r = set_roles(op, hidden, ROLE_PLAIN);
+	return r < 0 ? r : putback_put_root(op, p);
+}
+
+static int exchange_once(struct putback *p)
+{
 	_cleanup_(op_end) struct op op;
 
 	op_begin(&op, p->s->core, p->who);
@@ -380,19 +309,7 @@ static int exchange_once(struct putback *p)
 	if (r == 0)
 		r = op_txn(&op);
 	if (r == 0)
-		r = op_lookup(&op, p->dir, p->hidden, strlen(p->hidden), &hidden);
-	if (r == 0 && (!op_stage(&op, p->dir) || !op_stage(&op, hidden)))
-		r = -ENOMEM;
-	if (r == 0)
-		r = put_record(&op, p, hidden);
-	if (r == 0)
-		r = op_exchange_children(&op, p->dir, hidden, p->each, p->arg);
-	if (r == 0)
-		r = set_roles(&op, p->dir, ROLE_SESSION);
-	if (r == 0)
-		r = set_roles(&op, hidden, ROLE_PLAIN);
-	if (r == 0)
-		r = put_root(&op, p);
+		r = putback_exchange_in(&op, p);
 	return r < 0 ? r : op_commit(&op);
 }
 
@@ -403,19 +320,15 @@ static int exchange(void *arg)
 
 /* ---- … and where it comes from --------------------------------------------------------------- */
 
-static int load_then(struct putback *p)
+int putback_load_then(struct putback *p)
 {
 	_cleanup_buf_ struct buf value = {0};
 
-	if (p->dir->rec.role != ROLE_SESSION || p->from->rec.role != ROLE_SESSION)
+	if (p->from->rec.role != ROLE_SESSION)
 		return -EINVAL;
 	int r = session_record_get_at(p->s->core, p->from->container, RECORD_SESSION, p->from->at, &value);
 	if (r == 0)
 		r = srec_decode(value.data, value.len, &p->then);
-	/* To another session belongs another's history. */
-	if (r == 0 && !p->flags && p->from->container != p->dir->container &&
-	        p->from->container->id != p->dir->container->id)
-		r = -EXDEV;
 	return r == -ENOENT ? -EBADMSG : r;
 }
 
@@ -461,32 +374,46 @@ static int say_fork(struct putback *p, const char *snapshot, const struct timesp
 	return r < 0 ? r : srec_set(&p->then.extra, (const char *)text.data);
 }
 
-int session_put_back(struct sessions *s, const struct cred *who, uint64_t session, uint64_t from,
-        unsigned flags, int (*each)(void *arg, const char *name), void *arg,
+static int put_back_session(struct putback *p, char ret_kept[CORE_NAME_MAX + 1])
+{
+	_cleanup_inode_ struct inode *hidden = NULL;
+	struct snapshot_info info;
+	int r = putback_load_then(p);
+
+	/* To another session belongs another's history. */
+	if (r == 0 && !p->flags && p->from->container->id != p->dir->container->id)
+		r = -EXDEV;
+	if (r == 0)
+		r = snapshot_of_ino(p->s->core, p->from->ino, &info);
+	if (r == 0 && p->flags & PUT_BACK_FORK)
+		r = say_fork(p, info.name, &info.taken);
+	if (r == 0)
+		r = putback_hide(p);
+	if (r == 0)
+		r = putback_make_hidden(p, &hidden);
+	if (r == 0)
+		r = copy_session(p->s, p->who, p->from->ino, hidden, p->dir->ino);
+	if (r == 0)
+		r = p->flags ? exchange(p) : putback_keep_then(p, exchange, p, ret_kept);
+	return r;
+}
+
+int session_put_back(struct sessions *s, const struct cred *who, uint64_t dir, uint64_t from,
+        unsigned flags, int (*each)(void *arg, uint64_t dir, const char *name), void *arg,
         char ret_kept[CORE_NAME_MAX + 1])
 {
 	_cleanup_(putback_release) struct putback p = {
 	        .s = s, .who = who, .flags = flags, .each = each, .arg = arg};
-	struct snapshot_info info;
-	int r = open_both(&p, session, from);
+	int r = open_both(&p, dir, from);
 
-	if (r == 0)
-		r = load_then(&p);
-	if (r == 0)
-		r = snapshot_of_ino(s->core, from, &info);
-	if (r == 0 && flags & PUT_BACK_FORK)
-		r = say_fork(&p, info.name, &info.taken);
-	if (r == 0)
-		r = hide(&p);
 	if (r < 0)
 		return r;
-	r = make_hidden(&p);
-	if (r == 0)
-		r = flags ? exchange(&p) : keep_then(&p, exchange, ret_kept);
-	return r;
+	if (p.dir->rec.role != ROLE_SESSION)
+		return puttree_restore(s, who, p.dir, p.from, flags, each, arg, ret_kept);
+	return put_back_session(&p, ret_kept);
 }
 
-int session_put_back_end(struct sessions *s, uint64_t dir)
+int session_put_back_end(struct sessions *s)
 {
-	return clear(s, dir);
+	return putback_clear_all(s);
 }

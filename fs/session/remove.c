@@ -121,6 +121,7 @@ static int remove_session(struct op *op, struct inode *session)
 	_cleanup_inode_ struct inode *workflow = NULL;
 	_cleanup_srec_ struct srec rec = {0};
 	struct container *c = session->container;
+	bool taken = false;
 
 	int r = srec_load(op, c, &rec);
 	if (r == -EBADMSG)
@@ -130,6 +131,8 @@ static int remove_session(struct op *op, struct inode *session)
 	if (r == 0)
 		r = place_user_of(op, workflow, &user);
 	if (r == 0)
+		r = ids_taken(op, user, rec.id, c->id, &taken); /* by what was put back in its place */
+	if (r == 0 && !taken)
 		r = ids_delete(op, user, rec.id);
 	if (r == 0)
 		r = op_delete_session(op, c, RECORD_SESSION);

@@ -129,16 +129,18 @@ enum put_back_flags {
 	PUT_BACK_REMOVED = 2, /* … in the place of the removed one, whose id it gets if it is free */
 };
 /*
- * Makes the session directory @session what the session @from, of a snapshot, was, with its rights, times and
- * attributes. Without flags @from must be the same session (-EXDEV), and what was there is kept as the snapshot
- * @ret_kept; with a flag @session must be untouched (-ENOTEMPTY). @each is told the names in @session that may be
- * others now, with locks held: they must be told to the kernel before session_put_back_end(), which is called in
- * any case and removes what was there.
+ * Makes the directory @dir, a session, workflow, user or users/, what @from, of a snapshot, was, with its rights, times
+ * and attributes, in one step; a user with his .trash. Without flags @from must be the same (-EXDEV), and what was
+ * there is kept as the snapshot @ret_kept; with a flag @dir must be untouched (-ENOTEMPTY). Sessions that lie in @dir
+ * still are those of then, with their ids and snapshots; ones that were removed come back with their ids; ones that are
+ * newer go. -EBUSY: others make and move sessions there all the time. -EPERM: something is another user's. @each is
+ * told the names that may be others now, with their directory, with locks held: they must be told to the kernel before
+ * session_put_back_end(), which is called in any case and removes what was there.
  */
-int session_put_back(struct sessions *s, const struct cred *who, uint64_t session, uint64_t from,
-	unsigned flags, int (*each)(void *arg, const char *name), void *arg,
+int session_put_back(struct sessions *s, const struct cred *who, uint64_t dir, uint64_t from,
+	unsigned flags, int (*each)(void *arg, uint64_t dir, const char *name), void *arg,
 	char ret_kept[CORE_NAME_MAX + 1]);
-int session_put_back_end(struct sessions *s, uint64_t session);
+int session_put_back_end(struct sessions *s);
 /*
  * Makes @name in @dir what @from, a file or plain directory of a snapshot, was. What was there is kept as the
  * snapshot @ret_kept of the place. -EXDEV: messages/, session.json, sessions and what is above them.

@@ -84,6 +84,8 @@ int place_put_name(struct op *op, struct container *c, const char *name, size_t 
 /* ids.c: rows of the user's container. */
 int ids_put(struct op *op, struct container *user, const uint8_t id[16], uint32_t container);
 int ids_delete(struct op *op, struct container *user, const uint8_t id[16]);
+/* The container of the session that holds it. -ENOENT. */
+int ids_holder(struct op *op, struct container *user, const uint8_t id[16], uint32_t *ret_container);
 /* Whether another session than @container holds it. */
 int ids_taken(struct op *op, struct container *user, const uint8_t id[16], uint32_t container,
         bool *ret_taken);

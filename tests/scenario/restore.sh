@@ -119,6 +119,7 @@ same "the other way" "$(plain_diff "$W/copies/second" "$W/copies/first" deep not
 check "renames are told" grep -qx 'R notes/b -> notes/c' <("$SCRIBEFS" diff "$S@first" "$S")
 check "of a directory, too" grep -qx 'R notes/deep/ -> deep/' <("$SCRIBEFS" diff "$S@first" "$S")
 same "a file" "M ." "$("$SCRIBEFS" diff "$S/messages/001.md@first" "$S/messages/001.md")"
+mkdir -p "$U/ann/.trash"
 mkdir "$U/.snapshots/everything" "$U/ann/chat/.snapshots/w"
 T=$(session two)
 echo hi >"$T/messages/next.md"
@@ -140,7 +141,7 @@ same "with its attributes" red "$(getfattr --absolute-names --only-values -n use
 check "what was there is kept" test -e "$(find "$S/.snapshots/" -maxdepth 1 -name 'before-restore-*' | sort | tail -n 1)/notes/c"
 refused "session.json goes with its session" "$SCRIBEFS" restore "$S/session.json@first"
 refused "a snapshot that is not there" "$SCRIBEFS" restore "$S@nowhere"
-refused "a workflow is many sessions" "$SCRIBEFS" restore "$U/ann/chat@w"
+refused ".trash goes with its user" "$SCRIBEFS" restore "$U/ann/.trash@everything"
 
 echo "-- a session"
 exec 5>>"$S/messages/003.md"

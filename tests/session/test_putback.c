@@ -26,7 +26,7 @@ static int put_back(const char *path, uint64_t from, unsigned flags)
 {
 	uint64_t session = tree_find(path);
 	int r = session_put_back(sessions, &who, session, from, flags, NULL, NULL, kept);
-	ck_assert_int_eq(session_put_back_end(sessions, session), 0);
+	ck_assert_int_eq(session_put_back_end(sessions), 0);
 	return r;
 }
 
@@ -140,6 +140,90 @@ START_TEST(entries_are_put_back)
 }
 END_TEST
 
+/* What changed, moved, went and came in a workflow and a user. */
+static void change_places(void)
+{
+	tree_next("three");
+	ck_assert_int_eq(tree_mkdir("u/w/new"), 0);
+	ck_assert_int_eq(tree_mkdir("u/v"), 0);
+	ck_assert_int_eq(tree_rename("u/w/other", "u/v/elsewhere"), 0);
+	ck_assert_int_eq(tree_rename("u/w", "u/renamed"), 0);
+}
+
+START_TEST(a_user_is_put_back)
+{
+	prepare();
+	ck_assert_int_eq(tree_mkdir("u/w/other"), 0);
+	uint64_t session = tree_find(SESSION), other = tree_find("u/w/other"), workflow = tree_find("u/w");
+	struct snapshot_info info = take("u", "a");
+	change_places();
+	ck_assert_int_eq(put_back("u", info.root, 0), 0);
+	ck_assert_str_eq(tree_list("u"), "w ");
+	ck_assert_str_eq(tree_list("u/w"), "other s ");
+	ck_assert_str_eq(tree_list(MESSAGES), "001.md 002.md ");
+	/* they are what they were, not copies */
+	ck_assert_uint_eq(tree_find(SESSION), session);
+	ck_assert_uint_eq(tree_find("u/w/other"), other);
+	ck_assert_uint_eq(tree_find("u/w"), workflow);
+	tree_expect_field("workflow_type", "w");
+	tree_expect_field("message_count", "2");
+	ck_assert_uint_eq(tree_stat("u").st_nlink, 3);
+	ck_assert_uint_eq(tree_stat("u/w").st_nlink, 4);
+	/* and after a crash */
+	tree_crash();
+	ck_assert_str_eq(tree_list("u"), "w ");
+	ck_assert_str_eq(tree_list("u/w"), "other s ");
+	/* what was there is kept */
+	struct snapshot_info was;
+	ck_assert_int_eq(snapshot_find(store.core, tree_find("u"), kept, &was), 0);
+	past(&was, "renamed");
+	past(&was, "v");
+}
+END_TEST
+
+START_TEST(removed_sessions_come_back_with_their_place)
+{
+	char id[64];
+	prepare();
+	snprintf(id, sizeof id, "%s", tree_field("session_id"));
+	struct snapshot_info info = take("u/w", "a");
+	uint64_t container = tree_find(SESSION);
+	ck_assert_int_eq(tree_unlink(MESSAGES "/001.md"), 0);
+	ck_assert_int_eq(tree_rename(SESSION, "u/w/away"), 0);
+	ck_assert_int_eq(put_back("u/w", info.root, 0), 0);
+	ck_assert_uint_eq(tree_find(SESSION), container);
+	ck_assert_str_eq(tree_list("u/w"), "s ");
+	/* one that lies elsewhere by now stays there: a copy has an id of its own */
+	ck_assert_int_eq(tree_mkdir("u/v"), 0);
+	ck_assert_int_eq(tree_rename(SESSION, "u/v/s"), 0);
+	ck_assert_int_eq(put_back("u/w", info.root, 0), 0);
+	ck_assert_uint_eq(tree_find("u/v/s"), container);
+	ck_assert_uint_ne(tree_find(SESSION), container);
+	ck_assert_str_ne(tree_field("session_id"), id);
+	ck_assert_str_eq(tree_list(MESSAGES), "001.md 002.md ");
+	ck_assert_uint_eq(tree_next("three"), 3);
+	/* not over another place, nor over what is in use */
+	ck_assert_int_eq(put_back("u/v", info.root, 0), -EXDEV);
+	ck_assert_int_eq(put_back("u/v", info.root, PUT_BACK_REMOVED), -ENOTEMPTY);
+	ck_assert_int_eq(put_back("u/w", info.root, PUT_BACK_FORK), -EINVAL);
+}
+END_TEST
+
+START_TEST(places_are_whole_after_a_crash_before_the_end)
+{
+	prepare();
+	struct snapshot_info info = take("u", "a");
+	tree_next("three");
+	ck_assert_int_eq(tree_mkdir("u/w/new"), 0);
+	ck_assert_int_eq(session_put_back(sessions, &who, tree_find("u"), info.root, 0, NULL, NULL, kept), 0);
+	ck_assert_ptr_nonnull(strstr(tree_list("u"), ".restore-"));
+	tree_crash();
+	ck_assert_str_eq(tree_list("u"), "w ");
+	ck_assert_str_eq(tree_list("u/w"), "s ");
+	ck_assert_str_eq(tree_list(MESSAGES), "001.md 002.md ");
+}
+END_TEST
+
 static int note(void *arg, uint64_t ino, bool many)
 {
 	struct buf *list = arg;
@@ -187,6 +271,9 @@ int main(void)
 	tcase_add_test(t, what_a_crash_leaves_goes);
 	tcase_add_test(t, forks_are_new_sessions);
 	tcase_add_test(t, entries_are_put_back);
+	tcase_add_test(t, a_user_is_put_back);
+	tcase_add_test(t, removed_sessions_come_back_with_their_place);
+	tcase_add_test(t, places_are_whole_after_a_crash_before_the_end);
 	tcase_add_test(t, changes_are_told);
 	return suite_run("putback", t);
 }
