@@ -60,6 +60,8 @@ static int by_made(const void *a, const void *b)
 	const struct backup_found *x = a, *y = b;
 	if (x->info.made != y->info.made)
 		return x->info.made < y->info.made ? -1 : 1;
+	if (x->info.sequence != y->info.sequence) /* two in one second */
+		return x->info.sequence < y->info.sequence ? -1 : 1;
 	return strcmp(x->info.name, y->info.name);
 }
 

@@ -224,6 +224,8 @@ static int by_age(const void *a, const void *b)
 	const struct folder_backup *x = a, *y = b;
 	if (x->manifest.made != y->manifest.made)
 		return x->manifest.made < y->manifest.made ? -1 : 1;
+	if (x->manifest.sequence != y->manifest.sequence)
+		return x->manifest.sequence < y->manifest.sequence ? -1 : 1;
 	return strcmp(x->name, y->name);
 }
 
@@ -332,6 +334,8 @@ static int by_made(const void *a, const void *b)
 	const struct backup_info *x = a, *y = b;
 	if (x->made != y->made)
 		return x->made < y->made ? -1 : 1;
+	if (x->sequence != y->sequence) /* two in one second */
+		return x->sequence < y->sequence ? -1 : 1;
 	return strcmp(x->name, y->name);
 }
 

@@ -1,4 +1,5 @@
-"""treecmp.py A B [--skip NAME]… [--no-xattr] [--no-acl] [--no-times] [--no-dir-times]: exits 1 and says where two trees differ.
+"""treecmp.py A B [--skip NAME]… [--no-xattr] [--no-acl] [--no-times] [--no-dir-times]
+[--no-top-times]: exits 1 and says where two trees differ.
 
 Names as bytes, types, modes, owners, sizes, contents, times to the nanosecond, symlinks, devices, which
 names are one file, attributes, ACLs.
@@ -60,7 +61,8 @@ def facts(base, opt):
         fact = {"type": stat.S_IFMT(st.st_mode), "mode": oct(stat.S_IMODE(st.st_mode)),
                 "owner": (st.st_uid, st.st_gid)}
         is_dir = stat.S_ISDIR(st.st_mode)
-        if not opt.no_times and not (is_dir and opt.no_dir_times):
+        top = relative == b"." and opt.no_top_times
+        if not opt.no_times and not (is_dir and opt.no_dir_times) and not top:
             fact["mtime"] = st.st_mtime_ns
         if opt.dump:
             fact.update(ino=st.st_ino, ctime=st.st_ctime_ns, blocks=st.st_blocks, nlink=st.st_nlink)
@@ -94,7 +96,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tree", nargs="+")
     parser.add_argument("--skip", action="append", default=[])
-    for flag in ("no-xattr", "no-acl", "no-times", "no-dir-times", "dump"):
+    for flag in ("no-xattr", "no-acl", "no-times", "no-dir-times", "no-top-times", "dump"):
         parser.add_argument("--" + flag, action="store_true")
     opt = parser.parse_args()
     if opt.dump:
