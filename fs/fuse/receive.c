@@ -26,13 +26,26 @@ static bool nothing_there(ssize_t n)
 
 static ssize_t spin(const struct receive *r, int fd, void *buf, size_t size)
 {
-	struct timespec start;
+	struct timespec start, paid;
 	ssize_t n;
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	do
+	paid = start;
+	do {
 		n = read(fd, buf, size);
-	while (nothing_there(n) && !over(&start, r->spin_ns));
+		if (nothing_there(n) && r->spin_ns && atomic_load(&r->owed) && !over(&start, RECEIVE_OWED_NS))
+			clock_gettime(CLOCK_MONOTONIC, &paid);
+	} while (nothing_there(n) && !over(&paid, r->spin_ns));
 	return n;
+}
+
+void receive_owe(struct receive *r)
+{
+	atomic_fetch_add(&r->owed, 1);
+}
+
+void receive_paid(struct receive *r)
+{
+	atomic_fetch_sub(&r->owed, 1);
 }
 
 static void wake_watch(struct receive *r)

@@ -138,6 +138,7 @@ static void synced(void *arg, int error)
 	fuse_req_t req = arg;
 	struct server *s = server_of(req);
 	reply_error(req, 0, error);
+	receive_paid(&s->receive);
 	MUTEX_GUARD(&s->lock);
 	if (--s->owed == 0)
 		pthread_cond_broadcast(&s->idle);
@@ -149,6 +150,7 @@ void reply_when_synced(fuse_req_t req)
 	pthread_mutex_lock(&s->lock);
 	s->owed++;
 	pthread_mutex_unlock(&s->lock);
+	receive_owe(&s->receive);
 	kv_sync_async(s->kv, synced, req);
 }
 
