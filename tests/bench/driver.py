@@ -1,6 +1,5 @@
-"""Runs the rows: each round gives every system a fresh store of its own, in turns."""
+"""Runs the rows: each round gives every system a fresh store, and goes through the rows with all of them in turn."""
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -36,9 +35,9 @@ def samples_script():
 def wanted(kind, row):
     if row.group == "daemon" or (row.only and kind.name not in row.only):
         return False
-    if kind is systems.ScribefsAes and row.group != "big":
+    if row.group == "list" and not kind.large_directories:
         return False
-    return True
+    return kind is not systems.ScribefsAes or row.group == "big"
 
 
 class Measurement:
@@ -49,7 +48,7 @@ class Measurement:
         self.chosen = rows.chosen(opt.rows)
         self.results = {row.name: {} for row in rows.ROWS}
         self.versions, self.failures, self.notes, self.took = {}, {}, {}, {}
-        self.flush = []
+        self.flush, self.peak, self.cpu, self.daemon_cpu = [], {}, {}, {}
         self.dropped = systems.drop_caches()
 
     def note(self, row, kind, value):
@@ -58,59 +57,72 @@ class Measurement:
 
     def run(self):
         for number in range(self.opt.rounds):
-            turn = self.kinds if number % 2 == 0 else list(reversed(self.kinds))
-            for kind in turn:
-                if kind.name not in self.failures:
-                    say(f"round {number + 1} of {self.opt.rounds}: {kind.name}")
-                    self.guarded(kind, number)
+            self.one_round(number)
 
-    def guarded(self, kind, number):
+    def one_round(self, number):
+        self.measure_flush()
+        for group in rows.GROUPS:
+            if group in rows.ONCE and number > 0:
+                continue
+            start = time.monotonic()
+            self.run_group(group, number)
+            self.took.setdefault(group, []).append(time.monotonic() - start)
+        for kind in self.kinds:
+            if kind in (systems.Disk, systems.ScribefsAes) or kind.name in self.failures:
+                continue
+            for row, figures in (("peak", self.peak), ("cpu", self.cpu)):
+                if any(r.name == row for r in self.chosen) and kind.name in figures:
+                    self.note(row, kind, figures.pop(kind.name))
+
+    def run_group(self, group, number):
+        """All systems are mounted, and each row is run on one after the other."""
+        mine = [r for r in self.chosen if r.group == group]
+        kinds = [k for k in self.kinds if k.name not in self.failures and any(wanted(k, r) for r in mine)]
+        kinds = kinds[number % len(kinds):] + kinds[:number % len(kinds)] if kinds else []
+        benches = {}
+        try:
+            for kind in kinds:
+                self.guarded(kind, benches, lambda: self.start(kind, benches))
+            for row in mine:
+                say(f"round {number + 1} of {self.opt.rounds}: {row.name}")
+                for kind in kinds:
+                    if kind in benches and wanted(kind, row):
+                        self.guarded(kind, benches, lambda: self.repeat_row(kind, benches[kind], row, mine))
+            for kind in list(benches):
+                self.guarded(kind, benches, lambda: self.finish(kind, benches[kind], group))
+        finally:
+            for bench in benches.values():
+                bench.system.take_away()
+
+    def guarded(self, kind, benches, action):
         """A peer that fails is told and left out; scribefs that fails ends the run."""
         try:
-            self.one_round(kind, number)
+            action()
         except Failed as error:
             if issubclass(kind, systems.Scribefs):
                 raise
             say(f"bench: {kind.name} is left out from here: {error}")
             self.failures[kind.name] = str(error)
+            if kind in benches:
+                benches.pop(kind).system.take_away()
 
-    def one_round(self, kind, number):
-        if kind is systems.Disk:
-            self.measure_flush()
-        peak, cpu = 0, 0.0
-        for group in rows.GROUPS:
-            if group in rows.ONCE and number > 0:
-                continue
-            mine = [r for r in self.chosen if r.group == group and wanted(kind, r)]
-            if mine:
-                start = time.monotonic()
-                system = self.run_group(kind, mine)
-                self.took.setdefault(kind.name, {}).setdefault(group, []).append(time.monotonic() - start)
-                peak = max(peak, system.peak_kib)
-                cpu += system.cpu_seconds if group in rows.COUNTED else 0.0
-        if kind not in (systems.Disk, systems.ScribefsAes):
-            for row, value in (("peak", peak), ("cpu", cpu)):
-                if any(r.name == row for r in self.chosen):
-                    self.note(row, kind, value)
+    def start(self, kind, benches):
+        system = kind(tempfile.mkdtemp(prefix=kind.name + "-", dir=self.base), self.shared)
+        benches[kind] = rows.Bench(system, self.shared, self.opt)
+        self.versions.setdefault(kind.name, system.version())
+        system.mount()
 
-    def run_group(self, kind, mine):
-        folder = tempfile.mkdtemp(prefix=kind.name + "-", dir=self.base)
-        system = None
-        try:
-            system = kind(folder, self.shared)
-            self.versions.setdefault(kind.name, system.version())
-            system.mount()
-            bench = rows.Bench(system, self.shared, self.opt)
-            for row in mine:
-                for _ in range(self.opt.rounds if row.group in rows.ONCE and row.cold else 1):
-                    self.run_row(kind, bench, row, mine)
-            self.notes.update({f"{kind.name}, {name}": counts for name, counts in bench.notes.items()})
-            system.finish()
-            return system
-        finally:
-            if system:
-                system.take_away()
-            shutil.rmtree(folder, ignore_errors=True)
+    def finish(self, kind, bench, group):
+        system = bench.system
+        self.notes.update({f"{kind.name}, {name}": counts for name, counts in bench.notes.items()})
+        system.finish()
+        self.peak[kind.name] = max(self.peak.get(kind.name, 0), system.peak_kib)
+        if group in rows.COUNTED:
+            self.cpu[kind.name] = self.cpu.get(kind.name, 0.0) + system.cpu_seconds
+
+    def repeat_row(self, kind, bench, row, mine):
+        for _ in range(self.opt.rounds if row.group in rows.ONCE and row.cold else 1):
+            self.run_row(kind, bench, row, mine)
 
     def run_row(self, kind, bench, row, mine):
         says_nothing = row.sync and not kind.syncs
@@ -118,11 +130,14 @@ class Measurement:
             return
         if row.cold:
             bench.system.cold()
-        else:
-            os.sync()
+        os.sync()
+        before = bench.system.ticks()
         value = row.run(bench)
+        took = bench.system.ticks() - before
+        bench.system.settle()
         if not (says_nothing or row.hidden):
             self.note(row.name, kind, value)
+            self.daemon_cpu.setdefault(row.name, {}).setdefault(kind.name, []).append(took / os.sysconf("SC_CLK_TCK"))
 
     def measure_flush(self):
         path, count = os.path.join(self.base, "flush"), self.opt.sizes.flushes

@@ -30,22 +30,6 @@ def number(text):
     return value
 
 
-def settle(system):
-    """Until the daemon rests: its background work is done."""
-    def ticks():
-        with open(f"/proc/{system.daemon.pid}/stat") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        return int(fields[11]) + int(fields[12])
-    before, quiet = ticks(), 0
-    for _ in range(300):
-        time.sleep(1)
-        now = ticks()
-        quiet = quiet + 1 if now - before <= 3 else 0
-        before = now
-        if quiet == 3:
-            return
-
-
 def amplification(store, base):
     """The database's size by that of a copy in which nothing dead is left; None without ldb."""
     if not shutil.which("ldb"):
@@ -95,7 +79,7 @@ class Growth:
         seconds, result["longest"], result["stalls"] = self.call("load", self.sessions, sessions, 2)
         result["load"] = seconds / new
         self.sessions = sessions
-        settle(self.system)
+        self.system.settle(300, 2)
         result["rss"] = self.system.memory("VmRSS")
         result["umount"] = timed(self.system.umount)
         result["space"] = self.system.space()
@@ -107,7 +91,7 @@ class Growth:
                 self.system.cold()
             count = LISTS if operation == "pick-list" else PICKS
             result[operation] = self.call(operation, count, sessions)[0] / count
-        settle(self.system)
+        self.system.settle(300, 2)
         self.system.umount()
         result["peak"] = self.system.peak_kib
         self.system.mount()

@@ -75,6 +75,16 @@ def ciphers_of(summary):
             yield [row["text"], UNITS[row["unit"]], cell(row, "scribefs"), cell(row, "scribefs-aes")]
 
 
+def cpu_of(run, summary):
+    """Of each row, the daemons' processor time; it hardly depends on what else runs."""
+    names = [k.name for k in run.kinds if k.name not in ("scribefs-aes", "disk")]
+    yield ["daemon's processor time", "", *names]
+    for row in summary:
+        took = run.daemon_cpu.get(row["row"], {})
+        if row["unit"] != "kib" and took:
+            yield [row["text"], "s", *(f"{statistics.median(took[n]):.2f}" if n in took else "–" for n in names)]
+
+
 def unmet(summary):
     for row in summary:
         if row["met"] is False:
@@ -120,6 +130,8 @@ def show(run, summary, in_markdown):
     both = list(ciphers_of(summary))
     if both:
         out += ["", *form([["", "unit", "XChaCha20-Poly1305", "AES-256-GCM"], *both])]
+    if run.opt.cpu:
+        out += ["", *form(cpu_of(run, summary))]
     out += ["", EXPLAIN]
     if run.flush:
         out.append(f"An fdatasync of this disk: {statistics.median(run.flush) * 1e6:.0f} µs.")
