@@ -169,13 +169,13 @@ int kv_txn_put(struct kv_txn *txn, enum kv_family family, const void *key, size_
  */
 int kv_txn_insert(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
 	const void *value, size_t value_len);
-/* Deletes a record, there or not in KV_META; where write-once it must be there. */
 /*
  * kv_txn_insert() of what stands at the key @from of @from_family, of the same domain; nothing in this transaction has
  * written that. It is sealed anew but not decompressed. -ENOENT, -EBADMSG.
  */
 int kv_txn_copy(struct kv_txn *txn, enum kv_family from_family, const void *from, size_t from_len,
 	enum kv_family family, const void *key, size_t key_len);
+/* Deletes a record, there or not in KV_META; where write-once it must be there. */
 int kv_txn_delete(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len);
 
 /* Counters of a domain, folded by the committer, so that they are no hot keys. */
