@@ -35,6 +35,7 @@ struct round {
 	struct lifecycle *l;
 	int64_t now, next;
 	bool limits;
+	struct repack repack;
 };
 
 /* ---- what it is told ------------------------------------------------------------------------- */
@@ -227,7 +228,9 @@ static int look_alive(struct round *round, const struct rules *rules, struct tra
 		item->activity = rec.activity;
 		return trash_put(s, item);
 	}
-	return rules->messages > 0 ? archive_messages(s, item->session, (uint32_t)rules->messages, &moved) : 0;
+	if (rules->messages > 0)
+		r = archive_messages(s, item->session, (uint32_t)rules->messages, &moved);
+	return r < 0 ? r : repack_session(&round->repack, session);
 }
 
 /* ---- a workflow ------------------------------------------------------------------------------ */
@@ -416,7 +419,8 @@ static int look_at_one(struct round *round, uint32_t container)
 static int64_t look_at_touched(struct lifecycle *l)
 {
 	_cleanup_free_ uint32_t *touched = NULL;
-	struct round round = {.l = l, .now = session_clock(l->s), .next = TIME_NEVER};
+	struct round round = {.l = l, .now = session_clock(l->s), .next = TIME_NEVER,
+	        .repack = {.s = l->s, .stop = &l->stop}};
 	size_t n;
 
 	pthread_mutex_lock(&l->lock);
@@ -431,13 +435,14 @@ static int64_t look_at_touched(struct lifecycle *l)
 	for (size_t i = 0; touched && i < n; i++)
 		if (!goes_on(&round, look_at_one(&round, touched[i]), "looking at a session"))
 			break;
+	repack_end(&round.repack);
 	return round.next;
 }
 
 static int64_t look_at_all(struct lifecycle *l)
 {
 	int64_t now = session_clock(l->s);
-	struct round round = {.l = l, .now = now, .next = now + HOUR_MS};
+	struct round round = {.l = l, .now = now, .next = now + HOUR_MS, .repack = {.s = l->s, .stop = &l->stop}};
 
 	pthread_mutex_lock(&l->lock);
 	l->all = false;
@@ -445,6 +450,7 @@ static int64_t look_at_all(struct lifecycle *l)
 	int r = look_below(&round, CORE_ROOT_INO);
 	if (r == 0)
 		atomic_store(&l->limits, round.limits);
+	repack_end(&round.repack);
 	return round.next;
 }
 

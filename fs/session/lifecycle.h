@@ -1,7 +1,7 @@
 /*
  * lifecycle.h: what time does to sessions: those that somebody deleted, or whose policies say so, go to .trash, what
- * lies there for long enough is removed, old messages go to messages/archive/. Only for fs/session and its tests;
- * README.md tells the whole.
+ * lies there for long enough is removed, old messages go to messages/archive/, archived sessions are packed. Only for
+ * fs/session and its tests; README.md tells the whole.
  *
  * A thread of its own looks at all of users/ a minute after the start and then once an hour, and within a moment at
  * what it was told of. Each step is one short operation, and each is decided anew from the records: a crash in between
@@ -12,6 +12,7 @@
 #ifndef SCRIBEFS_FS_SESSION_LIFECYCLE_H
 #define SCRIBEFS_FS_SESSION_LIFECYCLE_H
 
+#include "fs/core/pack.h"
 #include "fs/session/session_internal.h"
 
 /* @threaded false: lifecycle_pass() is called by the test. Nothing is done on a store that cannot be written. */
@@ -45,5 +46,20 @@ int trash_purge(struct sessions *s, const struct trash_item *item, bool (*stop)(
 int trash_stamp(struct sessions *s, uint64_t session, int64_t time);
 /* The oldest of more than @max messages go to messages/archive/; *ret_moved tells whether any did. */
 int archive_messages(struct sessions *s, uint64_t session, uint32_t max, bool *ret_moved);
+
+/* repack.c: what a round keeps for many sessions; zeroed but for the first two. */
+struct repack {
+	struct sessions *s;
+	const bool *stop; /* read without a lock */
+	struct core_packer *packer;
+	uint32_t domain; /* that the packer is of, or would be but for the error */
+	int error;
+	unsigned sessions;
+	struct kv_packed sums;
+};
+/* Packs the session if it is archived, nobody writes in it and no message has changed since it was. -ECANCELED. */
+int repack_session(struct repack *p, struct inode *session);
+/* Tells the log what was done. */
+void repack_end(struct repack *p);
 
 #endif

@@ -11,7 +11,7 @@
 static const char *const known[] = {"session_id", "user_id", "workflow_type", "title", "state",
         "created_at", "updated_at", "version", "message_count", "metadata", "agent",
         "interrupted", "deleted_at", NULL};
-static const char *const derived_metadata[] = {"total_tokens", "last_activity", NULL};
+static const char *const derived_metadata[] = {"total_tokens", "last_activity", "compressed", NULL};
 
 #define _cleanup_object_ _cleanup_(json_object_release)
 
@@ -160,6 +160,15 @@ static void merge_interrupted(struct srec *rec, const struct json_object *doc,
 		rec->flags |= SREC_INTERRUPTED;
 }
 
+/* Whether it is packed is not for anybody to say; a restored session soon will be again. */
+static void merge_compressed(struct srec *rec, const struct json_object *metadata, bool restore)
+{
+	const char *value = json_get(metadata, "compressed");
+
+	if (restore && value && strcmp(value, "true") == 0 && !(rec->flags & SREC_PACKED))
+		rec->flags |= SREC_PACKED_SAID;
+}
+
 static int merge_history(struct srec *rec, const struct json_object *doc)
 {
 	const char *history = json_get(doc, "history");
@@ -216,6 +225,8 @@ static int merge_all(struct srec *rec, const struct json_object *doc,
 		get_time(doc, "created_at", &rec->created);
 	if (r == 0 && !base)
 		get_time(doc, "deleted_at", &rec->trashed);
+	if (r == 0)
+		merge_compressed(rec, &metadata, !base);
 	if (r == 0 && json_get(doc, "metadata"))
 		r = merge_members(&rec->metadata, &metadata, base ? &base_metadata : NULL,
 		        derived_metadata, partial);

@@ -237,9 +237,17 @@ static int change_title(
 	return 0;
 }
 
+/* What comes is what a restored session.json told of. */
+static bool is_restoring(const struct srec *rec)
+{
+	return rec->flags & SREC_CLAIM && !(rec->flags & SREC_CLAIM_MATCHED);
+}
+
 int srec_change_message(struct srec *rec, uint32_t number, const struct message *old,
         const struct message *m, const char *title)
 {
+	if (!is_restoring(rec))
+		rec->flags &= (uint16_t) ~(SREC_PACKED | SREC_PACKED_SAID);
 	if (old) {
 		rec->messages -= rec->messages > 0;
 		rec->tokens -= old->tokens < rec->tokens ? old->tokens : rec->tokens;
@@ -263,12 +271,10 @@ int srec_change_message(struct srec *rec, uint32_t number, const struct message 
 
 void srec_number_used(struct srec *rec, uint32_t number, bool message)
 {
-	bool restoring = rec->flags & SREC_CLAIM && !(rec->flags & SREC_CLAIM_MATCHED);
-
 	if (number <= rec->number_high)
 		return;
 	rec->number_high = number;
-	if (message && !restoring) {
+	if (message && !is_restoring(rec)) {
 		rec->flags &= (uint16_t) ~(SREC_INTERRUPTED | SREC_STATE_RESTORED);
 		rec->state = STATE_AUTO;
 	}

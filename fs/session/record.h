@@ -34,6 +34,8 @@ enum srec_flags {
 	SREC_INTERRUPTED = 256,	  /* the daemon died while a file of it was open for writing */
 	SREC_STATE_RESTORED = 512, /* state is a restored document's: see state.c */
 	SREC_ARCHIVED = 1024,	  /* messages/archive/ holds some, of which title and activity may be */
+	SREC_PACKED = 2048,	  /* its records were packed, and no message has changed since */
+	SREC_PACKED_SAID = 4096,  /* a restored document says so, and soon it will be */
 };
 
 /* Numbers are part of the format. Automatic: see state.h. */

@@ -57,6 +57,8 @@ static int put_metadata(const struct srec *rec, const struct shown *shown, struc
 	        shown->activity == ACTIVITY_NONE ? rec->created : shown->activity, activity);
 	int r = buf_printf(out, "\"metadata\":{\"total_tokens\":%llu,\"last_activity\":\"%s\"",
 	        (unsigned long long)shown->tokens, activity);
+	if (r == 0 && rec->flags & (SREC_PACKED | SREC_PACKED_SAID))
+		r = buf_printf(out, ",\"compressed\":true");
 	if (r == 0)
 		r = put_members(out, rec->metadata);
 	return r < 0 ? r : buf_append(out, "},", 2);
