@@ -152,6 +152,24 @@ START_TEST(the_trash_is_emptied)
 }
 END_TEST
 
+START_TEST(by_hand_into_the_trash)
+{
+	tree_next("Hello\n");
+	ck_assert_int_eq(tree_mkdir("u/.trash"), 0);
+	ck_assert_int_eq(tree_mkdir("u/.trash/w"), 0);
+	ck_assert_int_eq(tree_rename(SESSION, TRASHED), 0);
+	expect_in(TRASHED, "\"deleted_at\"");
+	/* out and in again: it waits anew */
+	atomic_fetch_add(&sessions->clock_shift, 29 * DAY);
+	ck_assert_int_eq(tree_rename(TRASHED, SESSION), 0);
+	ck_assert_int_eq(tree_rename(SESSION, TRASHED), 0);
+	pass(2 * DAY);
+	ck_assert_uint_ne(tree_find(TRASHED), 0);
+	pass(29 * DAY);
+	ck_assert_uint_eq(tree_find(TRASHED), 0);
+}
+END_TEST
+
 START_TEST(a_workflow_in_the_trash)
 {
 	tree_next("Hello\n");
@@ -322,6 +340,7 @@ int main(void)
 	tcase_add_test(c, one_in_which_somebody_writes_stays);
 	tcase_add_test(c, a_crash_before_the_move);
 	tcase_add_test(c, the_trash_is_emptied);
+	tcase_add_test(c, by_hand_into_the_trash);
 	tcase_add_test(c, a_workflow_in_the_trash);
 	tcase_add_test(c, cleanup_after);
 	tcase_add_test(c, cleanup_looks_at_the_messages_that_there_are);
