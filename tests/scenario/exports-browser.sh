@@ -15,4 +15,4 @@ for name in alpha beta; do
 done
 python3 "$HERE/exports_hostile.py" "$(session hostile gamma)"
 # Its sockets have room for a short path only.
-check "the pages work" env TMPDIR=/tmp timeout 300 /usr/bin/python3 "$HERE/exports_browser.py" "$MNT" "$W/profile" "${SCREENSHOTS:-}"
+check "the pages work, and the commands that they copy" env TMPDIR=/tmp PATH="$(dirname "$SCRIBEFS"):$PATH" timeout 300 /usr/bin/python3 "$HERE/exports_browser.py" "$MNT" "$W/profile" "${SCREENSHOTS:-}"

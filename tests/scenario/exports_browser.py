@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
-"""exports_browser.py MNT PROFILE [DIR]: drives a headless Chromium; pictures go into DIR."""
+"""exports_browser.py MNT PROFILE [DIR]: drives a headless Chromium; pictures go into DIR. The commands that the page
+copies are run, with the scribefs of the PATH."""
+import os
+import subprocess
 import sys
+import time
 
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
@@ -34,6 +38,14 @@ def choose(name, value):
     assert chosen == value, (name, chosen)
 
 
+def copied(what):
+    """The command that a click of the one session that is shown copies."""
+    driver.find_element(By.CSS_SELECTOR, f"#sessions>li:not([hidden]) button[data-what={what}]").click()
+    said = driver.find_element(By.ID, "said").text
+    assert said.startswith("Copied: "), said
+    return said[len("Copied: "):]
+
+
 def picture(name, path):
     """At two widths, light and dark; a page is never wider than the window."""
     for width, height, device in ((1280, 900, "desktop"), (390, 844, "phone")):
@@ -63,9 +75,14 @@ try:
     choose("workflow", "alpha")
     assert shown() == ["About alpha"], shown()
     choose("time", "today")
-    driver.find_element(By.CSS_SELECTOR, "#sessions>li:not([hidden]) button[data-what=export]").click()
-    said = driver.find_element(By.ID, "said").text
-    assert said == f"Copied: cp -r '{mount}/exports/ann/alpha/alpha'\\''s' .", said
+    choose("state", "archived")
+    assert shown() == [], shown()
+    time.sleep(2)  # what is typed soon after counts as the same word
+    choose("state", "active")
+    assert shown() == ["About alpha"], shown()
+    assert copied("export") == f"cp -r '{mount}/exports/ann/alpha/alpha'\\''s' .", copied("export")
+    resume = subprocess.run(copied("resume"), shell=True, check=True, capture_output=True, text=True).stdout
+    assert "About alpha" in resume, resume
     driver.find_element(By.CSS_SELECTOR, "#sessions>li:not([hidden]) a").click()
     assert driver.title == "About alpha", driver.title
     assert len(driver.find_elements(By.TAG_NAME, "article")) == 2
@@ -79,5 +96,10 @@ try:
     picture("transcript", f"{root}/ann/alpha/alpha's/transcript.html")
     picture("hostile", f"{root}/ann/gamma/hostile/transcript.html")
     picture("index", f"{root}/index.html")
+    type_in("text", "about beta")
+    subprocess.run(copied("delete"), shell=True, check=True)
+    assert not os.path.exists(f"{mount}/users/ann/beta/beta's") and os.listdir(f"{mount}/users/ann/.trash/beta")
+    driver.get(f"{root}/index.html")
+    assert len(shown()) == 2, shown()
 finally:
     driver.quit()
