@@ -2,6 +2,7 @@
 #include "fs/session/check.h"
 #include "kv/check.h"
 #include "kv/log.h"
+#include "tools/fsck_backups.h"
 #include "tools/fsck_report.h"
 #include "tools/options.h"
 #include "tools/store_error.h"
@@ -15,11 +16,12 @@
 #include <sys/stat.h>
 
 struct fsck {
-	const char *store;
+	const char *store, *backup_dir;
 	bool repair;
 	struct unlock unlock;
 	struct session_check *sessions;
 	struct check_options options;
+	struct fsck_backups backups;
 	struct fsck_report report;
 	bool rebuild; /* the engine's files need it */
 };
@@ -88,8 +90,15 @@ static int rebuild(struct fsck *f)
 	int r = kv_rebuild(f->store, &f->unlock.kv, &options, &rebuilt);
 
 	if (is_engine_damage(r)) {
-		fsck_report_store(&f->report, CHECK_LEFT, "database",
-			"nothing of the database can be opened; no snapshot or backup holds it");
+		if (f->backups.n)
+			snprintf(text, sizeof text,
+				"nothing of the database can be opened; `scribefs backup restore` makes a store of "
+				"one of its %zu backups",
+				f->backups.n);
+		else
+			snprintf(text, sizeof text,
+				"nothing of the database can be opened; no snapshot or backup holds it");
+		fsck_report_store(&f->report, CHECK_LEFT, "database", text);
 		return 1;
 	}
 	if (r < 0)
@@ -112,15 +121,21 @@ static int repair(struct fsck *f)
 	struct check_result last = {0};
 	uint64_t mended;
 	struct kv *kv;
-	int r = f->rebuild ? rebuild(f) : 0, closed;
+	int r = fsck_backups_find(f->store, f->backup_dir, &f->backups), closed;
 
+	if (r == 0 && f->rebuild)
+		r = rebuild(f);
 	if (r > 0)
 		return 0;
 	if (r == 0)
 		r = open_store(f, true, &kv);
 	if (r < 0)
 		return r;
+	f->backups.like = kv;
+	f->options.sources = f->backups.source;
+	f->options.n_sources = f->backups.n;
 	r = core_check_repair(kv, &f->options, &last, &mended);
+	fsck_backups_release(&f->backups);
 	check_result_release(&last);
 	closed = kv_close(kv);
 	return r < 0 ? r : closed;
@@ -158,6 +173,7 @@ static int run_fsck(const struct command *self, int argc, char **argv)
 	bool json = false;
 	const struct option_spec specs[] = {
 		{"repair", 0, OPTION_FLAG, &f.repair},
+		{"backup-dir", 0, OPTION_TEXT, &f.backup_dir},
 		{"json", 0, OPTION_FLAG, &json},
 		UNLOCK_SPECS(&secrets),
 		{0},
@@ -182,6 +198,7 @@ static int run_fsck(const struct command *self, int argc, char **argv)
 	} else {
 		log_error("out of memory");
 	}
+	fsck_backups_release(&f.backups);
 	fsck_report_release(&f.report);
 	session_check_free(f.sessions);
 	unlock_release(&f.unlock);
@@ -190,16 +207,19 @@ static int run_fsck(const struct command *self, int argc, char **argv)
 
 const struct command cmd_fsck = {
 	.name = "fsck",
-	.usage = "STORE [--repair] [--json] [SECRET]",
+	.usage = "STORE [--repair] [--backup-dir DIR] [--json] [SECRET]",
 	.summary = "check a store that is not mounted, and mend it",
 	.help = "Opens every record of the store and compares what they say of each other: names, links,\n"
 		"directories, sizes, data, messages and counts, keys. Names what is wrong, by path where it\n"
 		"can. Without --repair nothing is changed.\n\n"
 		"Options:\n"
-		"  --repair                mend what follows from other records. What has lost its name goes to\n"
-		"                          .lost+found/ of its session, workflow or user; what cannot be read is\n"
-		"                          listed in .lost+found/damaged.txt of the user. An interrupted repair\n"
-		"                          is run again.\n"
+		"  --repair                mend what follows from other records, and take what is lost from the\n"
+		"                          store's snapshots and backups, the newest that is good; each one that\n"
+		"                          was tried is told. A file that changed since becomes what it was then,\n"
+		"                          and what could be read of it goes to .lost+found/, as does what has\n"
+		"                          lost its name (of its session, workflow or user). damaged.txt there,\n"
+		"                          of the user, lists all of it. An interrupted repair is run again.\n"
+		"  --backup-dir DIR        look for backups there as well\n"
 		"  --json                  print it as JSON\n\n"
 		"Exit status: 0 nothing is wrong, 1 everything was mended, 4 something is wrong still, 8 it could\n"
 		"not be checked.\n\n" UNLOCK_HELP,

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const lists[] = {
@@ -92,6 +93,35 @@ static void problem(void *arg, const struct check_problem *p)
 	(*count)++;
 }
 
+static void tried(void *arg, const struct check_try *t)
+{
+	struct fsck_report *f = arg;
+	_cleanup_(buf_release) struct buf path = {0}, source = {0};
+	time_t seconds = (time_t)t->time;
+	char when[32];
+	struct tm tm;
+
+	clear_progress(f);
+	if (!f->json) {
+		/* What is taken stands in the line of what it mends. */
+		if (t->reason && gmtime_r(&seconds, &tm) && strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm))
+			printf("tried: %s: %s, of %s: %s\n", printable(t->path, &path),
+				printable(t->source, &source), when, t->reason);
+		return;
+	}
+	if (f->tries++ >= FSCK_LIST_MAX)
+		return;
+	report_begin_item(f->json, "tries");
+	report_text(f->json, "path", printable(t->path, &path));
+	report_number(f->json, "inode", (int64_t)t->ino);
+	report_text(f->json, "source", printable(t->source, &source));
+	report_time(f->json, "time", t->time);
+	report_flag(f->json, "taken", !t->reason);
+	if (t->reason)
+		report_text(f->json, "reason", t->reason);
+	report_end_item(f->json);
+}
+
 static void progress(void *arg, uint64_t records)
 {
 	struct fsck_report *f = arg;
@@ -104,7 +134,7 @@ static void progress(void *arg, uint64_t records)
 
 struct check_sink fsck_report_sink(struct fsck_report *f)
 {
-	return (struct check_sink){.problem = problem, .progress = progress, .arg = f};
+	return (struct check_sink){.problem = problem, .progress = progress, .tried = tried, .arg = f};
 }
 
 void fsck_report_store(struct fsck_report *f, enum check_state state, const char *code, const char *text)

@@ -3,12 +3,14 @@
  * standard error where that is a terminal.
  *
  *   PATH: what is wrong            a look found it
- *   mended: PATH: what was wrong   a repair, afterwards
+ *   tried: PATH: SOURCE, of TIME: why it is not taken from there
+ *   mended: PATH: what was wrong   a repair, afterwards; where it is taken from a snapshot or backup, with which
  *   left: PATH: what is wrong      … could not mend it
  *
  * JSON: store, repair, found, mended, left (numbers), clean (as of the end), records, inodes, containers,
  * pending, unused_keys (of the first look), and the lists "problems", "repairs" and "remaining" of what was
- * found, mended and left, FSCK_LIST_MAX items at most each: code, path, user, container, inode, text.
+ * found, mended and left, FSCK_LIST_MAX items at most each: code, path, user, container, inode, text. "tries", as
+ * many, newest first for each thing: path, inode, source, time, taken (true or false), and reason where it was not.
  */
 #ifndef SCRIBEFS_TOOLS_FSCK_REPORT_H
 #define SCRIBEFS_TOOLS_FSCK_REPORT_H
@@ -24,7 +26,7 @@ enum { FSCK_CLEAN = 0, FSCK_MENDED = 1, FSCK_LEFT = 4, FSCK_COULD_NOT = 8 };
 struct fsck_report {
 	struct report *json; /* NULL: lines */
 	bool terminal, progress_shown;
-	uint64_t found, mended, left;
+	uint64_t found, mended, left, tries;
 	struct check_result first; /* numbers only */
 };
 

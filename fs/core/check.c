@@ -33,6 +33,8 @@ static void list_release(struct list *list)
 
 void check_result_release(struct check_result *result)
 {
+	for (size_t i = 0; i < result->n_lost; i++)
+		free(result->lost[i].name);
 	free(result->lost);
 	for (size_t i = 0; i < result->n_damage; i++) {
 		free(result->damage[i].path);

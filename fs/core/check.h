@@ -26,9 +26,14 @@
  * name. The history is never deleted or changed; a mend that overwrites or deletes what a snapshot may see
  * copies it there first, as an op does, and data below a version's bound is left to the sweep (check_past.c).
  *
- * What nothing can mend, and no source gives back (struct check_source), stays: a file that has lost a chunk
- * keeps its name and its other bytes. A file whose inode cannot be read loses its name. Both are told,
- * and written to .lost+found/damaged.txt of the user.
+ *   a part of a file's data, an inode, an attribute, a name, a session's record
+ *                                         the newest copy that can be read: of a snapshot or a backup
+ *
+ * A copy is of the same inode number and generation. Where a file has not changed since a backup only what it lost is
+ * put back. Else the whole file becomes what it was then, and what can still be read of its newer bytes is kept in
+ * .lost+found/, with zeros where nothing can be. What nothing can mend, and no copy gives back, stays: a file that has
+ * lost a chunk keeps its name and its other bytes. A file whose inode cannot be read loses its name. All of it is
+ * told, and written to .lost+found/damaged.txt of the user.
  */
 #ifndef SCRIBEFS_FS_CORE_CHECK_H
 #define SCRIBEFS_FS_CORE_CHECK_H
@@ -54,20 +59,31 @@ struct check_problem {
 	const char *text;
 };
 
+/* One older copy that was looked at for what is lost: a repair tells of each, the newest first. */
+struct check_try {
+	const char *path;
+	uint64_t ino;
+	const char *source;  /* "snapshot NAME", "backup NAME" */
+	int64_t time;	     /* of which moment it is, seconds since 1970 */
+	const char *reason; /* why not; NULL: it was taken from here */
+};
+
 /* Who is told. */
 struct check_sink {
 	void (*problem)(void *arg, const struct check_problem *problem);
 	void (*progress)(void *arg, uint64_t records); /* now and then */
+	void (*tried)(void *arg, const struct check_try *done); /* may be NULL */
 	void *arg;
 };
 
 /*
- * Where a damaged file may be taken from; tried in the order of the table, newest first. 0: @ret_bytes has
- * the file's content as of then; else -errno, and @ret_reason (a constant) says why not.
+ * A backup of the store. @open is called when it is first needed, and again: 0 and the kv, which stays open, read-only,
+ * until the repair is over; else -errno, and @ret_reason (a constant) says why it cannot be looked into.
  */
 struct check_source {
-	const char *name; /* "snapshot 2026-11-21T10:00:00Z" */
-	int (*fetch)(void *arg, const char *path, struct buf *ret_bytes, const char **ret_reason);
+	const char *name;
+	int64_t time; /* of which moment it is, seconds since 1970 */
+	int (*open)(void *arg, struct kv **ret_kv, const char **ret_reason);
 	void *arg;
 };
 
@@ -109,11 +125,12 @@ struct check_rules {
 struct check_options {
 	bool mend;
 	const struct check_rules *rules; /* NULL: roles are not looked at */
-	const struct check_source *sources;
+	const struct check_source *sources; /* besides the store's own snapshots */
 	size_t n_sources;
 	struct check_sink sink;
 	unsigned name_hash_bits; /* as core_options has it */
 	bool keep_lost;		 /* giving names did not work: what has lost its own is left */
+	struct check_memory *memory; /* core_check_repair()'s: what was tried so far */
 };
 
 /* Something that has lost its name. */
@@ -124,6 +141,7 @@ struct check_lost {
 	uint16_t type; /* mode >> 12 */
 	bool root;     /* of the container */
 	uint8_t role;
+	char *name; /* that an older copy of its directory has, or NULL */
 };
 
 /* Something that a mending look found unreadable: a line of damaged.txt. */
@@ -131,7 +149,7 @@ struct check_damage {
 	uint32_t domain, container;
 	uint64_t dir, ino; /* dir: 0 where it has no name to be taken back under */
 	bool kept;	   /* it still has its name and its other bytes */
-	char *path, *why;
+	char *path, *why;  /* why: with what came of the tries */
 };
 
 struct check_result {
@@ -158,11 +176,12 @@ int core_check(struct kv *kv, const struct check_options *options, struct check_
 /*
  * Gives names to what has lost them (@result->lost), in a core that is opened for it: a message its own
  * where that is free, a user or workflow the name that is remembered, everything else a name in
- * .lost+found/. Asks the sources for each file in @result->damage, and writes what became of it to
- * .lost+found/damaged.txt of its user. *@ret_done: how many got names or were taken back.
+ * .lost+found/. Saves there what can be read of a file that is to be replaced by an older version, and writes what
+ * became of each in @result->damage to .lost+found/damaged.txt of its user. *@ret_done: how many got names,
+ * @ret_saved: how many files the next look can replace.
  */
 int core_check_attach(struct kv *kv, const struct check_options *options,
-	const struct check_result *result, uint64_t *ret_done);
+	const struct check_result *result, uint64_t *ret_done, uint64_t *ret_saved);
 
 /*
  * Mends what can be mended: looks and names in turn (@options->mend does not matter). @kv was opened with
@@ -184,6 +203,12 @@ bool check_tell(struct check *c, bool can, const char *code, uint64_t dir, const
 int check_put(struct check *c, enum kv_family family, const struct key *key, const void *value,
 	size_t len);
 int check_delete(struct check *c, enum kv_family family, const void *key, size_t len);
+/*
+ * The record at @key (of KV_META, in the container at hand) of the newest older copy that @use takes with 0; else it
+ * returns -errno. 1 it was taken, 0 none was. For the text of a problem: rescue_said().
+ */
+int check_rescue(struct check *c, const struct key *key, int (*use)(void *arg, const struct buf *value), void *arg);
+const char *rescue_said(const struct check *c);
 /* What is stored now (without changes of this look). */
 int check_get(struct check *c, enum kv_family family, const struct key *key, struct buf *ret_value);
 struct kv *check_kv(struct check *c);

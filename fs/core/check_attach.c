@@ -6,10 +6,12 @@
  * user): what is in a container cannot be renamed out of it, and goes with it into snapshots. Its name
  * begins with a dot, so it is plain content at every level, and means nothing.
  */
-#include "fs/core/check_internal.h"
+#include "fs/core/check_rescue.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LOST_FOUND ".lost+found"
 #define LIST_NAME "damaged.txt"
@@ -20,7 +22,7 @@ struct attach {
 	struct core *core;
 	struct kv *kv;
 	const struct check_options *options;
-	uint64_t done;
+	uint64_t done, saved;
 };
 
 static uint8_t role_in(const struct attach *a, const struct inode *dir, const char *name, mode_t type)
@@ -101,7 +103,9 @@ static int attach_root(struct attach *a, const struct check_lost *lost)
 	_cleanup_(op_end) struct op op;
 	int r;
 
-	if (!rules || rules->name(rules->arg, &names, lost->domain, lost->container, name) < 0 ||
+	if (lost->name && strlen(lost->name) <= 50)
+		snprintf(name, sizeof name, "%s", lost->name);
+	else if (!rules || rules->name(rules->arg, &names, lost->domain, lost->container, name) < 0 ||
 		strlen(name) > 50)
 		snprintf(name, sizeof name, "lost+found-%llu", (unsigned long long)lost->ino);
 	op_begin(&op, a->core, NULL);
@@ -121,9 +125,9 @@ static int attach_root(struct attach *a, const struct check_lost *lost)
 	return r < 0 ? r : name_child(a, &op, dir, free, child);
 }
 
-/* A message whose number is free goes back to it, messages/ to its place, if that is free. */
+/* A message whose number is free goes back to it, messages/ to its place, and what has an older name to that. */
 static bool known_name(struct attach *a, struct op *op, const struct check_lost *lost,
-	struct inode *dir, char name[64])
+	struct inode *dir, char name[CORE_NAME_MAX + 1])
 {
 	const struct check_rules *rules = a->options->rules;
 	const char *of_role = rules ? rules->name_of_role(lost->role) : NULL;
@@ -135,6 +139,8 @@ static bool known_name(struct attach *a, struct op *op, const struct check_lost 
 		snprintf(name, 64, "%s", of_role);
 	else if (lost->number && dir->numbered)
 		name[name_of_message(lost->number, name)] = '\0';
+	else if (lost->name)
+		strcpy(name, lost->name);
 	else
 		return false;
 	return role_in(a, dir, name, (mode_t)lost->type << 12) == lost->role &&
@@ -146,7 +152,7 @@ static int attach_inode(struct attach *a, const struct check_lost *lost)
 	_cleanup_inode_ struct inode *dir = NULL, *child = NULL, *root = NULL, *found = NULL;
 	_cleanup_(container_putp) struct container *c = NULL;
 	_cleanup_(op_end) struct op op;
-	char name[64], free[64];
+	char name[CORE_NAME_MAX + 1], free[64];
 	int r;
 
 	op_begin(&op, a->core, NULL);
@@ -179,83 +185,111 @@ static int attach_one(struct attach *a, const struct check_lost *lost)
 
 /* ---- damaged files --------------------------------------------------------------------------- */
 
-/* The file keeps its inode and gets other bytes; what is left of the old ones is deleted. */
-static int restore_bytes(struct op *op, struct inode *file, const struct buf *bytes)
+/* A file in .lost+found/ for what can be read of @file. */
+static int make_remnant(struct attach *a, struct inode *file, uint64_t *ret_ino)
 {
-	struct irec *rec = op_stage(op, file);
-	uint64_t next;
-	int r;
-
-	if (!rec)
-		return -ENOMEM;
-	next = rec->map.next_version;
-	if (rec->body == INODE_MAPPED) {
-		r = work_add(op, WORK_TAIL, file, 0, next - 1);
-		if (r < 0)
-			return r;
-	}
-	rec->map = (struct map_root){.chunk_shift = rec->map.chunk_shift, .next_version = next};
-	rec->body = INODE_EMPTY;
-	rec->size = 0;
-	return data_replace(op, file, rec, bytes->data, bytes->len);
-}
-
-/* The file that lost its inode: a new one under its name. */
-static int restore_file(struct attach *a, struct op *op, struct inode *dir, const char *name,
-	const struct buf *bytes)
-{
-	const struct irec *like = op_stage(op, dir);
-	struct inode *file;
-	struct irec *rec;
-	int r = op_new_inode(op, dir->container, S_IFREG | (like->mode & 0600),
-		role_in(a, dir, name, S_IFREG), &file);
-
-	if (r < 0)
-		return r;
-	rec = op_stage(op, file);
-	rec->uid = like->uid;
-	rec->gid = like->gid;
-	r = data_replace(op, file, rec, bytes->data, bytes->len);
-	return r < 0 ? r : op_add_entry(op, dir, name, strlen(name), file);
-}
-
-static int restore(struct attach *a, const struct check_damage *d, const struct buf *bytes)
-{
-	_cleanup_inode_ struct inode *dir = NULL, *file = NULL;
+	_cleanup_inode_ struct inode *root = NULL, *found = NULL;
 	_cleanup_(op_end) struct op op;
+	struct inode *made;
+	char name[64], free[64];
+	struct irec *rec;
 	int r;
 
 	op_begin(&op, a->core, NULL);
-	r = inode_get(a->core, d->dir, NULL, &dir);
-	if (r == 0 && d->kept)
-		r = inode_get(a->core, d->ino, NULL, &file);
+	r = inode_get(a->core, (uint64_t)file->container->id << 8, file->container, &root);
 	if (r == 0)
-		r = op_lock(&op, &dir, 1);
+		r = op_lock(&op, &root, 1);
 	if (r == 0)
 		r = op_txn(&op);
 	if (r == 0)
-		r = file ? restore_bytes(&op, file, bytes)
-			 : restore_file(a, &op, dir, strrchr(d->path, '/') + 1, bytes);
+		r = lost_found(a, &op, root, &found);
+	snprintf(name, sizeof name, "#%llu", (unsigned long long)file->ino);
+	if (r == 0)
+		r = free_name(&op, found, name, free);
+	if (r == 0)
+		r = op_new_inode(&op, file->container, S_IFREG | (file->rec.mode & 0777), 0, &made);
+	if (r < 0)
+		return r;
+	rec = op_stage(&op, made);
+	rec->uid = file->rec.uid;
+	rec->gid = file->rec.gid;
+	*ret_ino = made->ino;
+	r = op_add_entry(&op, found, free, strlen(free), made);
 	return r < 0 ? r : op_commit(&op);
 }
 
-/* Each try is told with its reason. */
-static void try_sources(struct attach *a, const struct check_damage *d, struct buf *ret_what)
+/* What cannot be read stays a hole. */
+static int copy_readable(struct core *core, struct file *in, struct file *out, off_t size)
 {
-	for (size_t i = 0; d->dir && i < a->options->n_sources; i++) {
-		const struct check_source *s = &a->options->sources[i];
-		_cleanup_buf_ struct buf bytes = {0};
-		const char *reason = "cannot be written";
+	_cleanup_free_ uint8_t *bytes = malloc(1u << CHUNK_SHIFT);
+	off_t at = 0;
 
-		if (s->fetch(s->arg, d->path, &bytes, &reason) == 0 &&
-			restore(a, d, &bytes) == 0) {
-			buf_printf(ret_what, "; taken from %s", s->name);
-			a->done++;
-			return;
-		}
-		buf_printf(ret_what, "; %s: %s", s->name, reason);
+	while (bytes && at < size) {
+		off_t data = core_lseek(core, in, at, SEEK_DATA);
+		ssize_t n;
+
+		if (data == -ENXIO)
+			break;
+		if (data > at)
+			at = data & ~(off_t)((1 << CHUNK_SHIFT) - 1);
+		n = core_read(core, in, bytes, 1u << CHUNK_SHIFT, at);
+		if (n > 0)
+			n = core_write(core, out, bytes, (size_t)n, at, 0);
+		if (n == -ENOMEM || n == -ENOSPC)
+			return (int)n;
+		at += 1 << CHUNK_SHIFT;
 	}
-	buf_printf(ret_what, "; no snapshot or backup holds it");
+	return bytes ? core_file_flush(core, out) : -ENOMEM;
+}
+
+static int save_remnant(struct attach *a, uint64_t ino)
+{
+	const struct cred daemon = {0};
+	_cleanup_inode_ struct inode *file = NULL;
+	struct file *in = NULL, *out = NULL;
+	struct stat st;
+	uint64_t remnant = 0;
+	int r = inode_get(a->core, ino, NULL, &file);
+
+	if (r == 0)
+		r = OP_RETRY(make_remnant(a, file, &remnant));
+	if (r == 0)
+		r = core_file_open(a->core, &daemon, ino, O_RDONLY, &in);
+	if (r == 0)
+		r = core_file_open(a->core, &daemon, remnant, O_RDWR, &out);
+	if (r == 0)
+		r = core_getattr(a->core, ino, &st, NULL);
+	if (r == 0)
+		r = copy_readable(a->core, in, out, st.st_size);
+	if (in)
+		core_file_release(a->core, in);
+	if (out)
+		core_file_release(a->core, out);
+	if (r == 0)
+		r = core_setattr(a->core, &daemon, remnant, &st, CORE_SET_SIZE | CORE_SET_MTIME, &st);
+	return r;
+}
+
+/* Those that an older version is to replace: the next look does that, once what can be read of them is safe. */
+static int save_remnants(struct attach *a, const struct check_result *result)
+{
+	const struct check names = {.options = a->options};
+	int r = 0;
+
+	for (size_t i = 0; i < result->n_damage && r == 0; i++) {
+		const struct check_damage *d = &result->damage[i];
+		struct check_note *note = d->kept ? rescue_note(&names, d->ino, KEY_INODE, 0) : NULL;
+
+		if (!note || note->state != RESCUE_WAITS || note->saved)
+			continue;
+		r = save_remnant(a, d->ino);
+		note->saved = r == 0;
+		a->saved += note->saved;
+		if (r < 0)
+			note->state = RESCUE_NOT; /* it is left as it is */
+		r = r == -ENOSPC || r == -ENOMEM || r == -EIO ? r : 0;
+	}
+	return r;
 }
 
 /* The root of the user whose domain it is: the first container of that kind. */
@@ -360,15 +394,16 @@ static int write_list(struct attach *a, struct inode *root, const struct buf *li
 	return r < 0 ? r : op_commit(&op);
 }
 
-static int add_damage(struct attach *a, const struct check_damage *d, struct buf *lines)
+static int add_damage(const struct attach *a, const struct check_damage *d, struct buf *lines)
 {
-	_cleanup_buf_ struct buf what = {0};
+	const struct check names = {.options = a->options};
+	const struct check_note *note = rescue_note(&names, d->ino, KEY_INODE, 0);
 	size_t at = lines->len;
 	int r;
 
-	try_sources(a, d, &what);
-	r = buf_printf(lines, "\t%s\t%s%.*s", d->path, d->why, (int)what.len,
-		(const char *)what.data);
+	if (note && note->state == RESCUE_WAITS)
+		return 0; /* the next look has more to tell */
+	r = buf_printf(lines, "\t%s\t%s", d->path, d->why);
 	/* A name may hold anything; a line is one line. */
 	for (; at < lines->len; at++)
 		if (lines->data[at] < ' ' && lines->data[at] != '\t')
@@ -387,6 +422,8 @@ static int list_damage(struct attach *a, const struct check_result *result)
 
 		for (; i < result->n_damage && result->damage[i].domain == domain && r == 0; i++)
 			r = add_damage(a, &result->damage[i], &lines);
+		if (!lines.len)
+			continue;
 		if (r == 0)
 			r = user_root(a, domain, &root);
 		if (r == 0)
@@ -398,7 +435,7 @@ static int list_damage(struct attach *a, const struct check_result *result)
 }
 
 int core_check_attach(struct kv *kv, const struct check_options *options,
-	const struct check_result *result, uint64_t *ret_done)
+	const struct check_result *result, uint64_t *ret_done, uint64_t *ret_saved)
 {
 	const struct core_options core = {.name_hash_bits = options->name_hash_bits};
 	struct attach a = {.kv = kv, .options = options};
@@ -413,11 +450,14 @@ int core_check_attach(struct kv *kv, const struct check_options *options,
 		else
 			error = r; /* the others get theirs; the last look tells of this one */
 	}
-	r = list_damage(&a, result);
+	r = save_remnants(&a, result);
+	if (r == 0)
+		r = list_damage(&a, result);
 	if (r < 0)
 		error = r;
 	core_settle(a.core);
 	r = core_close(a.core);
 	*ret_done = a.done;
+	*ret_saved = a.saved;
 	return error == -ENOMEM || error == -ENOSPC || error == -EIO ? error : r;
 }

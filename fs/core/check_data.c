@@ -6,7 +6,7 @@
  * that none names is passed by, and nothing of a file is kept but the pages on the way down. Pages come
  * before all chunks: their keys and whether they can be read are kept, 32 bytes each, for 4 MiB of data.
  */
-#include "fs/core/check_internal.h"
+#include "fs/core/check_rescue.h"
 
 /* ---- xattrs ---------------------------------------------------------------------------------- */
 
@@ -18,30 +18,70 @@ struct xattr_run {
 	struct msum sum;
 };
 
+static bool xattr_good(const struct buf *record)
+{
+	return record->len > 2 && get_be16(record->data) > 0 && get_be16(record->data) + 2u <= record->len;
+}
+
+static int count_xattr(struct check *c, struct xattr_run *run, const struct buf *record)
+{
+	uint8_t hash[16];
+	int r = kv_hash128(c->kv, c->domain, XATTR_SUM_PURPOSE, record->data, record->len, hash);
+
+	msum_add(&run->sum, hash);
+	run->count++;
+	return r;
+}
+
+/* One that cannot be read: its older value, or it goes. */
+static int lost_xattr(struct check *c, struct xattr_run *run, const struct node *node)
+{
+	size_t len;
+	const uint8_t *at = kv_scan_key(c->meta, &len);
+	_cleanup_buf_ struct buf record = {0};
+	struct key key = {.len = len};
+	int r = RESCUE_NOT;
+
+	memcpy(key.bytes, at, len <= KEY_MAX ? len : KEY_MAX);
+	if (c->options->mend && !(node->state & NODE_BAD))
+		r = rescue_xattr(c, run->ino, node->generation, at, len, &record);
+	if (r < 0)
+		return r;
+	if (!check_tell(c, true, "xattr", 0, NULL, run->ino, "an extended attribute cannot be read%s",
+		    c->options->mend ? rescue_said(c) : ""))
+		return 0;
+	if (mend_note(c, 0, NULL, run->ino, true, "an extended attribute could not be read") < 0)
+		return -ENOMEM;
+	if (r != RESCUE_TAKEN || !xattr_good(&record))
+		return check_delete(c, KV_META, at, len);
+	r = check_put(c, KV_META, &key, record.data, record.len);
+	return r < 0 ? r : count_xattr(c, run, &record);
+}
+
+static bool entry_dangles(const struct check *c, uint64_t ino)
+{
+	for (size_t i = 0; i < c->danglings.n; i++)
+		if (LIST_AT(&c->danglings, struct dangling, i)->entry.ino == ino)
+			return true;
+	return false;
+}
+
 static int read_xattr(struct check *c, struct xattr_run *run, const struct node *node)
 {
 	size_t len;
 	const uint8_t *key = kv_scan_key(c->meta, &len);
-	bool good = c->value_error == 0 && len == KEY_PREFIX + 8 && c->value.len > 2;
-	uint8_t hash[16];
-	int r = 0;
+	bool good = c->value_error == 0 && len == KEY_PREFIX + 8 && xattr_good(&c->value);
 
-	good = good && get_be16(c->value.data) > 0 && get_be16(c->value.data) + 2u <= c->value.len;
-	if (good && node) {
-		r = kv_hash128(c->kv, c->domain, XATTR_SUM_PURPOSE, c->value.data, c->value.len, hash);
-		msum_add(&run->sum, hash);
-		run->count++;
-		return r;
-	}
-	if (!node && work_of(c, run->ino, WORK_REMOVE))
+	/* In a mending look it may come back where its entry is settled; else the next one sees to them. */
+	if (!node && c->options->mend && entry_dangles(c, run->ino))
 		return 0;
-	if (!check_tell(c, true, "xattr", 0, NULL, run->ino, node
-			? "an extended attribute cannot be read"
-			: "extended attributes of a file that is not there"))
+	if (node)
+		return good ? count_xattr(c, run, &c->value) : lost_xattr(c, run, node);
+	if (work_of(c, run->ino, WORK_REMOVE))
 		return 0;
-	r = node ? mend_note(c, 0, NULL, run->ino, true, "an extended attribute could not be read")
-		 : 0;
-	return r < 0 ? r : check_delete(c, KV_META, key, len);
+	if (!check_tell(c, true, "xattr", 0, NULL, run->ino, "extended attributes of a file that is not there"))
+		return 0;
+	return check_delete(c, KV_META, key, len);
 }
 
 static int settle_xattrs(struct check *c, const struct xattr_run *run)
@@ -148,7 +188,7 @@ struct walk {
 	struct buf value;
 	uint64_t stored; /* bytes that its chunks and ranges come to */
 	uint64_t end;	 /* of the last chunk, in bytes */
-	uint64_t bad_chunks, first_bad;
+	uint64_t good_chunks, bad_chunks, first_bad;
 	bool bad_page;
 };
 
@@ -231,6 +271,8 @@ static int visit_chunk(struct walk *w, uint64_t index, const struct map_entry *e
 	c->data_records++;
 	if (kv_scan_value(c->data, &w->value) < 0 || w->value.len != entry->length)
 		bad_chunk(w, index);
+	else
+		w->good_chunks++;
 	r = scan_step(c, c->data, &c->data_at);
 	return r < 0 ? r : 0;
 }
@@ -301,26 +343,41 @@ static int check_lengths(struct walk *w)
 	return r < 0 ? r : mend_store(c, w->inode.ino, &copy);
 }
 
-static int tell_damage(struct walk *w)
+/* Takes it from an older copy: *@ret_said is what came of that. Whether the file is whole again. */
+static int mend_data(struct walk *w, const struct inode_copy *copy, const char **ret_said)
+{
+	struct check *c = w->c;
+	bool same = false;
+	int r = c->options->mend && !(w->bad_page && !w->rec->generation)
+			? rescue_data(c, w->inode.ino, copy, w->good_chunks > 0, &same)
+			: RESCUE_NOT;
+
+	*ret_said = !c->options->mend   ? ""
+		    : r == RESCUE_WAITS ? "; it is going to be taken from a copy"
+					: rescue_said(c);
+	if (r == RESCUE_TAKEN && same)
+		*ret_said = "; just that was taken from a backup since when the file has not changed";
+	return r;
+}
+
+static int tell_damage(struct walk *w, const struct inode_copy *copy)
 {
 	struct check *c = w->c;
 	unsigned shift = w->rec->map.chunk_shift;
+	const char *said, *why = w->bad_page ? "its map cannot be read in part" : "chunks of it cannot be read";
 	struct dentry d;
-	int r;
+	int r = mend_data(w, copy, &said);
 
+	if (r < 0)
+		return r;
 	if (w->bad_page)
-		check_tell(c, false, "map", 0, NULL, w->inode.ino,
-			"its map cannot be read in part");
+		check_tell(c, r == RESCUE_TAKEN, "map", 0, NULL, w->inode.ino, "%s%s", why, said);
 	if (w->bad_chunks)
-		check_tell(c, false, "data", 0, NULL, w->inode.ino,
-			"%llu chunks of it cannot be read, the first at byte %llu",
-			(unsigned long long)w->bad_chunks,
-			(unsigned long long)w->first_bad << shift);
-	if (!w->bad_page && !w->bad_chunks)
-		return 0;
+		check_tell(c, r == RESCUE_TAKEN, "data", 0, NULL, w->inode.ino,
+			"%llu chunks of it cannot be read, the first at byte %llu%s",
+			(unsigned long long)w->bad_chunks, (unsigned long long)w->first_bad << shift, said);
 	r = entry_to(c, w->rec->parent, w->inode.ino, &d);
-	return mend_note(c, r == 0 ? w->rec->parent : 0, r == 0 ? d.name : NULL, w->inode.ino, true,
-		w->bad_page ? "its map cannot be read in part" : "chunks of it cannot be read");
+	return mend_note(c, r == 0 ? w->rec->parent : 0, r == 0 ? d.name : NULL, w->inode.ino, true, why);
 }
 
 /* Walks the map of a file, with the scan at the file's first chunk or beyond. */
@@ -344,8 +401,8 @@ static int check_file(struct check *c, struct node *node)
 		r = unnamed_chunk(c, node->ino, index, version, w.bad_page);
 	if (r >= 0)
 		r = check_lengths(&w);
-	if (r >= 0)
-		r = tell_damage(&w);
+	if (r >= 0 && (w.bad_page || w.bad_chunks))
+		r = tell_damage(&w, &copy);
 	buf_release(&w.value);
 	return r < 0 ? r : 0;
 }

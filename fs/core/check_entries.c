@@ -3,7 +3,7 @@
  * sum and counts come out of one run; where they differ from its record, the difference itself often
  * tells what happened, for it is the element of the entry that was added, lost or put back.
  */
-#include "fs/core/check_internal.h"
+#include "fs/core/check_rescue.h"
 
 #define ORDINALS 128u
 #define HASHED_KEY (1ull << 62)
@@ -449,36 +449,66 @@ uint32_t subdirs_of(struct check *c, uint64_t dir)
 	return n;
 }
 
-static int settle_dangling(struct check *c, struct dangling *d)
+static int lost_dir(struct check *c, const struct dangling *d, struct node *node, const char *why)
 {
-	struct node *node = node_find(c, d->entry.ino);
-	const char *why = node ? "its record cannot be read" : "its record is missing";
+	const struct dentry *e = &d->entry;
+	uint8_t role = c->rules && d->role >= 0 ? c->rules->role((uint8_t)d->role, e->name, e->name_len, S_IFDIR) : 0;
+	struct irec like;
+	int r = c->options->mend ? rescue_dir(c, d->dir, e->name, e->ino, &e->generation, &like) : RESCUE_NOT;
+
+	if (r < 0)
+		return r;
+	if (!check_tell(c, true, "directory", d->dir, e->name, e->ino, "%s; what is in it is kept, with %s%s", why,
+		    r == RESCUE_TAKEN ? "older rights" : "rights 0700", r == RESCUE_TAKEN ? rescue_said(c) : ""))
+		return 0;
+	if (node)
+		node->state |= NODE_MADE;
+	return mend_make_dir(c, e->ino, e->generation, d->dir, role, 0, fix_of(c, e->ino), subdirs_of(c, e->ino),
+		r == RESCUE_TAKEN ? &like : NULL);
+}
+
+/* All entries that lead to it lead to it again. */
+static int found_again(struct check *c, const struct dangling *d, const char *why)
+{
+	check_tell(c, true, "inode", d->dir, d->entry.name, d->entry.ino, "%s%s", why, rescue_said(c));
+	for (size_t i = 0; i < c->danglings.n; i++) {
+		struct dangling *other = LIST_AT(&c->danglings, struct dangling, i);
+		other->done |= other->entry.ino == d->entry.ino;
+	}
+	return mend_note(c, d->dir, d->entry.name, d->entry.ino, true, why);
+}
+
+static int lost_file(struct check *c, const struct dangling *d, const struct node *node, const char *why)
+{
 	struct key key = key_make(c->domain, c->container, KEY_INODE, d->entry.ino);
 	struct work_row row = {.ino = d->entry.ino, .kind = WORK_REMOVE, .domain = c->domain,
 		.container = c->container};
-	int r;
+	uint32_t links = 0;
+	int r = RESCUE_NOT;
 
-	if (d->entry.type == S_IFDIR >> 12) {
-		uint8_t role = c->rules && d->role >= 0
-				       ? c->rules->role((uint8_t)d->role, d->entry.name,
-						 d->entry.name_len, S_IFDIR)
-				       : 0;
-		if (!check_tell(c, true, "directory", d->dir, d->entry.name, d->entry.ino,
-			    "%s; what is in it is kept, with rights 0700", why))
-			return 0;
-		if (node)
-			node->state |= NODE_MADE;
-		return mend_make_dir(c, d->entry.ino, d->entry.generation, d->dir, role, 0,
-			fix_of(c, d->entry.ino), subdirs_of(c, d->entry.ino));
-	}
-	if (!check_tell(c, true, "inode", d->dir, d->entry.name, d->entry.ino, "%s", why))
-		return 0;
+	for (size_t i = 0; i < c->danglings.n; i++)
+		links += LIST_AT(&c->danglings, struct dangling, i)->entry.ino == d->entry.ino;
+	if (c->options->mend)
+		r = rescue_file(c, d->dir, &d->entry, links);
+	if (r == RESCUE_TAKEN)
+		return found_again(c, d, why);
+	if (r < 0 || !check_tell(c, true, "inode", d->dir, d->entry.name, d->entry.ino, "%s%s", why,
+			     c->options->mend ? rescue_said(c) : ""))
+		return r < 0 ? r : 0;
 	r = mend_note(c, d->dir, d->entry.name, d->entry.ino, false, why);
 	if (r == 0)
 		r = take_away(c, d->dir, &d->entry);
 	if (r == 0 && node)
 		r = check_delete(c, KV_META, key.bytes, key.len);
 	return r < 0 ? r : mend_put_work(c, &row);
+}
+
+static int settle_dangling(struct check *c, const struct dangling *d)
+{
+	struct node *node = node_find(c, d->entry.ino);
+	const char *why = node ? "its record cannot be read" : "its record is missing";
+
+	return d->entry.type == S_IFDIR >> 12 ? lost_dir(c, d, node, why) : lost_file(c, d, node, why);
 }
 
 /* Entries without their directory, to which nothing leads either. */
@@ -496,7 +526,7 @@ static int settle_stray(struct check *c, const struct dir_fix *fix)
 		    "there are entries of a directory that is not there"))
 		return 0;
 	kv_random(&generation, sizeof generation);
-	r = mend_make_dir(c, fix->ino, generation, 0, 0, 0, fix, subdirs_of(c, fix->ino));
+	r = mend_make_dir(c, fix->ino, generation, 0, 0, 0, fix, subdirs_of(c, fix->ino), NULL);
 	return r < 0 ? r : lost_add(c, &lost);
 }
 

@@ -87,6 +87,14 @@ struct cont_link {
 	uint8_t type, want_role;
 };
 
+/* A snapshot. */
+struct pin_row {
+	uint32_t domain, container, slot;
+	uint64_t id;
+	int64_t taken; /* seconds since 1970 */
+	bool named;    /* its snapshot row was seen, and is good */
+};
+
 struct domain_count {
 	uint32_t domain;
 	bool keyless;	  /* its key is gone */
@@ -129,6 +137,7 @@ struct check {
 	uint32_t blocks;   /* the counter's, 0: none */
 	bool blocks_bad;
 	struct list pins; /* check_past.c */
+	char rescued[320]; /* check_rescue.c: what came of the last try */
 	uint64_t epoch, newest_pin;
 	struct irec users; /* the root directory, whose owner new directories get */
 
@@ -186,6 +195,7 @@ int store_settle(struct check *c);
 /* Before all else. @ret_lost: records cannot be read that are not damaged themselves: nothing may be mended. */
 int store_dictionaries(struct check *c, bool *ret_lost);
 int lost_add(struct check *c, const struct check_lost *lost);
+int lost_tell(struct check *c, struct check_lost *lost, uint32_t generation); /* a problem, and added */
 
 /* check_past.c: the store's own rows of snapshots, and a place's. */
 int past_epoch_row(struct check *c);
@@ -213,6 +223,8 @@ int entry_to(struct check *c, uint64_t dir, uint64_t ino, struct dentry *ret_ent
 
 /* check_mend.c */
 int mend_commit(struct check *c);
+/* c->txn is there, with room for some writes. */
+int mend_begin(struct check *c);
 struct inode_copy {
 	struct irec rec;
 	struct buf inline_data;
@@ -225,9 +237,9 @@ int mend_load(struct check *c, uint64_t ino, struct inode_copy *ret_copy);
 int mend_store(struct check *c, uint64_t ino, const struct inode_copy *copy);
 int mend_put_entry(struct check *c, uint64_t dir, const struct dentry *d);
 int mend_delete_entry(struct check *c, uint64_t dir, uint64_t key);
-/* A directory anew: rights 0700, the owner of users/. */
+/* A directory anew: rights, owner and times of @like; NULL: 0700, the owner of users/, now. */
 int mend_make_dir(struct check *c, uint64_t ino, uint32_t generation, uint64_t parent, uint8_t role,
-	uint8_t flags, const struct dir_fix *entries, uint32_t subdirs);
+	uint8_t flags, const struct dir_fix *entries, uint32_t subdirs, const struct irec *like);
 int mend_put_work(struct check *c, const struct work_row *row);
 /* For damaged.txt, in a mending look: @ino, as @name in @dir where that is known. */
 int mend_note(struct check *c, uint64_t dir, const char *name, uint64_t ino, bool kept,

@@ -2,8 +2,9 @@
  * check_mend.c: the writes of a mending look. They gather in one transaction, which is committed when it has
  * some hundred and where a step ends; what belongs together is put together.
  */
-#include "fs/core/check_internal.h"
+#include "fs/core/check_rescue.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #define WRITES_MAX 512
@@ -18,7 +19,7 @@ int mend_commit(struct check *c)
 	return r;
 }
 
-static int begin(struct check *c)
+int mend_begin(struct check *c)
 {
 	int r = 0;
 
@@ -36,7 +37,7 @@ static int begin(struct check *c)
 int check_put(struct check *c, enum kv_family family, const struct key *key, const void *value,
 	size_t len)
 {
-	int r = begin(c);
+	int r = mend_begin(c);
 
 	if (r < 0)
 		return r;
@@ -49,7 +50,7 @@ int check_delete(struct check *c, enum kv_family family, const void *key, size_t
 {
 	struct key record = {.len = len};
 	uint64_t epoch;
-	int r = begin(c);
+	int r = mend_begin(c);
 
 	if (r == 0 && family == KV_META && len <= KEY_MAX) {
 		memcpy(record.bytes, key, len);
@@ -130,7 +131,7 @@ int mend_delete_entry(struct check *c, uint64_t dir, uint64_t entry)
 }
 
 int mend_make_dir(struct check *c, uint64_t ino, uint32_t generation, uint64_t parent, uint8_t role,
-	uint8_t flags, const struct dir_fix *entries, uint32_t subdirs)
+	uint8_t flags, const struct dir_fix *entries, uint32_t subdirs, const struct irec *like)
 {
 	struct inode_copy copy = {.rec = {.mode = S_IFDIR | 0700, .uid = c->users.uid,
 		.gid = c->users.gid, .nlink = 2 + subdirs, .generation = generation,
@@ -139,6 +140,13 @@ int mend_make_dir(struct check *c, uint64_t ino, uint32_t generation, uint64_t p
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	copy.rec.atime = copy.rec.mtime = copy.rec.ctime = copy.rec.btime = now;
+	if (like) {
+		copy.rec.mode = like->mode;
+		copy.rec.uid = like->uid;
+		copy.rec.gid = like->gid;
+		copy.rec.mtime = like->mtime;
+		copy.rec.btime = like->btime;
+	}
 	if (entries) {
 		copy.rec.size = entries->count;
 		copy.rec.entries = entries->sum;
@@ -151,7 +159,8 @@ int mend_make_dir(struct check *c, uint64_t ino, uint32_t generation, uint64_t p
 int mend_put_work(struct check *c, const struct work_row *row)
 {
 	struct key key = key_make(0, 0, KEY_WORK, row->ino);
-	uint64_t min_version = row->kind == WORK_REMOVE ? past_kept_version(c, row) : 0;
+	bool deletes = row->kind == WORK_REMOVE || row->kind == WORK_TAIL;
+	uint64_t min_version = deletes ? past_kept_version(c, row) : 0;
 	uint8_t value[34], *p = value;
 
 	key_add_u64(&key, row->sequence);
@@ -168,7 +177,7 @@ int mend_note(struct check *c, uint64_t dir, const char *name, uint64_t ino, boo
 {
 	struct check_result *result = c->result;
 	struct check_damage *all, *d;
-	const char *path;
+	const char *path, *tries = rescue_summary(c, ino);
 
 	if (!c->options->mend || result->n_damage == DAMAGE_MAX)
 		return 0;
@@ -179,7 +188,9 @@ int mend_note(struct check *c, uint64_t dir, const char *name, uint64_t ino, boo
 	path = check_path(c, dir, name, ino);
 	d = &all[result->n_damage];
 	*d = (struct check_damage){.domain = c->domain, .container = c->container, .dir = dir,
-		.ino = ino, .kept = kept, .path = strdup(path), .why = strdup(why)};
+		.ino = ino, .kept = kept, .path = strdup(path)};
 	result->n_damage++;
+	if (asprintf(&d->why, "%s%s", why, tries ? tries : "; no snapshot or backup holds it") < 0)
+		d->why = NULL;
 	return d->path && d->why ? 0 : -ENOMEM;
 }

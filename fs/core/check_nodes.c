@@ -2,7 +2,7 @@
  * check_nodes.c: the inodes of the container at hand. They come in the order of their numbers, before
  * anything that refers to them, so the table is a sorted array and a look-up a bisection.
  */
-#include "fs/core/check_internal.h"
+#include "fs/core/check_rescue.h"
 
 struct node *node_find(struct check *c, uint64_t ino)
 {
@@ -115,8 +115,7 @@ static int check_lost_node(struct check *c, const struct node *node)
 		.ino = node->ino, .parent = node->parent, .number = node->number,
 		.type = node->mode >> 12, .role = node->role};
 
-	check_tell(c, !c->options->keep_lost, "lost", 0, NULL, node->ino, "no entry leads to it");
-	return lost_add(c, &lost);
+	return lost_tell(c, &lost, node->generation);
 }
 
 /* A record that cannot be read, of something without a name; its data goes with it. */

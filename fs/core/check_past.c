@@ -6,17 +6,11 @@
  * the version before it does not have the same (sweep.c has the rule), unless a sweep is pending: that
  * may have freed part of a version which nobody needs any more.
  */
-#include "fs/core/check_internal.h"
+#include "fs/core/check_rescue.h"
 #include "fs/core/past.h"
 #include "fs/core/pins.h"
 
 #include <stdio.h>
-
-struct pin_row {
-	uint32_t domain, container, slot;
-	uint64_t id;
-	bool named; /* its snapshot row was seen, and is good */
-};
 
 /* ---- pins ------------------------------------------------------------------------------------ */
 
@@ -41,7 +35,7 @@ int past_pin_row(struct check *c, const uint8_t *key, size_t len)
 		read_u8(&r);
 		pin.domain = read_be32(&r);
 		pin.slot = read_be32(&r);
-		read_be64(&r);
+		pin.taken = (int64_t)read_be64(&r);
 		read_be32(&r);
 		pin.container = get_be32(key + 10);
 		pin.id = get_be64(key + KEY_PREFIX);
@@ -157,9 +151,10 @@ struct history {
 	struct version_walk walk;
 	struct kv_scan *scan;
 	bool swept; /* a sweep is pending */
+	bool taken; /* data of the version at hand is there again */
 };
 
-static int check_inode_version(struct history *h, const struct buf *value)
+static int check_inode_version(struct history *h, uint64_t until, const struct buf *value)
 {
 	struct version_walk *w = &h->walk;
 	_cleanup_copy_ struct inode_copy copy = {0};
@@ -169,6 +164,11 @@ static int check_inode_version(struct history *h, const struct buf *value)
 		return r;
 	if (!h->swept)
 		r = walk_version(w, &copy.rec.map.root, copy.rec.map.depth, 0);
+	if (r == 0 && w->lost && w->c->options->mend) {
+		r = rescue_version(w->c, w->inode.ino, &copy.rec, until);
+		h->taken = r == RESCUE_TAKEN;
+		r = r < 0 ? r : 0;
+	}
 	w->low = copy.rec.map.next_version;
 	return r;
 }
@@ -191,9 +191,9 @@ static int check_version(struct history *h, const uint8_t *key, size_t len)
 		h->walk.low = 0;
 	c->stand_in = (struct container){.id = c->container, .domain = c->domain, .core = &c->core};
 	h->walk.inode.ino = ino;
-	h->walk.lost = false;
+	h->walk.lost = h->taken = false;
 	if (r == 0 && key[8] == KEY_INODE)
-		r = check_inode_version(h, &value);
+		r = check_inode_version(h, until, &value);
 	else if (r == 0 && key[8] == KEY_DENTRY)
 		r = dentry_decode(value.data, value.len, &d);
 	if (r == -ENOMEM)
@@ -203,9 +203,9 @@ static int check_version(struct history *h, const uint8_t *key, size_t len)
 			"what snapshots up to %llu see of it cannot be read",
 			(unsigned long long)until);
 	else if (h->walk.lost)
-		check_tell(c, false, "history", 0, NULL, ino,
-			"data that snapshots up to %llu see of it cannot be read",
-			(unsigned long long)until);
+		check_tell(c, h->taken, "history", 0, NULL, ino,
+			"data that snapshots up to %llu see of it cannot be read%s",
+			(unsigned long long)until, c->options->mend ? rescue_said(c) : "");
 	return 0;
 }
 

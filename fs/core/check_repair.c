@@ -3,7 +3,7 @@
  * behind it: a directory that is there again shows files whose entries are wrong. What has to be left is
  * told once, as the last look found it.
  */
-#include "fs/core/check_internal.h"
+#include "fs/core/check_rescue.h"
 
 #include <errno.h>
 
@@ -59,10 +59,17 @@ static void progress(void *arg, uint64_t records)
 		r->sink.progress(r->sink.arg, records);
 }
 
+static void tried(void *arg, const struct check_try *done)
+{
+	struct rounds *r = arg;
+
+	r->sink.tried(r->sink.arg, done);
+}
+
 static int round_once(struct kv *kv, struct check_options *options, struct check_result *ret_result)
 {
 	struct kv_state state;
-	uint64_t done;
+	uint64_t done = 0, saved = 0;
 	int r = core_check(kv, options, ret_result);
 
 	if (r < 0)
@@ -75,10 +82,11 @@ static int round_once(struct kv *kv, struct check_options *options, struct check
 	}
 	if (!ret_result->n_lost && !ret_result->n_damage)
 		return 0;
-	r = core_check_attach(kv, options, ret_result, &done);
+	r = core_check_attach(kv, options, ret_result, &done, &saved);
 	if (r == -ENOMEM || r == -ENOSPC || r == -EIO)
 		return r;
 	/* What stays without a name must not be tried for ever. */
+	ret_result->mendable += saved;
 	options->keep_lost = r < 0 || done < ret_result->n_lost;
 	return 0;
 }
@@ -88,9 +96,12 @@ int core_check_repair(struct kv *kv, const struct check_options *options,
 {
 	struct rounds rounds = {.sink = options->sink};
 	struct check_options looks = *options;
+	struct check_memory memory = {0};
 	int r = 0;
 
 	looks.mend = true;
+	looks.memory = &memory;
+	looks.sink.tried = options->sink.tried ? tried : NULL;
 	looks.sink.progress = progress;
 	looks.sink.arg = &rounds;
 	looks.sink.problem = options->sink.problem ? hear : NULL;
@@ -111,5 +122,6 @@ int core_check_repair(struct kv *kv, const struct check_options *options,
 			rounds.sink.arg, &LIST_AT(&rounds.left, struct left, i)->problem);
 	left_clear(&rounds);
 	free(rounds.left.items);
+	check_memory_release(&memory);
 	return r;
 }

@@ -2,7 +2,7 @@
  * check_space.c: the store's own records (leases of inode numbers and their counter, work rows), and what
  * a container says of itself.
  */
-#include "fs/core/check_internal.h"
+#include "fs/core/check_rescue.h"
 
 static int by_first(const void *a, const void *b)
 {
@@ -304,8 +304,10 @@ static int check_root(struct check *c)
 	struct node *root = node_find(c, ino);
 	struct cont *cont = c->cont;
 	uint32_t generation, subdirs;
+	struct irec like;
 	uint8_t listed;
 	size_t at = 0;
+	int taken = RESCUE_NOT;
 
 	if (root && !(root->state & NODE_BAD)) {
 		cont->generation = root->generation;
@@ -314,10 +316,17 @@ static int check_root(struct check *c)
 		cont->role = root->role;
 		return 0;
 	}
-	if (!check_tell(c, true, "root", 0, NULL, ino,
-		    "its directory cannot be read; what is in it is kept, with rights 0700"))
+	if (c->options->mend)
+		taken = rescue_dir(c, 0, NULL, ino, NULL, &like);
+	if (taken < 0)
+		return taken;
+	if (!check_tell(c, true, "root", 0, NULL, ino, "its directory cannot be read; what is in it is kept, with %s%s",
+		    taken == RESCUE_TAKEN ? "older rights" : "rights 0700",
+		    taken == RESCUE_TAKEN ? rescue_said(c) : ""))
 		return 0;
 	kv_random(&generation, sizeof generation);
+	if (taken == RESCUE_TAKEN)
+		generation = like.generation;
 	subdirs = subdirs_of(c, ino);
 	listed = root ? root->state & NODE_LISTED : 0;
 	if (!root) {
@@ -335,8 +344,8 @@ static int check_root(struct check *c)
 	cont->type = S_IFDIR >> 12;
 	cont->role = cont->kind;
 	/* Its entries are counted where they are settled. */
-	return mend_make_dir(c, ino, generation, 0, cont->kind, INODE_CONTAINER_ROOT, NULL,
-		subdirs);
+	return mend_make_dir(c, ino, generation, 0, cont->kind, INODE_CONTAINER_ROOT, NULL, subdirs,
+		taken == RESCUE_TAKEN ? &like : NULL);
 }
 
 int space_container_settle(struct check *c)

@@ -2,7 +2,7 @@
  * check_store.c: the end of a look: the containers of the store and the entries that lead to them, the counter
  * of inode numbers, work rows, counters and keys of the domains.
  */
-#include "fs/core/check_internal.h"
+#include "fs/core/check_rescue.h"
 
 #include "kv/pack.h"
 
@@ -34,7 +34,8 @@ static int revive(struct check *c, const struct cont_link *link, bool *ret_reviv
 	uint64_t end = ((uint64_t)link->container + 1) * LEASE_BLOCK;
 	uint8_t value[18], *p = value;
 	bool wanted = false;
-	int r;
+	struct irec like;
+	int r, taken = RESCUE_NOT;
 
 	for (size_t i = 0; i < c->conts.n && !wanted; i++)
 		wanted = LIST_AT(&c->conts, struct cont, i)->parent == link->ino;
@@ -42,6 +43,10 @@ static int revive(struct check *c, const struct cont_link *link, bool *ret_reviv
 	if (!*ret_revived)
 		return 0;
 	stand_in(c, link->domain, link->container);
+	if (c->options->mend)
+		taken = rescue_dir(c, 0, NULL, link->ino, &link->generation, &like);
+	if (taken < 0)
+		return taken;
 	if (!check_tell(c, true, "container", 0, NULL, link->ino,
 		    "its records are gone; it is made anew for what lay in it"))
 		return 0;
@@ -50,7 +55,7 @@ static int revive(struct check *c, const struct cont_link *link, bool *ret_reviv
 	r = check_put(c, KV_META, &key, value, sizeof value);
 	return r < 0 ? r
 		     : mend_make_dir(c, link->ino, link->generation, link->dir, link->want_role,
-			       INODE_CONTAINER_ROOT, NULL, 0);
+			       INODE_CONTAINER_ROOT, NULL, 0, taken == RESCUE_TAKEN ? &like : NULL);
 }
 
 static int drop_link(struct check *c, const struct cont_link *link, const char *why)
@@ -165,6 +170,23 @@ static void sort_links(struct check *c)
 	}
 }
 
+/* With the name that it had in an older copy of its directory, if it is not a message whose number says it. */
+int lost_tell(struct check *c, struct check_lost *lost, uint32_t generation)
+{
+	char name[CORE_NAME_MAX + 1];
+	int r = RESCUE_NOT;
+
+	if (c->options->mend && !c->options->keep_lost && lost->parent && !lost->number)
+		r = rescue_name(c, lost->parent, lost->ino, generation, name);
+	if (r == RESCUE_TAKEN && !(lost->name = strdup(name)))
+		r = -ENOMEM;
+	if (r < 0)
+		return r;
+	check_tell(c, !c->options->keep_lost, "lost", 0, NULL, lost->ino, "no entry leads to it%s%s",
+		r == RESCUE_TAKEN ? "; its name is" : "", r == RESCUE_TAKEN ? rescue_said(c) + 1 : "");
+	return lost_add(c, lost);
+}
+
 int lost_add(struct check *c, const struct check_lost *lost)
 {
 	struct check_result *result = c->result;
@@ -191,8 +213,7 @@ static int lost_containers(struct check *c)
 		if (cont->links || !cont->type || cont->id == CORE_ROOT_INO >> 8)
 			continue;
 		stand_in(c, cont->domain, cont->id);
-		check_tell(c, !c->options->keep_lost, "lost", 0, NULL, lost.ino, "no entry leads to it");
-		r = lost_add(c, &lost);
+		r = lost_tell(c, &lost, cont->generation);
 	}
 	return r;
 }

@@ -5,57 +5,13 @@
  * the facts of messages are kept (40 bytes each, of one session) until the entries say which of them
  * count. Ids and days concern a user: they are kept until the domain ends.
  */
-#include "fs/session/check.h"
+#include "fs/session/check_rows.h"
 
 #include "fs/session/check_times.h"
-#include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
 #include "fs/session/uuid.h"
 
-struct fact {
-	uint64_t ino, tokens;
-	int64_t time;
-	uint16_t names; /* NNN.md that were found */
-	bool title;	/* gives one */
-};
-
-struct id_row {
-	uint8_t id[16];
-	uint32_t container; /* whose session it is */
-	uint32_t user;	    /* the container of the row; 0: of a session's record */
-	bool paired;
-};
-
-struct day_row {
-	uint32_t day, number, user; /* user 0: of a name */
-};
-
-struct rows {
-	void *items;
-	size_t n, cap;
-};
-
-struct session_check {
-	struct check_rules rules;
-	/* The container at hand. */
-	uint32_t container;
-	struct srec rec;
-	int rec_error; /* -ENOENT: no row was seen */
-	uint16_t ring; /* rows of renderings that were seen */
-	uint64_t ring_version; /* of the newest, and its text */
-	struct buf ring_text;
-	struct rows facts;
-	/* What its entries come to. */
-	uint32_t messages, number_high, title_number;
-	uint64_t tokens;
-	int64_t activity;
-	bool shared; /* a message has several names: which of them gives the title depends */
-	/* The domain at hand. */
-	struct rows ids, days;
-	uint32_t user;
-};
-
-static void *rows_add(struct rows *rows, size_t size)
+void *rows_add(struct rows *rows, size_t size)
 {
 	if (rows->n == rows->cap) {
 		size_t cap = rows->cap ? rows->cap + rows->cap / 2 : 16;
@@ -68,15 +24,6 @@ static void *rows_add(struct rows *rows, size_t size)
 	void *item = (char *)rows->items + rows->n++ * size;
 	memset(item, 0, size);
 	return item;
-}
-#define ROWS_ADD(rows, type) ((type *)rows_add(rows, sizeof(type)))
-#define ROWS_AT(rows, type, i) (&((type *)(rows)->items)[i])
-
-static struct key row_key(struct check *c, uint32_t container, uint8_t which)
-{
-	struct key key = key_make(check_domain(c), container, KEY_SESSION, 0);
-	key_add_u8(&key, which);
-	return key;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -379,18 +326,51 @@ static int add_id(struct session_check *s)
 	return 0;
 }
 
+static int take_record(void *arg, const struct buf *value)
+{
+	struct session_check *s = arg;
+	struct srec rec = {0};
+	int r = srec_decode(value->data, value->len, &rec);
+
+	if (r < 0) {
+		srec_release(&rec);
+		return r;
+	}
+	srec_release(&s->rec);
+	s->rec = rec;
+	id_of(s, s->rec.id);
+	s->rec.flags |= SREC_CHANGED | SREC_RECOUNT | SREC_FILE_STALE;
+	s->rec.epoch = UINT64_MAX;
+	return 0;
+}
+
+/* 0: it has a record again; 1: it is left. Its last rendering is newer than any copy of the record. */
+static int lost_session(struct session_check *s, struct check *c, const struct irec *root)
+{
+	struct key key = row_key(c, s->container, RECORD_SESSION);
+	int taken = s->ring_text.len ? 0 : check_rescue(c, &key, take_record, s), r = 0;
+
+	if (taken < 0)
+		return taken;
+	if (!check_tell(c, true, "session", 0, NULL, 0, "the session's record %s; its title and counts are %s%s",
+	            s->rec_error == -ENOENT ? "is missing" : "cannot be read", taken ? "older" : "made anew",
+	            taken ? rescue_said(c) : ""))
+		return 1;
+	if (taken)
+		settle_counts(s);
+	else
+		r = make_record(s, root);
+	return r < 0 ? r : store(s, c);
+}
+
 static int check_session(struct session_check *s, struct check *c, const struct irec *root)
 {
 	int r = 0;
 
 	if (s->rec_error < 0) {
-		if (!check_tell(c, true, "session", 0, NULL, 0,
-		            "the session's record %s; its title and counts are made anew",
-		            s->rec_error == -ENOENT ? "is missing" : "cannot be read"))
-			return 0;
-		r = make_record(s, root);
-		if (r == 0)
-			r = store(s, c);
+		r = lost_session(s, c, root);
+		if (r != 0)
+			return r < 0 ? r : 0;
 	} else {
 		uint32_t messages = s->rec.messages;
 		uint64_t tokens = s->rec.tokens;
@@ -415,107 +395,6 @@ static int end_container(void *arg, struct check *c, uint8_t kind, const struct 
 	if (kind == ROLE_USER && !s->user)
 		s->user = check_container(c);
 	return kind == ROLE_SESSION ? check_session(s, c, root) : 0;
-}
-
-/* ---- a user ---------------------------------------------------------------------------------- */
-
-static int by_id(const void *a, const void *b)
-{
-	const struct id_row *x = a, *y = b;
-	int r = memcmp(x->id, y->id, 16);
-	if (r == 0)
-		r = x->container < y->container ? -1 : x->container > y->container;
-	/* The session's own before the row that tells of it. */
-	return r ? r : (x->user > y->user) - (x->user < y->user);
-}
-
-static struct key id_key(struct check *c, uint32_t user, const uint8_t id[16])
-{
-	struct key key = row_key(c, user, RECORD_ID);
-	key.len = (size_t)(put_bytes(key.bytes + key.len, id, 16) - key.bytes);
-	return key;
-}
-
-/* Rows and sessions with one id and one container lie side by side once they are sorted. */
-static void pair_ids(struct session_check *s)
-{
-	if (s->ids.n)
-		qsort(s->ids.items, s->ids.n, sizeof(struct id_row), by_id);
-	for (size_t i = 0; i + 1 < s->ids.n; i++) {
-		struct id_row *id = ROWS_AT(&s->ids, struct id_row, i), *next = id + 1;
-		if (!id->user && next->user && next->container == id->container &&
-		        memcmp(next->id, id->id, 16) == 0)
-			id->paired = next->paired = true;
-	}
-}
-
-/* Rows that no session answers to go; then, with @missing, sessions get the rows that they lack. */
-static int check_ids(struct session_check *s, struct check *c, bool missing)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < s->ids.n && r == 0; i++) {
-		struct id_row *id = ROWS_AT(&s->ids, struct id_row, i);
-		struct key key = id_key(c, id->user ? id->user : s->user, id->id);
-		uint8_t value[4];
-
-		if (id->paired || !s->user || !!id->user == missing)
-			continue;
-		if (id->user) {
-			if (check_tell(c, true, "session-id", 0, NULL, (uint64_t)id->user << 8,
-			            "the row of an id names a session that is not there"))
-				r = check_delete(c, KV_META, key.bytes, key.len);
-		} else if (check_tell(c, true, "session-id", 0, NULL, (uint64_t)id->container << 8,
-		                   "no row of its user's tells of its id")) {
-			put_be32(value, id->container);
-			r = check_put(c, KV_META, &key, value, sizeof value);
-		}
-	}
-	return r;
-}
-
-static int check_days(struct session_check *s, struct check *c)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < s->days.n && r == 0; i++) {
-		const struct day_row *name = ROWS_AT(&s->days, struct day_row, i);
-		uint32_t highest = 0;
-		uint8_t value[4];
-
-		if (name->user || !s->user)
-			continue;
-		for (size_t k = 0; k < s->days.n; k++) {
-			const struct day_row *row = ROWS_AT(&s->days, struct day_row, k);
-			if (row->user && row->day == name->day && row->number > highest)
-				highest = row->number;
-		}
-		if (highest >= name->number ||
-		        !check_tell(c, true, "session-day", 0, NULL, (uint64_t)s->user << 8,
-		                "the highest number of SESSION-%06u is %u, not %u", name->day,
-		                name->number, highest))
-			continue;
-		struct key key = row_key(c, s->user, RECORD_DAY);
-		key.len = (size_t)(put_be32(key.bytes + key.len, name->day) - key.bytes);
-		put_be32(value, name->number);
-		r = check_put(c, KV_META, &key, value, sizeof value);
-	}
-	return r;
-}
-
-static int end_domain(void *arg, struct check *c, uint32_t domain)
-{
-	struct session_check *s = arg;
-	pair_ids(s);
-	int r = check_ids(s, c, false);
-	if (r == 0)
-		r = check_ids(s, c, true);
-	if (r == 0)
-		r = check_days(s, c);
-	s->ids.n = s->days.n = 0;
-	s->user = 0;
-	s->container = 0;
-	return r;
 }
 
 static int known_name(void *arg, struct check *c, uint32_t domain, uint32_t container,
@@ -575,7 +454,7 @@ struct session_check *session_check_new(void)
 	        .file = check_file,
 	        .entry = check_entry,
 	        .end_container = end_container,
-	        .end_domain = end_domain,
+	        .end_domain = check_user_end,
 	        .name_of_role = name_of_role,
 	        .name = known_name,
 	        .arg = s};

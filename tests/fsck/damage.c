@@ -186,6 +186,7 @@ DAMAGE(entry_drop_container, drop, KEY_DENTRY, entry_of_container)
 DAMAGE(inode_drop, drop, KEY_INODE, is_message)
 DAMAGE(inode_flip, flip, KEY_INODE, is_message)
 DAMAGE(inode_drop_mapped, drop, KEY_INODE, is_mapped)
+DAMAGE(inode_flip_file, flip, KEY_INODE, is_file)
 DAMAGE(dir_drop, drop, KEY_INODE, is_plain_dir)
 DAMAGE(dir_flip, flip, KEY_INODE, is_plain_dir)
 DAMAGE(messages_drop, drop, KEY_INODE, is_messages)
@@ -510,6 +511,7 @@ const struct damage damages[] = {
 	{"entry-older", entry_older},
 	{"inode-drop", inode_drop, .lost = 1},
 	{"inode-flip", inode_flip, .lost = 1},
+	{"inode-flip-file", inode_flip_file, .lost = 2},
 	{"inode-drop-mapped", inode_drop_mapped, .lost = 2},
 	{"dir-drop", dir_drop},
 	{"dir-flip", dir_flip},

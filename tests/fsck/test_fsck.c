@@ -4,154 +4,11 @@
  * record was hit. On the in-memory engine; scenario/fsck.sh does it to stores on disk.
  */
 #include "fs/core/snapshot.h"
-#include "fs/session/check.h"
-#include "kv/check.h"
+#include "tests/fsck/checked.h"
 #include "tests/fsck/damage.h"
 #include "tests/session/suite.h"
-#include "tests/session/tree.h"
-
-#include "kv/keyring.h"
 
 #include <stdio.h>
-
-static const uint8_t key_file[KEYRING_KEY_FILE_BYTES] = {1, 2, 3};
-static const struct kv_unlock unlock_key = {KEYRING_KEY_FILE, key_file, sizeof key_file};
-
-/* ---- a store with one of everything ---------------------------------------------------------- */
-
-static void write_big(const char *path, size_t size, off_t at)
-{
-	struct file *f;
-	char *bytes = malloc(size);
-	for (size_t i = 0; i < size; i++)
-		bytes[i] = (char)(i * 31 + i / 4099 + size);
-	tree_write(path, "");
-	ck_assert_int_eq(core_file_open(store.core, &who, tree_find(path), O_RDWR, &f), 0);
-	ck_assert_int_eq(core_write(store.core, f, bytes, size, at, false), (ssize_t)size);
-	ck_assert_int_eq(core_write(store.core, f, bytes, 9, 0, false), 9);
-	ck_assert_int_eq(session_flush(sessions, f), 0);
-	ck_assert_int_eq(session_release(sessions, f), 0);
-	free(bytes);
-}
-
-static void setup(void)
-{
-	static const char header[] = "---\nrole: assistant\ntokens: 77\n---\nan answer\n";
-	tree_setup();
-	for (int i = 0; i < 6; i++) {
-		char text[64];
-		snprintf(text, sizeof text, "question %d\n", i);
-		tree_next(i % 2 ? header : text);
-	}
-	tree_read(JSON);
-	tree_edit("\"title\": \"question 0\"", "\"title\": \"A title\"", false);
-	tree_read(JSON);
-	tree_write(SESSION "/notes.txt", "notes of the user\n");
-	tree_write(SESSION "/context.json", "{\"state\":{\"currentStep\":\"one\"}}\n");
-	ck_assert_int_eq(tree_mkdir(SESSION "/d"), 0);
-	ck_assert_int_eq(tree_mkdir(SESSION "/d/e"), 0);
-	tree_write(SESSION "/d/e/deep", "deep\n");
-	tree_write(SESSION "/d/one", "one\n");
-	write_big(SESSION "/big", 200000, 0);
-	write_big(SESSION "/sparse", 70000, 9 << 20);
-	ck_assert_int_eq(tree_link(SESSION "/big", SESSION "/d/big too"), 0);
-	ck_assert_int_eq(tree_make(SESSION "/link", S_IFLNK | 0777), 0);
-	ck_assert_int_eq(core_setxattr(store.core, &who, tree_find(SESSION "/d/one"), "user.x",
-	                         "y", 1, 0), 0);
-	ck_assert_int_eq(core_setxattr(store.core, &who, tree_find(SESSION "/d/one"), "user.z",
-	                         "w", 1, 0), 0);
-	ck_assert_int_eq(tree_mkdir("u/w/SESSION-261121-004"), 0);
-	tree_write("u/w/SESSION-261121-004/messages/001.md", "another\n");
-	tree_write("u/plain", "plain content of the user\n");
-	ck_assert_int_eq(tree_mkdir("v"), 0);
-	ck_assert_int_eq(tree_mkdir("v/w"), 0);
-	ck_assert_int_eq(tree_mkdir("v/w/s"), 0);
-	tree_write("v/w/s/messages/003.md", "of v\n");
-}
-
-static void close_all(void)
-{
-	session_close(sessions);
-	ck_assert_int_eq(core_close(store.core), 0);
-	ck_assert_int_eq(kv_close(store.kv), 0);
-}
-
-static void open_kv(bool read_only, bool repair)
-{
-	const struct kv_options options = {.engine = &kv_engine_memory,
-	        .engine_arg = store.memory, .read_only = read_only, .repair = repair};
-	ck_assert_int_eq(kv_open(store.path, &unlock_key, &options, &store.kv), 0);
-}
-
-static void open_all(void)
-{
-	open_kv(false, false);
-	ck_assert_int_eq(core_open(store.kv, &store.options, &store.core), 0);
-	ck_assert_int_eq(session_open(store.core, NULL, NULL, &sessions), 0);
-}
-
-/* ---- looking --------------------------------------------------------------------------------- */
-
-static struct buf told; /* what the last look said, a line each */
-
-static void hear(void *arg, const struct check_problem *p)
-{
-	static const char *const states[] = {"", "mended: ", "left: "};
-	ck_assert_int_eq(buf_printf(&told, "%s%s [%s]: %s\n", states[p->state], p->path, p->code,
-	                         p->text), 0);
-}
-
-static struct check_options options_for(struct session_check *s)
-{
-	told.len = 0;
-	return (struct check_options){.rules = session_check_rules(s), .sink = {.problem = hear}};
-}
-
-static const char *heard(void)
-{
-	ck_assert_int_eq(buf_append(&told, "", 1), 0);
-	told.len--;
-	return (const char *)told.data;
-}
-
-/* How many problems a look finds that changes nothing. */
-static uint64_t look(void)
-{
-	struct session_check *s = session_check_new();
-	struct check_options options = options_for(s);
-	struct check_result result;
-	open_kv(true, false);
-	ck_assert_int_eq(core_check(store.kv, &options, &result), 0);
-	struct kv_state state;
-	kv_get_state(store.kv, &state);
-	uint64_t found = result.found + state.damaged;
-	check_result_release(&result);
-	ck_assert_int_eq(kv_close(store.kv), 0);
-	session_check_free(s);
-	return found;
-}
-
-static uint64_t repair_with(const struct check_source *sources, size_t n)
-{
-	struct session_check *s = session_check_new();
-	struct check_options options = options_for(s);
-	struct check_result last;
-	uint64_t mended;
-	options.sources = sources;
-	options.n_sources = n;
-	open_kv(false, true);
-	ck_assert_int_eq(core_check_repair(store.kv, &options, &last, &mended), 0);
-	uint64_t left = last.found;
-	check_result_release(&last);
-	ck_assert_int_eq(kv_close(store.kv), 0);
-	session_check_free(s);
-	return left;
-}
-
-static uint64_t repair(void)
-{
-	return repair_with(NULL, 0);
-}
 
 /* ---- what is there --------------------------------------------------------------------------- */
 
@@ -268,24 +125,24 @@ static void damage_and_mend(const struct damage *d, unsigned nth)
 {
 	struct files before, after;
 	list_files(&before);
-	close_all();
-	open_kv(false, false);
+	checked_close();
+	checked_open_kv(false, false);
 	int r = d->apply(store.kv, nth);
 	ck_assert_int_eq(kv_close(store.kv), 0);
 	if (r == -ENOENT) {
 		ck_assert_msg(nth > 0, "%s: the store has no such record", d->name);
-		open_all();
+		checked_open();
 		return;
 	}
 	ck_assert_msg(r == 0, "%s: %s", d->name, strerror(-r));
-	ck_assert_msg(look() > 0, "%s %u: not found", d->name, nth);
-	uint64_t left = repair();
-	char *said = strdup(heard());
+	ck_assert_msg(checked_look() > 0, "%s %u: not found", d->name, nth);
+	uint64_t left = checked_repair();
+	char *said = strdup(checked_heard());
 	ck_assert_msg(!left == !d->left, "%s %u: %u left\n%s", d->name, nth, (unsigned)left, said);
-	uint64_t again = look();
+	uint64_t again = checked_look();
 	ck_assert_msg(!again == !d->left, "%s %u: after the repair\n%safter\n%s", d->name, nth,
-	        heard(), said);
-	open_all();
+	        checked_heard(), said);
+	checked_open();
 	list_files(&after);
 	unsigned gone = missing(&before, &after);
 	ck_assert_msg(gone <= d->lost + (d->left ? 4 : 0), "%s %u: %u files gone\n%s", d->name, nth,
@@ -294,9 +151,9 @@ static void damage_and_mend(const struct damage *d, unsigned nth)
 	        after.unreadable, said);
 	use();
 	free(said);
-	close_all();
-	ck_assert_msg(look() == 0, "%s %u: after use\n%s", d->name, nth, heard());
-	open_all();
+	checked_close();
+	ck_assert_msg(checked_look() == 0, "%s %u: after use\n%s", d->name, nth, checked_heard());
+	checked_open();
 }
 
 START_TEST(every_damage)
@@ -304,7 +161,7 @@ START_TEST(every_damage)
 	for (unsigned nth = 0; nth < 4; nth++) {
 		if (nth) {
 			tree_teardown();
-			setup();
+			checked_setup();
 		}
 		damage_and_mend(&damages[_i], nth);
 	}
@@ -313,11 +170,11 @@ END_TEST
 
 START_TEST(a_good_store_is_clean)
 {
-	close_all();
-	ck_assert_msg(look() == 0, "%s", heard());
-	ck_assert_int_eq(repair(), 0);
-	ck_assert_msg(told.len == 0, "%s", heard());
-	open_all();
+	checked_close();
+	ck_assert_msg(checked_look() == 0, "%s", checked_heard());
+	ck_assert_int_eq(checked_repair(), 0);
+	ck_assert_msg(checked_told.len == 0, "%s", checked_heard());
+	checked_open();
 	struct files files;
 	list_files(&files);
 	ck_assert_uint_gt(files.n, 10);
@@ -327,12 +184,12 @@ END_TEST
 /* context.json got a role of its own late: one without it is as good. */
 START_TEST(an_older_context_is_no_damage)
 {
-	close_all();
-	open_kv(false, false);
+	checked_close();
+	checked_open_kv(false, false);
 	ck_assert_int_eq(older_role.apply(store.kv, 0), 0);
 	ck_assert_int_eq(kv_close(store.kv), 0);
-	ck_assert_msg(look() == 0, "%s", heard());
-	open_all();
+	ck_assert_msg(checked_look() == 0, "%s", checked_heard());
+	checked_open();
 }
 END_TEST
 
@@ -350,52 +207,23 @@ START_TEST(a_crash_is_no_damage)
 	free(sessions);
 	core_close(store.core);
 	kv_close(store.kv);
-	ck_assert_msg(look() == 0, "%s", heard());
-	open_all();
+	ck_assert_msg(checked_look() == 0, "%s", checked_heard());
+	checked_open();
 	core_settle(store.core);
-	close_all();
-	ck_assert_msg(look() == 0, "%s", heard());
-	open_all();
-}
-END_TEST
-
-static int fetch(void *arg, const char *path, struct buf *ret_bytes, const char **ret_reason)
-{
-	*ret_reason = "it is older than the file";
-	if (!arg)
-		return -ENOENT;
-	return buf_printf(ret_bytes, "as it was: %s", path);
-}
-
-START_TEST(sources_are_asked)
-{
-	const struct check_source sources[] = {
-	        {.name = "snapshot 2", .fetch = fetch}, {.name = "snapshot 1", .fetch = fetch, .arg = told.data}};
-	const struct check_source good[] = {
-	        {.name = "snapshot 2", .fetch = fetch}, {.name = "snapshot 1", .fetch = fetch, .arg = &store}};
-	(void)sources;
-	close_all();
-	open_kv(false, false);
-	ck_assert_int_eq(damage_find("chunk-drop")->apply(store.kv, 0), 0);
-	ck_assert_int_eq(damage_find("inode-drop")->apply(store.kv, 1), 0);
-	ck_assert_int_eq(kv_close(store.kv), 0);
-	uint64_t left = repair_with(good, 2);
-	ck_assert_msg(left == 0, "%s", heard());
-	open_all();
-	ck_assert_str_eq(tree_read(SESSION "/messages/002.md"), "as it was: users/u/w/s/messages/002.md");
-	ck_assert_ptr_nonnull(strstr(tree_read("u/.lost+found/damaged.txt"),
-	        "snapshot 2: it is older than the file; taken from snapshot 1"));
+	checked_close();
+	ck_assert_msg(checked_look() == 0, "%s", checked_heard());
+	checked_open();
 }
 END_TEST
 
 START_TEST(without_sources_it_says_so)
 {
-	close_all();
-	open_kv(false, false);
+	checked_close();
+	checked_open_kv(false, false);
 	ck_assert_int_eq(damage_find("inode-drop")->apply(store.kv, 0), 0);
 	ck_assert_int_eq(kv_close(store.kv), 0);
-	repair();
-	open_all();
+	checked_repair();
+	checked_open();
 	const char *list = tree_read("u/.lost+found/damaged.txt");
 	ck_assert_ptr_nonnull(strstr(list, "\tusers/u/w/s/messages/001.md\t"));
 	ck_assert_ptr_nonnull(strstr(list, "; no snapshot or backup holds it\n"));
@@ -408,13 +236,13 @@ END_TEST
 START_TEST(names_and_numbers_come_back)
 {
 	uint64_t ino = tree_find(SESSION "/messages/003.md");
-	close_all();
-	open_kv(false, false);
+	checked_close();
+	checked_open_kv(false, false);
 	ck_assert_int_eq(damage_find("entry-drop")->apply(store.kv, 2), 0);
 	ck_assert_int_eq(damage_find("session-drop")->apply(store.kv, 0), 0);
 	ck_assert_int_eq(kv_close(store.kv), 0);
-	ck_assert_int_eq(repair(), 0);
-	open_all();
+	ck_assert_int_eq(checked_repair(), 0);
+	checked_open();
 	ck_assert_uint_eq(tree_find(SESSION "/messages/003.md"), ino);
 	tree_expect_field("title", "A title");
 	tree_expect_field("message_count", "6");
@@ -441,7 +269,7 @@ static void change_all(void)
 	tree_write(SESSION "/notes.txt", "others\n");
 	tree_append(SESSION "/messages/001.md", "more of it\n");
 	tree_next("one more\n");
-	write_big(SESSION "/big", 90000, 300000);
+	checked_write_big(SESSION "/big", 90000, 300000);
 	ck_assert_int_eq(tree_unlink(SESSION "/sparse"), 0);
 	ck_assert_int_eq(tree_unlink(SESSION "/messages/002.md"), 0);
 	ck_assert_int_eq(tree_unlink(SESSION "/d/big too"), 0);
@@ -453,7 +281,7 @@ static void change_all(void)
 static void setup_snapshots(void)
 {
 	static const char *const places[PLACES] = {"u/w/s", "u/w", "u", "v"};
-	setup();
+	checked_setup();
 	for (unsigned i = 0; i < PLACES; i++)
 		ck_assert_int_eq(snapshot_take(store.core, &who, tree_find(places[i]), "snap", 0, NULL), 0);
 	change_all();
@@ -465,11 +293,11 @@ static void setup_snapshots(void)
 
 static void expect_clean(const char *when)
 {
-	close_all();
-	ck_assert_msg(look() == 0, "%s: %s", when, heard());
-	ck_assert_int_eq(repair(), 0);
-	ck_assert_msg(told.len == 0, "%s: %s", when, heard());
-	open_all();
+	checked_close();
+	ck_assert_msg(checked_look() == 0, "%s: %s", when, checked_heard());
+	ck_assert_int_eq(checked_repair(), 0);
+	ck_assert_msg(checked_told.len == 0, "%s: %s", when, checked_heard());
+	checked_open();
 }
 
 START_TEST(snapshots_are_no_damage)
@@ -491,15 +319,15 @@ END_TEST
 START_TEST(damage_to_snapshots_is_found)
 {
 	const struct damage *d = &snapshot_damages[_i];
-	close_all();
-	open_kv(false, false);
+	checked_close();
+	checked_open_kv(false, false);
 	ck_assert_int_eq(d->apply(store.kv, 0), 0);
 	ck_assert_int_eq(kv_close(store.kv), 0);
-	ck_assert_msg(look() > 0, "%s: not found", d->name);
-	uint64_t left = repair();
-	ck_assert_msg(!left == !d->left, "%s: %u left\n%s", d->name, (unsigned)left, heard());
-	ck_assert_msg(!look() == !d->left, "%s: %s", d->name, heard());
-	open_all();
+	ck_assert_msg(checked_look() > 0, "%s: not found", d->name);
+	uint64_t left = checked_repair();
+	ck_assert_msg(!left == !d->left, "%s: %u left\n%s", d->name, (unsigned)left, checked_heard());
+	ck_assert_msg(!checked_look() == !d->left, "%s: %s", d->name, checked_heard());
+	checked_open();
 }
 END_TEST
 
@@ -510,14 +338,14 @@ START_TEST(a_repair_leaves_snapshots_alone)
 	        "wrong-number", "wrong-xattrs", "session-flip", "extra-inode", "extra-chunk", "wrong-counters"};
 	static struct files before[PLACES], after[PLACES];
 	list_past(before);
-	close_all();
-	open_kv(false, false);
+	checked_close();
+	checked_open_kv(false, false);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		ck_assert_int_eq(damage_find(kinds[i])->apply(store.kv, 0), 0);
 	ck_assert_int_eq(kv_close(store.kv), 0);
-	ck_assert_uint_gt(look(), 0);
-	repair();
-	open_all();
+	ck_assert_uint_gt(checked_look(), 0);
+	checked_repair();
+	checked_open();
 	list_past(after);
 	ck_assert_mem_eq(before, after, sizeof before);
 }
@@ -529,12 +357,11 @@ int main(void)
 	int kinds = 0;
 	while (damages[kinds].name)
 		kinds++;
-	tcase_add_checked_fixture(c, setup, tree_teardown);
+	tcase_add_checked_fixture(c, checked_setup, tree_teardown);
 	tcase_set_timeout(c, 120);
 	tcase_add_test(c, a_good_store_is_clean);
 	tcase_add_test(c, an_older_context_is_no_damage);
 	tcase_add_test(c, a_crash_is_no_damage);
-	tcase_add_test(c, sources_are_asked);
 	tcase_add_test(c, without_sources_it_says_so);
 	tcase_add_test(c, names_and_numbers_come_back);
 	tcase_add_loop_test(c, every_damage, 0, kinds);
