@@ -100,14 +100,23 @@ static void rocks_shrink(struct kv_engine *e)
 		begin_flush(e, f);
 }
 
-/*
- * After an error RocksDB refuses to write, mostly for good, and a sync of a log that it could not
- * write to runs into an assertion of its own (7.8.3 is packaged with its assertions on). So the first
- * one is final; kv opens anew.
- */
-static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_t n)
+/* To the log and the write buffers. An error is known before a sync can begin: rocks_sync.c. */
+static char *write_batch(struct kv_engine *e)
 {
 	char *error = NULL;
+
+	pthread_mutex_lock(&e->log_lock);
+	rocksdb_write(e->db, e->write, e->batch, &error);
+	if (error)
+		atomic_store(&e->failed, rocks_error_number(error));
+	pthread_mutex_unlock(&e->log_lock);
+	return error;
+}
+
+/* After an error RocksDB refuses to write, mostly for good. So the first one is final; kv opens anew. */
+static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_t n)
+{
+	char *error;
 	size_t bytes = 0;
 	int r = atomic_load(&e->failed);
 
@@ -127,15 +136,13 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 		bytes += w->key_len + w->value_len + LOG_OVERHEAD;
 	}
 	rocks_room_make(e);
-	rocksdb_write(e->db, e->write, e->batch, &error);
+	error = write_batch(e);
 	if (bytes <= BATCH_KEEP_BYTES) {
 		rocksdb_writebatch_clear(e->batch);
 	} else {
 		rocksdb_writebatch_destroy(e->batch);
 		e->batch = rocksdb_writebatch_create();
 	}
-	if (error)
-		atomic_store(&e->failed, rocks_error_number(error));
 	r = rocks_error(e, "write", error);
 	rocks_room_used(e, bytes);
 	if (r == 0 && e->data_deletes >= DATA_DELETES_MAX)
@@ -146,21 +153,6 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 static bool rocks_broken(struct kv_engine *e)
 {
 	return atomic_load(&e->failed) < 0;
-}
-
-static int rocks_sync(struct kv_engine *e)
-{
-	char *error = NULL;
-	int r = atomic_load(&e->failed);
-
-	if (r < 0)
-		return r;
-	rocks_room_sync(e); /* what is written from here on may be the next one's */
-	rocksdb_flush_wal(e->db, 1, &error);
-	r = rocks_error(e, "sync", error);
-	if (r < 0)
-		atomic_store(&e->failed, r);
-	return r;
 }
 
 static int rocks_view_open(struct kv_engine *e, struct kv_engine_view **ret_view)

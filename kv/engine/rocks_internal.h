@@ -2,14 +2,15 @@
  * rocks_internal.h: what the files of the RocksDB engine share. Internal to kv/engine.
  *
  * rocks_open.c opens and closes, rocks_log.c looks at the logs of a crash before that, rocks.c reads
- * and writes, rocks_room.c keeps room in the log, rocks_iter.c iterates, rocks_error.c turns RocksDB's
- * error strings into errno.
+ * and writes, rocks_sync.c syncs, rocks_room.c keeps room in the log, rocks_iter.c iterates, rocks_error.c turns
+ * RocksDB's error strings into errno.
  */
 #ifndef SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
 #define SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
 
 #include "kv/engine/engine.h"
 
+#include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
 
@@ -28,6 +29,8 @@ struct kv_engine {
 	int64_t room;		  /* bytes, about, that are left in the log: rocks_room.c. write()'s */
 	_Atomic size_t unsynced;  /* bytes, about, that were written since the last sync */
 	_Atomic bool wants_room;  /* the last sync was of a few bytes */
+	pthread_mutex_t sync_lock; /* one sync at a time; taken before: */
+	pthread_mutex_t log_lock; /* whoever writes to the log, and a sync but for the time of the disk: rocks_sync.c */
 	_Atomic int failed;       /* the first error of write() or sync() */
 	_Atomic int logged_error; /* the last error that was logged, and when: see rocks_error() */
 	_Atomic long logged_at;
@@ -45,6 +48,9 @@ struct kv_engine_view {
 int rocks_error(struct kv_engine *e, const char *doing, char *text);
 /* The errno that an error string of RocksDB means; nothing is logged or freed. */
 int rocks_error_number(const char *text);
+
+/* rocks_sync.c */
+int rocks_sync(struct kv_engine *e);
 
 int rocks_open(const char *path, const struct kv_options *options, bool read_only,
 	struct kv_engine **ret_engine);

@@ -273,6 +273,8 @@ struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool 
 		return NULL;
 	e->read_only = read_only;
 	e->dir = -1;
+	pthread_mutex_init(&e->sync_lock, NULL);
+	pthread_mutex_init(&e->log_lock, NULL);
 	e->cache = rocksdb_cache_create_lru(
 		options->cache_bytes ? options->cache_bytes : CACHE_BYTES_DEFAULT);
 	for (int f = 0; f < KV_FAMILIES; f++)
@@ -356,5 +358,7 @@ void rocks_close(struct kv_engine *e)
 	for (int f = 0; f < KV_FAMILIES; f++)
 		rocksdb_options_destroy(e->options[f]);
 	rocksdb_cache_destroy(e->cache);
+	pthread_mutex_destroy(&e->log_lock);
+	pthread_mutex_destroy(&e->sync_lock);
 	free(e);
 }
