@@ -56,6 +56,7 @@ static int run_mount(const struct command *self, int argc, char **argv)
 	}
 	options.store = argv[0];
 	options.mountpoint = argv[1];
+	options.watched = true;
 	if (mount_options_parse(self, (char *)list.data, &options, &unlock) < 0)
 		return STATUS_USAGE;
 	return serve(self, &options, &unlock);

@@ -1,6 +1,7 @@
 /* The program `scribefs`: finds the verb and runs it. */
 #include "tools/command.h"
 
+#include "fs/fuse/watch.h"
 #include "kv/log.h"
 
 #include <stdio.h>
@@ -88,6 +89,8 @@ static void refuse_core_dumps(void)
 int main(int argc, char **argv)
 {
 	refuse_core_dumps();
+	if (argc > 0 && strcmp(argv[0], WATCH_NAME) == 0)
+		return watch_main(argc, argv);
 	log_setup(LOG_LEVEL_INFO, 0);
 	if (argc < 2) {
 		log_error("which verb? 'scribefs help' lists them");

@@ -9,6 +9,7 @@
 #include "fs/fuse/notify.h"
 #include "fs/fuse/protocol.h"
 #include "fs/fuse/reply.h"
+#include "fs/fuse/watch.h"
 #include "kv/backup/backup.h"
 
 #include <limits.h>
@@ -210,6 +211,8 @@ static int serve(struct server *s, const struct kv_unlock *unlock)
 		r = attach(s->se, s->mountpoint, &s->below_fd);
 	if (r == 0) {
 		r = protocol_install(s);
+		if (s->options->watched)
+			watch_start(s->mountpoint);
 		if (r == 0)
 			r = run_loop(s);
 	}

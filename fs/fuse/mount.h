@@ -23,6 +23,7 @@ struct mount_options {
 	unsigned backup_dirs_n;
 	const char *fsname;		     /* what mount(8) shows; NULL: the store's path */
 	const char *seen_dir;		     /* as kv_options have it */
+	bool watched; /* watch.h: the program answers to WATCH_NAME */
 	bool accept_older;
 };
 
