@@ -351,6 +351,8 @@ static int find_by_word(const char *near, const char *word, struct found_session
 	size_t len = strcspn(word, "@");
 	snprintf(name, sizeof name, "%.*s", (int)(len < NAME_MAX ? len : NAME_MAX), word);
 	r = find_match(users, &b, name);
+	if (r == -ENOENT && word[len])
+		return past_find(word, &found->past); /* one that is no more */
 	if (r == -ENOENT)
 		log_error("there is no session %s", name);
 	if (r < 0)
@@ -372,7 +374,8 @@ static int find_word(const char *word, struct found_session *found)
 		snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - word) : 0, word);
 		return find_by_word(slash ? directory : NULL, last, found);
 	}
-	if (!slash && lstat(word, &st) < 0 && mountinfo_find_above(".", &(struct mountinfo){0}) < 0)
+	snprintf(directory, sizeof directory, "%.*s", (int)strcspn(word, "@"), word);
+	if (!slash && lstat(word, &st) < 0 && (!directory[0] || lstat(directory, &st) < 0))
 		return find_by_word(NULL, word, found);
 	return past_find(word, &found->past);
 }

@@ -89,13 +89,66 @@ static int load_locked(struct sessions *s, struct inode *session, struct message
 	return r;
 }
 
+/* ---- in a snapshot ---------------------------------------------------------------------------- */
+
+struct past_list {
+	struct message_list *list;
+	bool archived;
+};
+
+static int add_past(void *arg, struct inode *dir, const struct dentry *d)
+{
+	struct past_list *p = arg;
+	uint32_t number = name_message_number(d->name, d->name_len);
+	struct dentry there = *d;
+
+	there.ino = (dir->ino & ~SNAPSHOT_INO_MASK) | (d->ino & SNAPSHOT_INO_MASK);
+	return number && d->type == S_IFREG >> 12 ? add(p->list, &there, number, p->archived) : 0;
+}
+
+/* The messages of the directory @name in @dir; 1: it is there. */
+static int add_past_dir(struct sessions *s, uint64_t dir, const char *name, bool archived, struct message_list *list)
+{
+	struct past_list past = {.list = list, .archived = archived};
+	_cleanup_inode_ struct inode *messages = NULL;
+	struct core_entry entry;
+	int r = core_lookup(s->core, dir, name, &entry);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (S_ISDIR(entry.st.st_mode))
+		r = inode_get(s->core, entry.ino, NULL, &messages);
+	core_forget(s->core, entry.ino, 1);
+	if (r < 0 || !messages)
+		return r;
+	list->dirs[archived] = messages->ino;
+	r = past_entries(messages, add_past, &past);
+	return r < 0 ? r : 1;
+}
+
+static int load_past(struct sessions *s, struct inode *session, struct message_list *list)
+{
+	int r = add_past_dir(s, session->ino, "messages", false, list);
+
+	if (r > 0)
+		r = add_past_dir(s, list->dirs[0], ARCHIVE_NAME, true, list);
+	if (r >= 0 && list->n)
+		qsort(list->at, list->n, sizeof *list->at, by_number);
+	return r < 0 ? r : 0;
+}
+
 int message_list_load(struct sessions *s, struct inode *session, struct message_list *ret_list)
 {
 	struct message_list list = {0};
+	int r;
 
-	pthread_rwlock_rdlock(&session->container->lock);
-	int r = load_locked(s, session, &list);
-	pthread_rwlock_unlock(&session->container->lock);
+	if (session->at) {
+		r = load_past(s, session, &list);
+	} else {
+		pthread_rwlock_rdlock(&session->container->lock);
+		r = load_locked(s, session, &list);
+		pthread_rwlock_unlock(&session->container->lock);
+	}
 	if (r < 0)
 		message_list_release(&list);
 	else

@@ -22,5 +22,9 @@ void message_list_release(struct message_list *list);
 
 /* A session's record as it is committed. Takes the container's lock to read. */
 int record_read(struct sessions *s, struct container *c, struct srec *ret_rec);
+/* transcript_past.c: of a session in a snapshot, as of then; and what beside it a transcript needs. */
+int record_read_past(struct sessions *s, struct inode *session, struct srec *ret_rec);
+struct transcript;
+int transcript_load_past(struct sessions *s, struct inode *session, const struct srec *rec, struct transcript *t);
 
 #endif

@@ -174,7 +174,7 @@ static int load_session(struct sessions *s, struct inode *session, bool brief, s
 	_cleanup_srec_ struct srec rec = {0};
 	struct memory_policy memory;
 	char title[TITLE_AUTO_MAX + 1];
-	int r = record_read(s, session->container, &rec);
+	int r = session->at ? record_read_past(s, session, &rec) : record_read(s, session->container, &rec);
 
 	if (r == 0)
 		r = policy_memory(s, session, &memory);
@@ -198,6 +198,8 @@ static int load_session(struct sessions *s, struct inode *session, bool brief, s
 		r = copy_text(&t->history, rec.history ? rec.history : "[]");
 	if (r == 0)
 		r = copy_text(&t->metadata, rec.metadata ? rec.metadata : "{}");
+	if (r == 0 && session->at)
+		return transcript_load_past(s, session, &rec, t);
 	if (r == 0)
 		r = load_document(s, session, &rec, t);
 	return r < 0 ? r : load_place(s, session, &rec, t);
@@ -233,7 +235,7 @@ int transcript_open(struct sessions *s, uint64_t ino, const struct transcript_ra
 	int r = inode_get(s->core, ino, NULL, &session);
 	if (r == 0 && (!inode_is_dir(session) || session->rec.role != ROLE_SESSION))
 		r = -ENOENT;
-	if (r == 0)
+	if (r == 0 && !session->at)
 		r = json_freshen(s, session);
 	if (r == 0)
 		r = load_session(s, session, range->brief, t);

@@ -29,6 +29,13 @@ int session_stamp(struct sessions *s, uint64_t ino, struct session_version *ret_
 
 	if (r < 0)
 		return r;
+	if (session->at) { /* it never changes; its number is another's one day */
+		struct snapshot_info info;
+		r = snapshot_of_ino(s->core, ino, &info);
+		if (r == 0)
+			*ret_version = (struct session_version){.stamp = info.id, .until = TIME_NEVER};
+		return r;
+	}
 	struct session_version v = {.names = atomic_load(&s->names)};
 	/* An op that is at work has stamped and not yet committed: it holds the lock. */
 	pthread_rwlock_rdlock(&session->container->lock);
@@ -119,6 +126,20 @@ static int until_of(struct sessions *s, struct inode *session, const struct srec
 	return 0;
 }
 
+/* Of a snapshot. Nothing is kept of it, so there is no source. */
+static int past_version(struct sessions *s, struct inode *session, struct session_version *v)
+{
+	_cleanup_(message_list_release) struct message_list list = {0};
+	_cleanup_srec_ struct srec rec = {0};
+	int r = record_read_past(s, session, &rec);
+
+	if (r == 0)
+		r = message_list_load(s, session, &list);
+	v->changed = timestamp_from_ms(srec_last_change(&rec));
+	v->total = (uint32_t)list.n;
+	return r;
+}
+
 int session_version(struct sessions *s, uint64_t ino, struct session_version *ret_version)
 {
 	_cleanup_inode_ struct inode *session = NULL;
@@ -131,6 +152,12 @@ int session_version(struct sessions *s, uint64_t ino, struct session_version *re
 	int r = session_stamp(s, ino, &v);
 	if (r == 0)
 		r = get_session(s, ino, &session);
+	if (r == 0 && session->at) {
+		r = past_version(s, session, &v);
+		if (r == 0)
+			*ret_version = v;
+		return r;
+	}
 	if (r == 0)
 		r = json_freshen(s, session);
 	if (r == 0)

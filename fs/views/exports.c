@@ -3,9 +3,10 @@
  *
  * A folder has the rights of the directory that it mirrors without those to write, its ACL too; a document
  * those of its folder to read, as far as each message grants them. Nothing here is cached by the kernel: a
- * change of a session is seen by the next look.
+ * change of a session is seen by the next look. SESSION@SNAPSHOT, which is not listed, is what it was (past_folder.h).
  */
 #include "fs/views/folder.h"
+#include "fs/views/past_folder.h"
 #include "fs/views/reader.h"
 #include "fs/views/shelf.h"
 
@@ -56,7 +57,8 @@ static bool is_folder(uint8_t role)
 static int folder_attr(struct exports *e, uint64_t ino, struct stat *ret_st)
 {
 	struct stat st;
-	int r = core_getattr(session_core(e->sessions), document_dir(ino), &st, NULL);
+	int r = document_is_past(ino) ? past_folder_attr(e->sessions, document_dir(ino), &st)
+				      : core_getattr(session_core(e->sessions), document_dir(ino), &st, NULL);
 
 	if (r < 0)
 		return r;
@@ -191,12 +193,18 @@ static int exports_lookup(void *state, const struct viewer *who, uint64_t parent
 		r = find_page(e, dir, session, name, &ino);
 		return r < 0 ? r : make_entry(e, ino, ret_entry);
 	}
-	if (strcmp(name, document_pages(session)) == 0)
+	if (strcmp(name, document_pages(session)) == 0 && !document_is_past(parent))
 		return make_entry(e, document_ino(dir, DOCUMENT_PAGES), ret_entry);
 	for (const struct document *d = documents(session); d->name; d++)
 		if (strcmp(name, d->name) == 0)
 			return make_entry(e, document_ino(dir, d->number), ret_entry);
 	r = session ? -ENOENT : find_folder(e, dir, name, &ino);
+	if (r == -ENOENT && role == ROLE_WORKFLOW) {
+		uint64_t past;
+		r = past_folder_find(e->sessions, dir, name, &past);
+		if (r == 0)
+			ino = document_ino(past, DOCUMENT_FOLDER);
+	}
 	return r < 0 ? r : make_entry(e, ino, ret_entry);
 }
 
@@ -247,7 +255,9 @@ static int list_documents(uint64_t ino, bool session, struct list *l)
 
 	for (const struct document *d = documents(session); d->name && r == 0; d++)
 		r = put(l, d->name, S_IFREG, document_ino(dir, d->number));
-	return r ? r : put(l, document_pages(session), S_IFDIR, document_ino(dir, DOCUMENT_PAGES));
+	if (r || document_is_past(ino))
+		return r;
+	return put(l, document_pages(session), S_IFDIR, document_ino(dir, DOCUMENT_PAGES));
 }
 
 /* A document's name hides a folder that is called like it. */
@@ -346,6 +356,8 @@ static int exports_getxattr(void *state, uint64_t ino, const char *name, struct 
 
 	if (!is_folder(session_role(e->sessions, document_dir(ino))))
 		return -ENODATA;
+	if (document_is_past(ino))
+		return -ENODATA;
 	ret_value->len = 0;
 	if (strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS) == 0)
 		return get_acl(e, ino, ret_value);
@@ -380,6 +392,7 @@ const struct tree tree_exports = {
 	.type = S_IFDIR,
 	.first = TREE_BASE(EXPORTS_TREE) | (uint64_t)(CORE_ROOT_INO >> 8) << 24,
 	.last = TREE_LAST(EXPORTS_TREE),
+	.beyond = VIEWS_BIT | DOCUMENT_PAST,
 	.start = exports_start,
 	.stop = exports_stop,
 	.lookup = exports_lookup,

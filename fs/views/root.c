@@ -26,11 +26,16 @@ struct views {
 	unsigned n_started;
 };
 
+static bool has_number(const struct tree *t, uint64_t ino)
+{
+	return (ino >= t->first && ino <= t->last) || (t->beyond && ino >= t->beyond);
+}
+
 /* The tree that @ino belongs to, with its state; NULL: none. */
 static const struct tree *tree_of(struct views *v, uint64_t ino, void **ret_state)
 {
 	for (size_t i = 0; i < TREES; i++)
-		if (ino >= trees[i]->first && ino <= trees[i]->last) {
+		if (has_number(trees[i], ino)) {
 			*ret_state = v->state[i];
 			return trees[i];
 		}
@@ -204,7 +209,7 @@ int views_readdir(struct views *v, const struct viewer *who, uint64_t ino, uint6
 bool views_settled(uint64_t ino)
 {
 	for (size_t i = 0; i < TREES; i++)
-		if (ino >= trees[i]->first && ino <= trees[i]->last)
+		if (has_number(trees[i], ino))
 			return trees[i]->settled;
 	return false;
 }

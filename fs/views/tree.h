@@ -3,8 +3,8 @@
  * tree is added by one line in root.c's table. Internal to fs/views.
  *
  * Numbers below CORE_ROOT_INO belong to what stands in the root alone. A tree of more has those with
- * VIEWS_BIT and its id (1 … 63, for ever) in the six bits below; the 56 bits left are its own and must lead
- * from a number to the thing without a table, so that they are the same in every mount.
+ * VIEWS_BIT and its id (1 … 31, for ever; the upper half is the past in exports/) in the six bits below; the 56 bits
+ * left are its own and must lead from a number to the thing without a table, so that they are the same in every mount.
  */
 #ifndef SCRIBEFS_FS_VIEWS_TREE_H
 #define SCRIBEFS_FS_VIEWS_TREE_H
@@ -24,6 +24,7 @@ struct tree {
 	const char *name;     /* in the mount's root */
 	mode_t type;	      /* S_IFDIR, S_IFREG: of what the name stands for … */
 	uint64_t first, last; /* … which is the first of its numbers */
+	uint64_t beyond;      /* 0, or: all from here on are its too */
 	bool settled;	      /* its files never change: the kernel may keep their pages */
 
 	int (*start)(struct sessions *sessions, struct catalogue *catalogue, void **ret_state);
