@@ -1,6 +1,7 @@
 /*
  * fuzz_render.c: any bytes as two messages of a session (a NUL byte parts them). Pages hold no markup but the
- * renderer's, JSON is JSON, and windows of a document are the document.
+ * renderer's, JSON is JSON, windows of a document are the document, and what is to be short is short. The second
+ * message is the session's context.json, too.
  */
 #include "fs/session/json.h"
 #include "fs/session/title.h"
@@ -61,6 +62,18 @@ static void check_windows(const struct transcript *t, render_session render, siz
 	expect(whole.len == parts.len && memcmp(whole.data, parts.data, whole.len) == 0);
 }
 
+static void check_emergency(const struct transcript *t)
+{
+	_cleanup_buf_ struct buf text = {0};
+	size_t points = 0;
+
+	made_render(t, render_resume_emergency, 0, &text);
+	for (size_t i = 0; i < text.len; i++)
+		points += (text.data[i] & 0xc0) != 0x80;
+	expect(points <= RESUME_EMERGENCY && utf8_valid((char *)text.data, text.len));
+	expect(holds(&text, "\nAcknowledge that you go on"));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char title[] = "title", empty[] = "{}", none[] = "[]";
@@ -84,5 +97,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_windows(&t, render_txt, size / 3 + 16);
 	check_windows(&t, render_md, size / 2 + 16);
 	check_windows(&t, render_html, size + 512);
+	t.context = (char *)(uintptr_t)files[1].data;
+	t.context_size = files[1].len;
+	check_windows(&t, render_resume, size / 2 + 64);
+	check_windows(&t, render_resume_full, size / 2 + 64);
+	check_emergency(&t);
 	return 0;
 }
