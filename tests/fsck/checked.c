@@ -195,3 +195,18 @@ bool checked_repair_dies(const struct check_source *sources, size_t n, unsigned 
 	session_check_free(s);
 	return died;
 }
+
+void checked_mend(void)
+{
+	struct session_check *s = session_check_new();
+	struct check_options options = options_for(s);
+	struct check_result result;
+	options.mend = true;
+	checked_open_kv(false, true);
+	ck_assert_int_eq(core_check(store.kv, &options, &result), 0);
+	ck_assert_uint_gt(result.mended, 0);
+	check_result_release(&result);
+	ck_assert_int_eq(kv_settle(store.kv), 0);
+	ck_assert_int_eq(kv_close(store.kv), 0);
+	session_check_free(s);
+}

@@ -21,6 +21,8 @@ uint64_t checked_look(void);
 /* How many a repair leaves. */
 uint64_t checked_repair(void);
 uint64_t checked_repair_with(const struct check_source *sources, size_t n);
+/* One look that mends, and takes nothing from older copies. */
+void checked_mend(void);
 /* One whose process dies as the @at-th thing is told; false: it tells fewer. */
 bool checked_repair_dies(const struct check_source *sources, size_t n, unsigned at);
 /* What the last of them said, a line each: problems as "mended: PATH [CODE]: TEXT", tries as "PATH SOURCE: REASON". */

@@ -351,6 +351,23 @@ START_TEST(a_repair_leaves_snapshots_alone)
 }
 END_TEST
 
+/* A message that has changed since cannot be read: its name goes in the present, and snapshots have both. */
+START_TEST(what_a_mend_takes_away_snapshots_keep)
+{
+	static struct files before[PLACES], after[PLACES];
+	list_past(before);
+	checked_close();
+	checked_open_kv(false, false);
+	ck_assert_int_eq(damage_find("inode-flip")->apply(store.kv, 0), 0);
+	ck_assert_int_eq(kv_close(store.kv), 0);
+	checked_mend();
+	checked_open();
+	ck_assert_uint_eq(tree_find(SESSION "/messages/001.md"), 0);
+	list_past(after);
+	ck_assert_mem_eq(before, after, sizeof before);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("fsck");
@@ -374,6 +391,7 @@ int main(void)
 	tcase_add_test(past, snapshots_are_no_damage);
 	tcase_add_loop_test(past, damage_to_snapshots_is_found, 0, past_kinds);
 	tcase_add_test(past, a_repair_leaves_snapshots_alone);
+	tcase_add_test(past, what_a_mend_takes_away_snapshots_keep);
 	int failed = suite_run("fsck", c);
 	return suite_run("fsck", past) == EXIT_SUCCESS ? failed : EXIT_FAILURE;
 }
