@@ -120,7 +120,8 @@ def markdown(lines):
 
 def heading(run):
     return (f"{', '.join(v for v in run.versions.values() if v)}; kernel {run.kernel}, {run.processors} processors, "
-            f"{run.opt.rounds} rounds, caches {'dropped' if run.dropped else 'NOT dropped: no permission'}")
+            f"{run.opt.rounds} rounds, caches {'dropped' if run.dropped else 'NOT dropped: no permission'}"
+            f"{', before all other processes (--realtime)' if run.opt.realtime else ''}")
 
 
 def show(run, summary, in_markdown):
