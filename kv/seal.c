@@ -306,20 +306,11 @@ int seal_copy(const struct seal_context *ctx, const struct seal_key *key, enum k
 	assert(record_key_len <= KV_KEY_MAX);
 	size_t len = sealed->len - SEAL_OVERHEAD;
 	const uint8_t *old_nonce = sealed->data + SEAL_HEADER;
-	uint8_t *header = ret_sealed->data + ret_sealed->len;
-	uint8_t *nonce = header + SEAL_HEADER, *text = nonce + SEAL_NONCE;
-	put_bytes(header, sealed->data, SEAL_HEADER);
-	size_t ad_len = associated_data(ad, ctx, from_family, from, from_len, header);
+	uint8_t *text = ret_sealed->data + ret_sealed->len + SEAL_HEADER + SEAL_NONCE;
+	size_t ad_len = associated_data(ad, ctx, from_family, from, from_len, sealed->data);
 	r = decrypt(ctx, key, ad, ad_len, old_nonce, old_nonce + SEAL_NONCE, len, text);
-	if (r < 0)
-		return r;
-	randombytes_buf(nonce, SEAL_NONCE);
-	ad_len = associated_data(ad, ctx, family, record_key, record_key_len, header);
-	r = encrypt(ctx, key, ad, ad_len, nonce, text, len, text);
-	if (r < 0)
-		return r;
-	ret_sealed->len += sealed->len;
-	return 0;
+	return r < 0 ? r : seal_text(ctx, key, family, record_key, record_key_len, sealed->data[1], NULL, len,
+				   ret_sealed);
 }
 
 int seal_generation(const void *sealed, size_t sealed_len, uint16_t *ret_generation)

@@ -290,7 +290,7 @@ static int64_t serve(struct autos *a, uint32_t container, int64_t now)
 		due = now + p.keep.interval;
 		if (r < 0)
 			put_off(a, container, now);
-		if (r < 0 && r != -ENOSPC)
+		if (r < 0 && r != -ENOSPC && r != -ENOENT) /* removed meanwhile */
 			log_warning("automatic snapshot: %s", strerror(-r));
 	}
 	if (!thin)

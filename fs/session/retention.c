@@ -20,8 +20,9 @@ int64_t retention_due(const struct retention *keep, const struct waiting *w, int
 
 	if (retention_is_off(keep))
 		return RETENTION_NEVER;
+	/* While a session is being filled, copied or restored, none of its states is worth one of its own. */
 	if (w->last == RETENTION_NONE)
-		return w->closed || w->urgent ? since : since + keep->interval;
+		return w->urgent ? since : since + (w->closed ? urgent : keep->interval);
 	if (w->urgent)
 		return last + urgent;
 	return (w->closed || last > since ? last : since) + keep->interval;

@@ -11,7 +11,7 @@
 
 #define RETENTION_NEVER INT64_MAX /* it is never due */
 #define RETENTION_NONE INT64_MIN  /* there was none */
-#define RETENTION_URGENT_MS 5000  /* what cannot wait waits this long after the last one */
+#define RETENTION_URGENT_MS 5000  /* what cannot wait waits this long after the last one, and a first one so long */
 #define RETENTION_NAME 40	  /* bytes of a name */
 #define RETENTION_PREFIX "auto-"
 

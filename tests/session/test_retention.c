@@ -14,7 +14,10 @@ START_TEST(due)
 	struct waiting w = {.since = NOW, .last = RETENTION_NONE};
 	ck_assert_int_eq(retention_due(&usual, &w, NOW), NOW + 30 * S);
 	w.closed = true;
-	ck_assert_int_eq(retention_due(&usual, &w, NOW), NOW); /* the first one is at once */
+	ck_assert_int_eq(retention_due(&usual, &w, NOW), NOW + 5 * S); /* a new session is filled first */
+	w.urgent = true;
+	ck_assert_int_eq(retention_due(&usual, &w, NOW), NOW);
+	w.urgent = false;
 	w.last = NOW - 10 * S;
 	ck_assert_int_eq(retention_due(&usual, &w, NOW), NOW + 20 * S);
 	w.urgent = true;
