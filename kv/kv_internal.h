@@ -412,6 +412,7 @@ int64_t kv_now_ms(void);
 struct kv_space_cache {
 	_Atomic uint64_t total, free; /* of the disk, at the last look */
 	_Atomic uint64_t written;     /* by commits since then: an estimate */
+	_Atomic uint64_t look_at;     /* with that much written the disk is looked at again */
 	_Atomic uint64_t reserved;    /* bytes that the reserve takes on the disk */
 	int reserve_fd;               /* -1: none */
 	bool full;                    /* the flusher's own: what the log was told */

@@ -21,6 +21,7 @@
 
 #define RESERVE_BYTES_DEFAULT (64u << 20)
 #define MARGIN_BYTES (32u << 20)
+#define LOOK_BYTES (8u << 20)
 #define SCARCE_BYTES (128u << 20) /* what logs and deleted records may take is worth having */
 #define OPENING_BYTES (40u << 20) /* all write buffers, and a new MANIFEST */
 
@@ -71,12 +72,26 @@ int kv_space_refresh(struct kv *kv)
 	atomic_store(&kv->space.total, (uint64_t)st.f_blocks * st.f_frsize);
 	atomic_store(&kv->space.free, (uint64_t)st.f_bavail * st.f_frsize);
 	atomic_store(&kv->space.written, 0);
+	atomic_store(&kv->space.look_at, LOOK_BYTES);
 	return 0;
 }
 
+/*
+ * Between two refreshes tables and compactions may take as much as a fast writer, so the disk is asked after each
+ * LOOK_BYTES, too. What was written lately may still be in memory only, and come a second time.
+ */
 void kv_space_note(struct kv *kv, size_t bytes)
 {
-	atomic_fetch_add(&kv->space.written, 2 * (uint64_t)bytes);
+	struct kv_space_cache *s = &kv->space;
+	uint64_t written = atomic_fetch_add(&s->written, 2 * (uint64_t)bytes) + 2 * (uint64_t)bytes;
+	struct statvfs st;
+
+	if (written < atomic_load(&s->look_at) || statvfs(kv->path, &st) < 0)
+		return;
+	written = written / 2 < MARGIN_BYTES ? written / 2 : MARGIN_BYTES;
+	atomic_store(&s->free, (uint64_t)st.f_bavail * st.f_frsize);
+	atomic_store(&s->written, written);
+	atomic_store(&s->look_at, written + LOOK_BYTES);
 }
 
 static uint64_t less(uint64_t a, uint64_t b)

@@ -363,9 +363,11 @@ ssize_t core_write(struct core *core, struct file *file, const void *data, size_
 		file->wrote = true;
 	pthread_rwlock_unlock(&inode->lock);
 	gate_leave(&core->gate);
-	if (r == 0)
-		r = relieve(core, inode);
-	return r < 0 ? r : (ssize_t)size;
+	if (r < 0)
+		return r;
+	r = relieve(core, inode);
+	/* The bytes are taken, and who is told otherwise might append them twice: the next write or the close fails. */
+	return r < 0 && r != -ENOSPC ? r : (ssize_t)size;
 }
 
 int core_file_flush(struct core *core, struct file *file)

@@ -187,7 +187,7 @@ void core_set_past_loaded(struct core *core, int (*loaded)(void *arg, struct ino
  * For automatic snapshots. Called with locks held: they only note it. NULL: no more, also none that is under way.
  * changed: something in the container was changed and committed in @epoch (op.h): the snapshots with ids up to
  * that do not have it. Only the first change of each epoch is told; read times are none.
- * full: a commit got -ENOSPC.
+ * full: a commit got -ENOSPC, or kept something for snapshots on a full disk.
  */
 struct core_watch {
 	void (*changed)(void *arg, const struct container *c, uint64_t epoch);

@@ -475,6 +475,8 @@ static void publish(struct op *op)
 {
 	if (op->fresh_container)
 		container_publish(op->fresh_container);
+	if (op->row_of)
+		op->row_of->row_epoch = op->epoch;
 	for (unsigned i = 0; i < op->n_staged; i++) {
 		if (is_change(&op->staged[i]))
 			watch_changed(op->core, op->staged[i].inode->container, op->epoch);
@@ -486,15 +488,26 @@ static void publish(struct op *op)
 		op->published(op, op->published_arg);
 }
 
+static bool any_kept(const struct op *op)
+{
+	for (unsigned i = 0; i < op->n_staged; i++)
+		if (op->staged[i].kept)
+			return true;
+	return false;
+}
+
 int op_commit_all(struct op *const *ops, size_t n)
 {
+	bool kept = false;
 	int r = op_txn(ops[0]);
 
-	for (size_t i = 0; r == 0 && i < n; i++)
+	for (size_t i = 0; r == 0 && i < n; i++) {
 		r = put_all_staged(ops[i]);
+		kept |= any_kept(ops[i]);
+	}
 	if (r == 0)
 		r = commit_in_gate(ops, n);
-	if (r == -ENOSPC)
+	if (r == -ENOSPC || (r == 0 && kept && kv_disk(ops[0]->core->kv) == KV_DISK_FULL))
 		watch_full(ops[0]->core);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		publish(ops[i]);

@@ -80,6 +80,7 @@ static int list_one(struct inode *dir, const struct snapshot_info *info, bool wi
 	int r;
 
 	e.have_attr = with_attr && entry_of(dir->core, info->root, &e.entry) == 0;
+	e.entry.fleeting_name = true; /* dropped ones must not be found, and nobody is told */
 	r = fill(arg, &e);
 	if (r != 0 && e.have_attr)
 		core_forget(dir->core, e.ino, 1);

@@ -80,7 +80,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, of
 	unsigned kill = 0;
 	ssize_t n = !file ? -EROFS : protocol_kills_priv() ? access_kills(req, &who, ino, &kill) : 0;
 	if (n == 0)
-		n = core_write(s->core, file, data, size, offset, kill);
+		n = session_write(s->sessions, file, data, size, offset, kill);
 	if (n >= 0)
 		fuse_reply_write(req, (size_t)n);
 	else

@@ -7,11 +7,16 @@
 #include "kv/log.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #define SECOND ((int64_t)1000)
 #define HOUR (3600 * SECOND)
 #define GATHER_MS 20 /* changes that come together are looked at together */
-#define ROOM_MS 5000 /* who has no room waits at most this long */
+#define ROOM_MS 15000	  /* who has no room waits at most this long */
+#define ROOM_WAITERS 8	  /* and so many of them, of the workers that serve requests */
+#define ROOM_LOOK_MS 50
+#define ROOM_BYTES (16u << 20)
+#define ROOM_STEP_MS 3000 /* what a step has freed comes back within this, or the next ones go */
 
 int64_t auto_now(const struct autos *a)
 {
@@ -210,13 +215,17 @@ bool auto_make_room(struct sessions *s)
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += ROOM_MS / SECOND;
 	MUTEX_GUARD(&a->lock);
+	if (a->waiters == ROOM_WAITERS)
+		return false;
+	a->waiters++;
 	looks = a->looks;
 	a->full = true;
 	wake(a);
-	while (a->looks == looks && !a->stop)
-		if (pthread_cond_timedwait(&a->roomy, &a->lock, &until) != 0)
-			return false;
-	return a->made;
+	int r = 0;
+	while (a->looks == looks && !a->stop && r == 0)
+		r = pthread_cond_timedwait(&a->roomy, &a->lock, &until);
+	a->waiters--;
+	return a->looks != looks && a->made;
 }
 
 /* ---- the pass -------------------------------------------------------------------------------- */
@@ -313,19 +322,40 @@ static bool stopping(struct autos *a)
 	return a->stop;
 }
 
+/* Whether the disk has room again. The engine needs a moment to give back what was deleted. */
+static bool has_room(struct autos *a)
+{
+	struct kv_space space = {0};
+
+	for (int waited = 0; !stopping(a); waited += ROOM_LOOK_MS) {
+		if (kv_space(core_kv(a->s->core), &space) == 0 && space.available >= ROOM_BYTES)
+			return true;
+		if (waited >= ROOM_STEP_MS)
+			return false;
+		usleep(ROOM_LOOK_MS * 1000);
+	}
+	return false;
+}
+
+/* Automatic snapshots go, oldest first, until there is room or none is left. */
 static void make_room(struct autos *a)
 {
+	unsigned dropped = 0, step;
 	{
 		MUTEX_GUARD(&a->lock);
 		if (!a->full)
 			return;
-		a->full = false;
 	}
-	unsigned dropped = auto_drop_oldest(a);
+	while ((step = auto_drop_oldest(a)) > 0) {
+		dropped += step;
+		core_settle(a->s->core);
+		if (!a->options.threaded || has_room(a))
+			break;
+	}
 	if (dropped)
 		log_warning("the disk is full: dropped %u automatic snapshots, oldest first", dropped);
-	core_settle(session_core(a->s));
 	MUTEX_GUARD(&a->lock);
+	a->full = false;
 	a->looks++;
 	a->made = dropped > 0;
 	pthread_cond_broadcast(&a->roomy);

@@ -37,6 +37,7 @@ struct autos {
 	struct auto_place *buckets[AUTO_BUCKETS];
 	bool stop, kicked;
 	bool full;	       /* a commit had no room since the last look */
+	unsigned waiters;      /* in auto_make_room() */
 	unsigned looks;	       /* at what could make room */
 	bool made;	       /* whether the last one dropped something */
 	bool scanned;

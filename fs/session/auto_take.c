@@ -225,7 +225,7 @@ static int drop_chosen(struct autos *a, const struct one *all, size_t n, const s
 		return 0;
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (drop[i])
-			r = session_snapshot_drop(a->s, all[i].id);
+			r = snapshot_drop(a->s->core, all[i].id);
 		if (r == -ENOENT)
 			r = 0; /* somebody else has */
 	}
@@ -291,7 +291,7 @@ unsigned auto_drop_oldest(struct autos *a)
 	if (snapshot_list(a->s->core, 0, 0, add_automatic, &list) < 0)
 		return 0;
 	for (size_t i = 0; i < list.n && i < list.n / 8 + 1; i++)
-		dropped += session_snapshot_drop(a->s, list.all[i].id) == 0;
+		dropped += snapshot_drop(a->s->core, list.all[i].id) == 0;
 	return dropped;
 }
 

@@ -18,6 +18,13 @@ static bool wants_taking(struct inode *inode)
 	return wants;
 }
 
+ssize_t session_write(struct sessions *s, struct file *file, const void *data, size_t size, off_t offset,
+        unsigned kill)
+{
+	ssize_t n = core_write(s->core, file, data, size, offset, kill);
+	return n == -ENOSPC && auto_make_room(s) ? core_write(s->core, file, data, size, offset, kill) : n;
+}
+
 static int flush_once(struct sessions *s, struct file *file)
 {
 	struct inode *inode = file_inode(file);

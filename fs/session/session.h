@@ -68,6 +68,9 @@ int session_setattr(struct sessions *s, const struct cred *who, uint64_t ino, co
  */
 int session_file_open(struct sessions *s, const struct cred *who, uint64_t ino, int flags,
 	struct file **ret_file);
+/* core_write(); where the disk is full automatic snapshots go first. */
+ssize_t session_write(struct sessions *s, struct file *file, const void *data, size_t size, off_t offset,
+	unsigned kill);
 /* close(2) and fsync(2) of a file: commits, and takes a message or a save of session.json in. */
 int session_flush(struct sessions *s, struct file *file);
 int session_release(struct sessions *s, struct file *file);
@@ -88,12 +91,10 @@ int session_new(struct sessions *s, const struct cred *who, uint64_t workflow, c
 
 /*
  * Snapshots of users/, a user, a workflow or a session (-EINVAL: of nothing else), as snapshot_take() and
- * snapshot_drop(), and with what belongs to a session: mkdir and rmdir in .snapshots/ are these. After a drop
- * the kernel is told.
+ * snapshot_drop(), and with what belongs to a session: mkdir and rmdir in .snapshots/ are these.
  */
 int session_snapshot_take(struct sessions *s, const struct cred *who, uint64_t place, const char *name,
 	unsigned flags, struct snapshot_info *ret_info);
-int session_snapshot_drop(struct sessions *s, uint64_t id);
 /* A snapshot by its name, or by its recovery id. -ENOENT. */
 int session_snapshot_find(struct sessions *s, uint64_t place, const char *name, struct snapshot_info *ret_info);
 /*

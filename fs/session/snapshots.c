@@ -39,18 +39,6 @@ int session_snapshot_take(struct sessions *s, const struct cred *who, uint64_t p
 	return snapshot_take(s->core, who, place, name, flags, ret_info);
 }
 
-int session_snapshot_drop(struct sessions *s, uint64_t id)
-{
-	struct snapshot_info info;
-	int r = snapshot_get(s->core, id, &info);
-
-	if (r == 0)
-		r = snapshot_drop(s->core, id);
-	if (r == 0 && s->changed)
-		s->changed(s->changed_arg, snapshot_dir_ino(info.place), NULL);
-	return r;
-}
-
 int session_snapshot_find(struct sessions *s, uint64_t place, const char *name, struct snapshot_info *ret_info)
 {
 	int r = snapshot_find(s->core, place, name, ret_info);

@@ -24,12 +24,15 @@ echo one >"$S/messages/next.md"
 wait_for "the first is taken on close" has "$S" 1
 same "it has the message" one "$(cat "$S/.snapshots/$(newest "$S")/messages/001.md")"
 mkdir "$S/.snapshots/mine"
+ls -l "$S/.snapshots" >/dev/null # the kernel has met them all
+first=$S/.snapshots/$(newest "$S")
 for i in 2 3 4 5; do
 	echo "message $i" >"$S/messages/next.md"
 	wait_for "message $i is in one" in_newest "$S" "messages/00$i.md" "message $i"
 done
 few() { [ "$(count "$S")" -le 2 ]; }
 wait_for "two stay" few
+check_not "the kernel does not believe in the first any more" stat "$first"
 check "and what a person named" test -d "$S/.snapshots/mine"
 wait_for "the user has one" has "$U/ann" 1
 same "users/ has none" 0 "$(count "$U")"
@@ -77,6 +80,7 @@ printf -- '---\nrole: tool\n---\nError: it failed\n' >"$S/messages/next.md"
 wait_for "an error" in_newest "$S" messages/006.md "Error: it failed"
 
 echo "-- kill -9"
+"$SCRIBEFS" set user_autosnapshot=none "$U/ann" # or the user's may have it already
 T=$("$SCRIBEFS" new "$U/ann/chat")
 "$SCRIBEFS" set autosnapshot=2s keep=100 "$T"
 for i in 1 2 3; do
