@@ -9,11 +9,14 @@ setup
 KILLS=${KILLS:-12}
 
 # ---- a store with something of everything --------------------------------------------------------
+# Nothing comes back from snapshots here: rescue.sh has that.
+"$SCRIBEFS" set autosnapshot=none user_autosnapshot=none store_autosnapshot=none "$U" >/dev/null || die "set"
 S=$(session one)
 for i in 1 2 3 4 5 6; do
 	printf -- '---\nrole: %s\n---\nmessage %s\n' "$([ $((i % 2)) = 1 ] && echo user || echo assistant)" $i >"$S/messages/next.md"
 done
 echo notes >"$S/notes.txt"
+echo '{"state":{"currentStep":"one"}}' >"$S/context.json"
 mkdir -p "$S/d/e"
 echo deep >"$S/d/e/deep"
 head -c 300000 /dev/urandom >"$S/big"
