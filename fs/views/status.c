@@ -1,10 +1,12 @@
 /*
- * status.c: status/: what there is on the whole, as files: stats.json, and sessions.json of all sessions.
+ * status.c: status/: what there is on the whole, as files: stats.json, and sessions.json of all sessions,
+ * problems.json of what is not as documented.
  *
  * They are those of the owner of users/, and of what he sees; only he and root may read them. A document is made when
  * somebody looks and something has changed; an open one stays as it was.
  */
 #include "fs/views/folder.h"
+#include "fs/views/problems.h"
 #include "fs/views/stats.h"
 #include "fs/views/tree.h"
 
@@ -15,7 +17,7 @@
 
 #define STATUS_TREE 4
 #define STATUS_INO TREE_BASE(STATUS_TREE)
-#define DOCUMENTS 2
+#define DOCUMENTS 3
 
 struct status;
 /* Appended to @out; *@ret_contents: of the catalogue, as of before. */
@@ -23,6 +25,7 @@ typedef int (*make_document)(struct status *s, const struct stats_sizes *sizes, 
 	uint64_t *ret_contents);
 static int make_stats(struct status *s, const struct stats_sizes *sizes, struct sink *out, uint64_t *ret_contents);
 static int make_sessions(struct status *s, const struct stats_sizes *sizes, struct sink *out, uint64_t *ret_contents);
+static int make_problems(struct status *s, const struct stats_sizes *sizes, struct sink *out, uint64_t *ret_contents);
 
 /* Their places are their numbers, from 1 on, for ever. */
 static const struct {
@@ -31,6 +34,7 @@ static const struct {
 } documents[DOCUMENTS] = {
 	{"stats.json", make_stats},
 	{"sessions.json", make_sessions},
+	{"problems.json", make_problems},
 };
 
 /* The bytes of a document at one moment. */
@@ -125,6 +129,15 @@ static int make_sessions(struct status *s, const struct stats_sizes *sizes, stru
 	render_sessions(&folder.listing, out);
 	folder_release(&folder);
 	return out->error;
+}
+
+static int make_problems(struct status *s, const struct stats_sizes *sizes, struct sink *out, uint64_t *ret_contents)
+{
+	struct stat users;
+	int r = core_getattr(session_core(s->sessions), CORE_ROOT_INO, &users, NULL);
+	struct viewer owner = {.uid = users.st_uid, .gid = users.st_gid};
+
+	return r < 0 ? r : problems_render(s->sessions, s->catalogue, &owner, out, ret_contents);
 }
 
 /* The lock is held. */

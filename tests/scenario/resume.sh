@@ -29,6 +29,8 @@ grep documents "$W/.out"
 echo '{"state": {"nextSteps": "go"}, "mine": 1}' >"$s/context.json"
 same "a save that breaks it is kept" '{"state": {"nextSteps": "go"}, "mine": 1}' "$(cat "$s/context.json")"
 same "with the field and the reason" "state.nextSteps: must be an array" "$(xattr "$s/context.json" reason)"
+same "and it stands in status/" "ann/chat/$n state.nextSteps: must be an array 1" \
+	"$(field "$MNT/status/problems.json" problems 0 path) $(field "$MNT/status/problems.json" problems 0 reason) $(field "$MNT/status/problems.json" total)"
 empty "which is not listed" "$(getfattr --absolute-names -d "$s/context.json" 2>/dev/null | grep reason)"
 check "resume.md tells of it" has "$X/ann/chat/$n/resume.md" "state.nextSteps: must be an array"
 
@@ -73,6 +75,8 @@ same "an emergency is 2,000 characters at most" "" \
 rm "$s/messages/003.md"
 remount
 check "it says the same after a restart" has "$md" '- Current step: grammar'
+
+same "no problem is left" 0 "$(field "$MNT/status/problems.json" total)"
 
 # --- the checks
 context_check() { "$SCRIBEFS" context check "$@" >"$W/told" 2>&1; }

@@ -63,7 +63,7 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 fi
 
 # --- status/ as a file
-same "what is in it" "sessions.json stats.json" "$(ls "$MNT/status" | tr '\n' ' ' | sed 's/ $//')"
+same "what is in it" "problems.json sessions.json stats.json" "$(ls "$MNT/status" | tr '\n' ' ' | sed 's/ $//')"
 cp "$MNT/status/"*.json "$W/"
 same "its sizes are exact" "$(stat -c %s "$W/stats.json" "$W/sessions.json")" "$(stat -c %s "$MNT/status/"{stats,sessions}.json)"
 check_not "nothing can be written there" sh -c "echo >'$MNT/status/stats.json'"
