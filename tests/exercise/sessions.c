@@ -71,8 +71,10 @@ static void message_set(struct session_model *s, unsigned number, const char *te
 	memmove(s->messages + at + 1, s->messages + at, (s->n - at) * sizeof *s->messages);
 	s->messages[at] = m;
 	s->n++;
-	if (number > s->high)
+	if (number > s->high) {
 		s->high = number;
+		s->state[0] = '\0'; /* the user's ends with a new message */
+	}
 }
 
 /* What @seed writes. */
@@ -130,7 +132,6 @@ static void make_session(struct run *run, unsigned which)
 	if (r < 0 && r != -EEXIST)
 		run_fail(run, "mkdir of %s: %s", path, strerror(-r));
 	s->exists = true;
-	strcpy(s->state, "active");
 }
 
 static void write_next(struct run *run, unsigned which, const struct step *step)
@@ -232,8 +233,10 @@ static void edit(struct run *run, unsigned which, const struct step *step)
 		s->any_title = false;
 		cJSON_ReplaceItemInObjectCaseSensitive(o, "title", cJSON_CreateString(s->title));
 	} else if (step->flags % 8 < 5) {
-		strcpy(s->state, states[step->seed % 3]);
-		cJSON_ReplaceItemInObjectCaseSensitive(o, "state", cJSON_CreateString(s->state));
+		const char *was = s->state[0] ? s->state : sessions_state(s), *state = states[step->seed % 3];
+		cJSON_ReplaceItemInObjectCaseSensitive(o, "state", cJSON_CreateString(state));
+		if (strcmp(state, was))
+			strcpy(s->state, strcmp(state, sessions_state(s)) ? state : "");
 	} else {
 		cJSON *metadata = cJSON_GetObjectItemCaseSensitive(o, "metadata");
 		s->mine = 1 + (int)(step->seed % 1000);
@@ -376,7 +379,8 @@ static void backup_put(struct run *run, unsigned which, const struct backup *b, 
 	if (!(seed & 1))
 		put_json(run, which, b);
 	strcpy(s->title, b->model.title);
-	strcpy(s->state, b->model.state);
+	/* Whose it was a copy does not know: what time gives anyway is time's. */
+	strcpy(s->state, strcmp(b->model.state, sessions_state(s)) ? b->model.state : "");
 	strcpy(s->agent, b->model.agent);
 	s->switches = b->model.switches;
 	s->mine = b->model.mine;

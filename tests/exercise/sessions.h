@@ -19,6 +19,7 @@ enum message_kind { KIND_USER, KIND_OTHER };
 struct message_model {
 	unsigned number;
 	bool user;		 /* its role */
+	bool old;		 /* of a time that makes a session archived */
 	uint64_t tokens;	 /* as given, or a quarter of the bytes */
 	char title[SESSION_TITLE]; /* what a title of it would be, "" none */
 	size_t len;
@@ -30,7 +31,7 @@ struct session_model {
 	char id[40], created[40], copied_from[40]; /* "" not known yet, or none */
 	char title[SESSION_TITLE];		   /* the user's own, "" the automatic one */
 	bool any_title;				   /* a copy of one without a title of its own */
-	char state[16], agent[32];
+	char state[16], agent[32]; /* state: the user's, "" what time gives */
 	int mine; /* a key of the user's, 0 none */
 	bool rejected;
 	unsigned switches, high, n;
@@ -55,6 +56,8 @@ void sessions_draw(struct draw *draw, struct run *run, struct step *ret_step);
 void sessions_verify(struct run *run, unsigned which);
 /* The parts of a message that count, from its text. */
 void sessions_parse(struct message_model *m);
+/* The state that time gives: of the newest message, or now where there is none. */
+const char *sessions_state(const struct session_model *s);
 /* What session.json's title must be; *ret_title: SESSION_TITLE. */
 void sessions_title(const struct session_model *s, char *ret_title);
 /* Whole files, through slot 0; both fail the run where they do not succeed. The text is NUL-terminated. */
