@@ -275,7 +275,8 @@ void srec_number_used(struct srec *rec, uint32_t number, bool message)
 		return;
 	rec->number_high = number;
 	if (message && !is_restoring(rec)) {
-		rec->flags &= (uint16_t) ~(SREC_INTERRUPTED | SREC_STATE_RESTORED);
+		/* Also what a restored document claimed is over: its removal does not bring the state back. */
+		rec->flags &= (uint16_t) ~(SREC_INTERRUPTED | SREC_STATE_RESTORED | SREC_CLAIM | SREC_CLAIM_MATCHED);
 		rec->state = STATE_AUTO;
 	}
 }
