@@ -88,17 +88,22 @@ static int drop(const struct snapshot_options *o)
 
 static void print_head(const struct snapshot_options *o)
 {
-	printf("%-30s  %-20s  %10s  %s%s\n", "NAME", "TAKEN", "HOLDS", "RECOVERY ID",
+	printf("%-36s  %-20s  %10s  %s%s\n", "NAME", "TAKEN", "HOLDS", "RECOVERY ID",
 		o->removed ? "                  SESSION" : "");
 }
 
-static void print_one(const struct scribefs_snapshot *s)
+/* Names and titles may hold anything: in a line, and on a terminal, they must not. */
+static void print_one(struct scribefs_snapshot *s)
 {
+	log_clean(s->name);
+	log_clean(s->user);
+	log_clean(s->workflow);
+	log_clean(s->title);
 	char taken[32];
 	time_t t = (time_t)s->taken;
 	struct tm tm;
 	strftime(taken, sizeof taken, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
-	printf("%-30s  %-20s  %10" PRIu64 "  %s", s->name, taken, s->held, s->recovery);
+	printf("%-36s  %-20s  %10" PRIu64 "  %s", s->name, taken, s->held, s->recovery);
 	if (s->flags & SCRIBEFS_SNAPSHOT_REMOVED)
 		printf("  %s/%s %s %s", s->user, s->workflow, s->session_id, s->title);
 	putchar('\n');
