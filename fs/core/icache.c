@@ -182,12 +182,14 @@ struct inode *inode_peek(struct core *core, uint64_t ino)
 }
 
 /* Fills a new object from its record; its lock is held. */
-static int load(struct inode *in)
+static int load(struct inode *in, struct inode_scan *scan)
 {
 	struct key key = inode_key(in, KEY_INODE);
 	_cleanup_buf_ struct buf record = {0};
-	int r = past_get(in->core, &key, in->at, &record);
+	int r = 0;
 
+	if (!scan || !inode_scan_get(scan, in, &record))
+		r = past_get(in->core, &key, in->at, &record);
 	if (r < 0)
 		return r;
 	r = irec_decode(record.data, record.len, &in->rec, &in->inline_data, &in->facts);
@@ -241,7 +243,8 @@ static int inode_container(struct core *core, uint64_t ino, struct container *hi
 	return r;
 }
 
-int inode_get(struct core *core, uint64_t ino, struct container *container, struct inode **ret_inode)
+int inode_get_next(struct core *core, uint64_t ino, struct container *container, struct inode_scan *scan,
+	struct inode **ret_inode)
 {
 	_cleanup_(container_putp) struct container *c = NULL;
 	struct inode *in, *other;
@@ -275,7 +278,7 @@ int inode_get(struct core *core, uint64_t ino, struct container *container, stru
 		inode_put(in);
 		return found(other, ret_inode);
 	}
-	r = load(in);
+	r = load(in, scan);
 	if (r < 0) {
 		pthread_mutex_lock(&core->cache_lock);
 		hash_remove(core, in);
@@ -289,6 +292,11 @@ int inode_get(struct core *core, uint64_t ino, struct container *container, stru
 	}
 	*ret_inode = in;
 	return 0;
+}
+
+int inode_get(struct core *core, uint64_t ino, struct container *container, struct inode **ret_inode)
+{
+	return inode_get_next(core, ino, container, NULL, ret_inode);
 }
 
 bool inode_any_untaken(struct core *core)

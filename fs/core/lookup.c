@@ -108,8 +108,11 @@ static int list_dot(struct inode *dir, const char *name, uint64_t cookie, core_f
 	return fill(arg, &e);
 }
 
-/* One entry; a damaged one is listed by name without attributes, so that the rest stays readable. */
-static int list_entry(struct inode *dir, const struct dentry *d, bool with_attr, core_fill fill,
+/*
+ * One entry, with attributes where there is a @scan; a damaged one is listed by name without them, so that the rest
+ * stays readable.
+ */
+static int list_entry(struct inode *dir, const struct dentry *d, struct inode_scan *scan, core_fill fill,
 	void *arg)
 {
 	struct core_dirent e = {.name = d->name, .cookie = d->key, .ino = dentry_ino(dir, d),
@@ -117,7 +120,7 @@ static int list_entry(struct inode *dir, const struct dentry *d, bool with_attr,
 	_cleanup_inode_ struct inode *child = NULL;
 	int r;
 
-	if (with_attr && dentry_child(dir->core, dir, d, &child) == 0) {
+	if (scan && dentry_next_child(dir->core, dir, d, scan, &child) == 0) {
 		r = entry_fill(child, &e.entry);
 		if (r < 0)
 			return r;
@@ -163,6 +166,7 @@ static int check_seen(const struct inode *dir, uint64_t from, const struct seen 
 static int list_entries(struct inode *dir, uint64_t cookie, bool with_attr, core_fill fill, void *arg)
 {
 	struct seen seen = {0};
+	_cleanup_(inode_scan_release) struct inode_scan scan = {.core = dir->core, .container = dir->container->id};
 	struct key prefix = inode_key(dir, KEY_DENTRY), from = prefix;
 	_cleanup_(past_iter_freep) struct past_iter *it = NULL;
 	_cleanup_buf_ struct buf value = {0};
@@ -183,7 +187,7 @@ static int list_entries(struct inode *dir, uint64_t cookie, bool with_attr, core
 		d.key = get_be64(key + KEY_PREFIX);
 		r = see(dir, &d, &seen);
 		if (r == 0)
-			r = list_entry(dir, &d, with_attr, fill, arg);
+			r = list_entry(dir, &d, with_attr ? &scan : NULL, fill, arg);
 		if (r != 0)
 			return r < 0 ? r : 0;
 	}

@@ -420,8 +420,8 @@ int dentry_inode(struct core *core, struct kv_txn *txn, struct inode *dir, const
 	return r < 0 ? r : dentry_child(core, dir, &d, ret_child);
 }
 
-int dentry_child(struct core *core, struct inode *dir, const struct dentry *d,
-	struct inode **ret_child)
+int dentry_next_child(struct core *core, struct inode *dir, const struct dentry *d,
+	struct inode_scan *scan, struct inode **ret_child)
 {
 	_cleanup_(container_putp) struct container *own = NULL;
 	_cleanup_inode_ struct inode *child = NULL;
@@ -434,13 +434,19 @@ int dentry_child(struct core *core, struct inode *dir, const struct dentry *d,
 		if (r < 0)
 			return r == -ENOENT ? -EBADMSG : r;
 	}
-	r = inode_get(core, dentry_ino(dir, d), own ? own : dir->container, &child);
+	r = inode_get_next(core, dentry_ino(dir, d), own ? own : dir->container, scan, &child);
 	if (r < 0)
 		return r == -ENOENT ? -EBADMSG : r; /* an entry's inode is there, or was taken away */
 	if (child->generation != d->generation || child->type >> 12 != d->type)
 		return -EBADMSG;
 	*ret_child = steal_ptr(child);
 	return 0;
+}
+
+int dentry_child(struct core *core, struct inode *dir, const struct dentry *d,
+	struct inode **ret_child)
+{
+	return dentry_next_child(core, dir, d, NULL, ret_child);
 }
 
 int op_lookup(struct op *op, struct inode *dir, const char *name, size_t len,

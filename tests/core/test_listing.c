@@ -24,6 +24,11 @@ static void setup_colliding(void)
 	store_new(&s, &(struct core_options){.name_hash_bits = 2});
 }
 
+static void setup_few(void)
+{
+	store_new(&s, &(struct core_options){.inodes = 1});
+}
+
 static void teardown(void)
 {
 	tree_check(&s);
@@ -322,10 +327,115 @@ START_TEST(numbered_order)
 }
 END_TEST
 
+/* ---- listings of what is not in memory --------------------------------------------------------- */
+
+#define MESSAGES 60
+
+/* A numbered directory of messages of which the n-th has n bytes; nothing of it is in memory. */
+static uint64_t make_messages(uint64_t ret_ino[MESSAGES + 1])
+{
+	struct core_rule rule = {.plan = numbered};
+	struct core_make m = {.mode = S_IFDIR | 0700};
+	char name[16], text[MESSAGES + 1] = "";
+	struct core_entry e;
+	ck_assert_int_eq(core_make(s.core, &s.who, ROOT, "d", &m, &rule, &e), 0);
+	core_forget(s.core, e.ino, 1);
+	for (unsigned i = 1; i <= MESSAGES; i++) {
+		name_of_message(i, name);
+		strcat(text, "x");
+		ret_ino[i] = store_file(&s, e.ino, name, text);
+	}
+	store_reopen(&s);
+	return e.ino;
+}
+
+struct cold {
+	const uint64_t *ino;
+	unsigned n, without; /* entries so far; those without attributes */
+	unsigned when, what; /* at entry @when the mode of message @what is changed */
+	mode_t mode[MESSAGES + 1];
+};
+
+static int take_cold(void *arg, const struct core_dirent *e)
+{
+	struct cold *c = arg;
+	if (e->name[0] == '.')
+		return 0;
+	unsigned n = ++c->n;
+	ck_assert_uint_eq(e->ino, c->ino[n]);
+	if (n == c->when) {
+		store_chmod(&s, c->ino[c->what], 0600);
+		for (unsigned i = 0; i < 8; i++) /* it leaves the cache */
+			store_find(&s, ROOT, "d");
+	}
+	if (!e->have_attr) {
+		c->without++;
+		return 0;
+	}
+	ck_assert_int_eq(e->entry.st.st_size, n);
+	c->mode[n] = e->entry.st.st_mode & 07777;
+	core_forget(s.core, e->ino, 1);
+	return 0;
+}
+
+/* The records of inodes whose numbers follow each other are not looked up one by one. */
+START_TEST(records_in_a_row)
+{
+	uint64_t ino[MESSAGES + 1], d = make_messages(ino);
+	struct cold c = {.ino = ino};
+	store_find(&s, ROOT, "d");
+	unsigned before = kv_memory_calls(s.memory, KV_MEMORY_GET);
+	ck_assert_int_eq(core_readdir(s.core, d, 0, true, take_cold, &c), 0);
+	ck_assert_uint_eq(c.n, MESSAGES);
+	ck_assert_uint_eq(c.without, 0);
+	ck_assert_uint_le(kv_memory_calls(s.memory, KV_MEMORY_GET) - before, 2);
+	store_expect(&s, ino[2], "xx");
+}
+END_TEST
+
+/* One that is changed, and leaves the cache, while they are read is listed as it is then. */
+START_TEST(changed_meanwhile)
+{
+	uint64_t ino[MESSAGES + 1], d = make_messages(ino);
+	struct cold c = {.ino = ino, .when = 10, .what = 20};
+	struct stat st;
+	ck_assert_int_eq(core_readdir(s.core, d, 0, true, take_cold, &c), 0);
+	ck_assert_uint_eq(c.n, MESSAGES);
+	ck_assert_uint_eq(c.mode[19], 0644);
+	ck_assert_uint_eq(c.mode[20], 0600);
+	store_stat(&s, ino[20], &st);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+}
+END_TEST
+
+/* A damaged record is one entry without attributes; a missing one too. */
+START_TEST(damaged_among_them)
+{
+	uint64_t ino[MESSAGES + 1], d = make_messages(ino);
+	struct buf kept[2] = {0};
+	struct key key[2];
+	struct cold c = {.ino = ino};
+	for (int i = 0; i < 2; i++) {
+		key[i] = key_make(0, 1, KEY_INODE, ino[20 + 20 * i]);
+		ck_assert_int_eq(kv_memory_peek(s.memory, KV_META, key[i].bytes, key[i].len, &kept[i]), 0);
+		ck_assert_int_eq(kv_memory_poke(s.memory, KV_META, key[i].bytes, key[i].len, i ? NULL : "bad",
+					 3), 0);
+	}
+	ck_assert_int_eq(core_readdir(s.core, d, 0, true, take_cold, &c), 0);
+	ck_assert_uint_eq(c.n, MESSAGES);
+	ck_assert_uint_eq(c.without, 2);
+	for (int i = 0; i < 2; i++) {
+		kv_memory_poke(s.memory, KV_META, key[i].bytes, key[i].len, kept[i].data, kept[i].len);
+		buf_release(&kept[i]);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("listing");
 	TCase *t = tcase_create("listing"), *c = tcase_create("collisions");
+	TCase *f = tcase_create("few in memory");
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, an_empty_one);
@@ -334,7 +444,12 @@ int main(void)
 	tcase_add_test(t, many_entries);
 	tcase_add_test(t, message_numbers);
 	tcase_add_test(t, numbered_order);
+	tcase_add_test(t, records_in_a_row);
+	tcase_add_test(t, damaged_among_them);
 	suite_add_tcase(suite, t);
+	tcase_add_checked_fixture(f, setup_few, teardown);
+	tcase_add_test(f, changed_meanwhile);
+	suite_add_tcase(suite, f);
 	tcase_set_timeout(c, 60);
 	tcase_add_checked_fixture(c, setup_colliding, teardown);
 	tcase_add_test(c, collisions);
