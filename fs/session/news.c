@@ -101,6 +101,9 @@ void session_news_take(struct sessions *s, struct session_news *ret_news)
 	*ret_news = s->news.since;
 	s->news.since = (struct session_news){0};
 	pthread_mutex_unlock(&s->news.lock);
+	/* Those that were noted and are not in the list say so again: of all of them the next change is news. */
+	if (ret_news->all)
+		core_set_stamped(s->core, stamped, &s->news);
 	for (size_t i = 0; i < ret_news->n_containers; i++)
 		container_again(s->core, ret_news->containers[i]);
 }

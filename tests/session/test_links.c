@@ -386,6 +386,18 @@ START_TEST(numbers_outlive_the_daemon)
 }
 END_TEST
 
+START_TEST(all_is_news_and_then_one_again)
+{
+	say(SESSION, "First words");
+	ck_assert_str_eq(list("recent"), "01 First words|");
+	tree_edit("\"First words\"", "\"Second\"", false);
+	news_all(sessions); /* a policy was set */
+	ck_assert_str_eq(list("recent"), "01 Second|");
+	tree_edit("\"Second\"", "\"Third\"", false);
+	ck_assert_str_eq(list("recent"), "01 Third|");
+}
+END_TEST
+
 START_TEST(more_news_than_are_kept)
 {
 	struct session_news news;
@@ -418,6 +430,7 @@ int main(void)
 	tcase_add_test(c, what_others_have_shows_in_no_name);
 	tcase_add_test(c, the_figures_follow);
 	tcase_add_test(c, numbers_outlive_the_daemon);
+	tcase_add_test(c, all_is_news_and_then_one_again);
 	tcase_add_test(c, more_news_than_are_kept);
 	return suite_run("links", c);
 }
