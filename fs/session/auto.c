@@ -475,6 +475,17 @@ static void take_rest(struct autos *a)
 	}
 }
 
+void auto_release(struct sessions *s)
+{
+	struct autos *a = s->autos;
+
+	if (!a)
+		return;
+	core_set_watch(s->core, NULL, NULL);
+	s->autos = NULL;
+	release(a);
+}
+
 void auto_stop(struct sessions *s)
 {
 	struct autos *a = s->autos;
@@ -490,6 +501,5 @@ void auto_stop(struct sessions *s)
 		pthread_join(a->thread, NULL);
 	core_set_watch(s->core, NULL, NULL);
 	take_rest(a);
-	s->autos = NULL;
-	release(a);
+	auto_release(s);
 }

@@ -28,6 +28,8 @@ struct auto_options {
 int auto_start(struct sessions *s, const struct auto_options *options);
 /* Takes what waits of sessions, ends the thread. */
 void auto_stop(struct sessions *s);
+/* The end of auto_stop() alone, for who has no thread: nothing is taken, as where the process dies. */
+void auto_release(struct sessions *s);
 /* Takes and drops what is due. Returns when there is something to do again, RETENTION_NEVER: nothing is known. */
 int64_t auto_pass(struct autos *a);
 

@@ -1,3 +1,4 @@
+#include "fs/session/auto.h"
 #include "fs/session/session_internal.h"
 #include "tests/session/tree.h"
 
@@ -40,6 +41,7 @@ void tree_reopen(void)
 
 void tree_crash(void)
 {
+	auto_release(sessions);
 	writers_release(sessions);
 	free(sessions); /* who dies closes nothing */
 	store_crash(&store, false);
