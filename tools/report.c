@@ -1,5 +1,6 @@
 #include "tools/report.h"
 
+#include "fs/session/title.h"
 #include "kv/log.h"
 
 #include <cjson/cJSON.h>
@@ -149,6 +150,22 @@ static void print_rows(const cJSON *rows)
 	}
 }
 
+/* Paths are any bytes, and stand in strings: what is no UTF-8 becomes U+FFFD, or no program could read it. */
+static void print_json(const char *text)
+{
+	for (size_t left = strlen(text); left;) {
+		unsigned n = utf8_length(text, left);
+
+		if (n)
+			fwrite(text, 1, n, stdout);
+		else
+			fputs("\\ufffd", stdout);
+		text += n ? n : 1;
+		left -= n ? n : 1;
+	}
+	putchar('\n');
+}
+
 int report_print(const struct report *report, bool json)
 {
 	if (report->failed)
@@ -160,7 +177,7 @@ int report_print(const struct report *report, bool json)
 	char *text = cJSON_Print(report->root);
 	if (!text)
 		return -ENOMEM;
-	printf("%s\n", text);
+	print_json(text);
 	cJSON_free(text);
 	return 0;
 }
