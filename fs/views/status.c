@@ -13,6 +13,7 @@
 #include "kv/cleanup.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define STATUS_TREE 4
@@ -57,7 +58,7 @@ struct status {
 
 static void text_unref(struct text *t)
 {
-	if (t && __atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+	if (t && atomic_fetch_sub(&t->refs, 1) == 1) {
 		buf_release(&t->bytes);
 		free(t);
 	}
@@ -278,7 +279,7 @@ static int status_open(void *state, uint64_t ino, void **ret_file)
 	int r = refresh(s, i);
 	if (r < 0)
 		return r;
-	__atomic_add_fetch(&s->made[i].text->refs, 1, __ATOMIC_ACQ_REL);
+	atomic_fetch_add(&s->made[i].text->refs, 1);
 	*ret_file = s->made[i].text;
 	return 0;
 }
