@@ -10,6 +10,8 @@
  *    RocksDB is given a copy of what lies before it. Reading comes first (kv.c), so nothing that was
  *    synced is cut off.
  *  - Logs are not recycled: an old record must not be taken for one of the new log.
+ *  - The kernel is not told that tables are read at random: it would not read ahead, and a large file's
+ *    chunks lie one after the other.
  *  - Values are sealed, so compression is off: they do not compress.
  *  - Close flushes the write buffers, so that the log of a cleanly closed store is empty: a flipped
  *    byte at rest is then in a table, where it hits one block and not all that follows.
@@ -104,6 +106,7 @@ static void database_options(
 	/* Listings read the tables in order, and the kernel reads on where it is not told otherwise. */
 	rocksdb_options_set_advise_random_on_open(o, 0);
 	rocksdb_options_set_max_background_jobs(o, 2);
+	rocksdb_options_set_advise_random_on_open(o, 0);
 	rocksdb_options_set_bytes_per_sync(o, 1 << 20);
 	rocksdb_options_set_wal_bytes_per_sync(o, 1 << 20);
 	/* kv has one committer: no writers to run side by side. */

@@ -64,6 +64,44 @@ START_TEST(round_trip_of_all_sizes)
 }
 END_TEST
 
+#define LARGE 32768
+
+static size_t sealed_length(const uint8_t *value)
+{
+	_cleanup_buf_ struct buf sealed = {0}, opened = {0};
+	seal(&xchacha, value, LARGE, &sealed);
+	ck_assert_int_eq(seal_open(&xchacha, &key, KV_META, RECORD_KEY, sealed.data, sealed.len, &opened), 0);
+	ck_assert_uint_eq(opened.len, LARGE);
+	ck_assert_mem_eq(opened.data, value, LARGE);
+	return sealed.len - SEAL_OVERHEAD;
+}
+
+START_TEST(noise_is_told_from_what_compresses)
+{
+	uint8_t value[LARGE];
+	/* Noise that repeats itself: not tried. */
+	randombytes_buf(value, LARGE / 2);
+	memcpy(value + LARGE / 2, value, LARGE / 2);
+	ck_assert_uint_eq(sealed_length(value), LARGE);
+	/* Text that is noise in six bits of eight. */
+	randombytes_buf(value, LARGE);
+	for (size_t i = 0; i < LARGE; i++)
+		value[i] = 32 + value[i] % 64;
+	ck_assert_uint_lt(sealed_length(value), LARGE - LARGE / 8);
+	/* Records that begin, and end, with a random number. */
+	for (size_t at = 0; at < 64; at += 56) {
+		fill_text(value, LARGE);
+		for (size_t i = 0; i < LARGE; i += 64)
+			randombytes_buf(value + i + at, 8);
+		ck_assert_uint_lt(sealed_length(value), LARGE / 2);
+	}
+	/* Noise but for its last quarter. */
+	randombytes_buf(value, LARGE);
+	fill_text(value + LARGE / 4 * 3, LARGE / 4);
+	ck_assert_uint_lt(sealed_length(value), LARGE - LARGE / 8);
+}
+END_TEST
+
 START_TEST(value_too_large)
 {
 	uint8_t *value = calloc(1, KV_VALUE_MAX + 1);
@@ -346,6 +384,7 @@ int main(void)
 	TCase *t = tcase_create("seal");
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, round_trip_of_all_sizes, 0, 2);
+	tcase_add_test(t, noise_is_told_from_what_compresses);
 	tcase_add_test(t, value_too_large);
 	tcase_add_loop_test(t, appends_and_never_repeats, 0, 2);
 	tcase_add_loop_test(t, every_bit_counts, 0, 2);
