@@ -111,11 +111,11 @@ int maker_adopt(
 /* Whether a file of the session is open for writing. */
 bool writers_any(struct sessions *s, const struct container *session);
 /*
- * enum interrupted of a session; *until is lowered to when time alone changes that. The record is freshened, and no
- * lock of the container's is held.
+ * enum interrupted of a session; *until is lowered to when time alone changes that, *changed raised to when it did. The
+ * record is freshened, and no lock of the container's is held.
  */
 unsigned session_interruption(struct sessions *s, const struct container *session, const struct srec *rec,
-        const struct moment *m, int64_t *until);
+        const struct moment *m, int64_t *until, int64_t *changed);
 /* Before a file is released. */
 void writers_closed(struct sessions *s, struct file *file);
 void writers_release(struct sessions *s);

@@ -162,7 +162,7 @@ static int load_place(struct sessions *s, struct inode *session, const struct sr
 	pthread_rwlock_unlock(&session->container->lock);
 	t->state = state_name(srec_state(rec, &moment));
 	t->until = srec_state_until(rec, &moment);
-	t->interrupted = session_interruption(s, session->container, rec, &moment, &t->until);
+	t->interrupted = session_interruption(s, session->container, rec, &moment, &t->until, &t->changed);
 	t->trashed = place.trash ? rec->trashed : 0;
 	if (r == 0)
 		r = copy_text(&t->user, place.user_name);

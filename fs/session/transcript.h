@@ -22,7 +22,7 @@ struct session_version {
 	uint64_t stamp, names;	 /* equal later: nothing has changed. Filled first … */
 	uint8_t source[16];	 /* … the rest by session_version() */
 	bool settled;		 /* source may be compared after a restart */
-	struct timespec changed; /* the newest change of anything in it */
+	struct timespec changed; /* the newest change of anything in it, by time too */
 	uint32_t total;		 /* messages, archived ones too */
 	int64_t until;		 /* ms since 1970: then time alone changes a state, or who was interrupted */
 };

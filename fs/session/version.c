@@ -109,7 +109,7 @@ static int hash_source(struct sessions *s, struct inode *session, const struct s
 }
 
 static int until_of(struct sessions *s, struct inode *session, const struct srec *rec, int64_t *ret_until,
-	unsigned *ret_interrupted)
+	int64_t *changed, unsigned *ret_interrupted)
 {
 	_cleanup_place_ struct place place = {0};
 	_cleanup_(op_end) struct op op;
@@ -122,7 +122,7 @@ static int until_of(struct sessions *s, struct inode *session, const struct srec
 	struct moment moment = place_moment(s, session->container, &place);
 	pthread_rwlock_unlock(&session->container->lock);
 	*ret_until = srec_state_until(rec, &moment);
-	*ret_interrupted = session_interruption(s, session->container, rec, &moment, ret_until);
+	*ret_interrupted = session_interruption(s, session->container, rec, &moment, ret_until, changed);
 	return 0;
 }
 
@@ -164,10 +164,11 @@ int session_version(struct sessions *s, uint64_t ino, struct session_version *re
 		r = record_read(s, session->container, &rec);
 	if (r < 0)
 		return r;
-	v.changed = timestamp_from_ms(srec_last_change(&rec));
-	r = until_of(s, session, &rec, &v.until, &interrupted);
+	int64_t changed = srec_last_change(&rec);
+	r = until_of(s, session, &rec, &v.until, &changed, &interrupted);
 	if (r < 0)
 		return r;
+	v.changed = timestamp_from_ms(changed);
 	r = look_for_writers(s, session, &writing, &v.changed, &v.total);
 	if (r == 0)
 		r = look_for_context(s, session, &writing, &v.changed);

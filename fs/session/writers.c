@@ -80,7 +80,7 @@ static bool unfinished(const struct srec *rec)
 }
 
 unsigned session_interruption(struct sessions *s, const struct container *session, const struct srec *rec,
-        const struct moment *m, int64_t *until)
+        const struct moment *m, int64_t *until, int64_t *changed)
 {
 	unsigned bits = rec->flags & SREC_INTERRUPTED ? INTERRUPTED_DAEMON : 0;
 	int64_t quiet = rec->flags & SREC_CLAIM_MATCHED ? rec->claim_updated : rec->changed;
@@ -90,8 +90,10 @@ unsigned session_interruption(struct sessions *s, const struct container *sessio
 		return m->trash ? 0 : bits;
 	if (writers_any(s, session) && due < m->now + WRITING_MS)
 		due = m->now + WRITING_MS; /* looked at again */
-	if (m->now >= due)
+	if (m->now >= due) {
+		*changed = due > *changed ? due : *changed;
 		return bits | INTERRUPTED_AGENT;
+	}
 	if (due < *until)
 		*until = due;
 	return bits;

@@ -1,5 +1,6 @@
 /* States: by age, by the user, in copies; and who was interrupted. Hours pass by the session layer's clock. */
 #include "fs/session/session_internal.h"
+#include "fs/session/timestamp.h"
 #include "fs/session/transcript.h"
 #include "tests/session/suite.h"
 #include "tests/session/tree.h"
@@ -214,6 +215,32 @@ START_TEST(an_agent_at_work)
 }
 END_TEST
 
+static int64_t changed(void)
+{
+	struct session_version v;
+	struct transcript_range none = {0};
+	struct transcript *t;
+	ck_assert_int_eq(session_version(sessions, tree_find(SESSION), &v), 0);
+	ck_assert_int_eq(transcript_open(sessions, tree_find(SESSION), &none, &t), 0);
+	ck_assert_int_eq(timestamp_ms(&v.changed), t->changed);
+	transcript_free(t);
+	return timestamp_ms(&v.changed);
+}
+
+/* What is copied by size and mtime misses no resume.md that came to say so. */
+START_TEST(to_be_interrupted_is_a_change)
+{
+	tree_next("---\nrole: user\n---\nWhat?\n");
+	int64_t before = changed();
+	pass(4 * 60000);
+	ck_assert_int_eq(changed(), before);
+	pass(2 * 60000);
+	ck_assert_int_eq(changed(), before + 5 * 60000);
+	pass(60000);
+	ck_assert_int_eq(changed(), before + 5 * 60000);
+}
+END_TEST
+
 START_TEST(what_is_derived_knows_how_long)
 {
 	struct session_version v, now;
@@ -249,6 +276,7 @@ int main(void)
 	tcase_add_test(c, a_copy_that_time_overtook);
 	tcase_add_test(c, an_agent_that_stopped);
 	tcase_add_test(c, an_agent_at_work);
+	tcase_add_test(c, to_be_interrupted_is_a_change);
 	tcase_add_test(c, what_is_derived_knows_how_long);
 	return suite_run("states", c);
 }
