@@ -71,6 +71,8 @@ try:
     assert shown() == ["About beta"], shown()
     type_in("text", "nothing of the kind")
     assert shown() == [], shown()
+    type_in("text", "copy")  # the buttons are no text
+    assert shown() == [], shown()
     type_in("text", " ")
     choose("workflow", "alpha")
     assert shown() == ["About alpha"], shown()
