@@ -46,6 +46,16 @@ def copied(what):
     return said[len("Copied: "):]
 
 
+def delete():
+    """By the command for the session about beta, which the daemon moves then."""
+    type_in("text", "about beta")
+    subprocess.run(copied("delete"), shell=True, check=True)
+    end = time.monotonic() + 60
+    while os.path.exists(f"{mount}/users/ann/beta/beta's"):
+        assert time.monotonic() < end, "it is not deleted"
+        time.sleep(0.1)
+
+
 def picture(name, path):
     """At two widths, light and dark; a page is never wider than the window."""
     for width, height, device in ((1280, 900, "desktop"), (390, 844, "phone")):
@@ -98,9 +108,13 @@ try:
     picture("transcript", f"{root}/ann/alpha/alpha's/transcript.html")
     picture("hostile", f"{root}/ann/gamma/hostile/transcript.html")
     picture("index", f"{root}/index.html")
-    type_in("text", "about beta")
-    subprocess.run(copied("delete"), shell=True, check=True)
-    assert not os.path.exists(f"{mount}/users/ann/beta/beta's") and os.listdir(f"{mount}/users/ann/.trash/beta")
+    delete()
+    os.makedirs(f"{mount}/users/ann/beta/beta's/messages")  # another of that name, which .trash has
+    with open(f"{mount}/users/ann/beta/beta's/messages/next.md", "w", encoding="ascii") as f:
+        f.write("About beta\n")
+    driver.get(f"{root}/index.html")
+    delete()
+    assert len(os.listdir(f"{mount}/users/ann/.trash/beta")) == 2
     driver.get(f"{root}/index.html")
     assert len(shown()) == 2, shown()
 finally:
