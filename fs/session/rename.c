@@ -5,6 +5,7 @@
 #include "fs/session/auto.h"
 #include "fs/session/lifecycle.h"
 #include "fs/session/session_internal.h"
+#include "fs/session/timestamp.h"
 
 #include <linux/fs.h>
 
@@ -89,6 +90,25 @@ static int arrive(struct op *op, struct move *m, struct inode *dir, const char *
 	return r;
 }
 
+/*
+ * What an editor renames over a message is that message still: born when it was, or each correction would move its
+ * time to now. A time that somebody set, as rsync does, is the file's own.
+ */
+static void keep_birth(struct op *op, struct inode *file, struct inode *old)
+{
+	struct irec *irec = op_stage(op, file);
+	const struct irec *was = op_stage(op, old);
+	struct message m;
+
+	if (!irec || !was || irec->role == ROLE_MESSAGE || was->role != ROLE_MESSAGE || irec->flags & INODE_MTIME_SET)
+		return;
+	struct timespec birth = was->btime;
+	if (message_decode(op_facts(op, old), &m) == 0 && !(m.flags & MESSAGE_TIMED) && m.time < timestamp_ms(&birth))
+		birth = timestamp_from_ms(m.time);
+	if (timestamp_ms(&birth) < timestamp_ms(&irec->btime))
+		irec->btime = birth;
+}
+
 /* Regular files: names go and come within the one session that holds them. */
 static int rename_files(struct op *op, struct move *m)
 {
@@ -102,6 +122,8 @@ static int rename_files(struct op *op, struct move *m)
 	if (r == 0)
 		r = srec_load(op, c, &rec);
 	struct srec before = rec;
+	if (r == 0 && op->victim && !exchange && m->child_role == ROLE_MESSAGE)
+		keep_birth(op, op->child, op->victim);
 	if (r == 0)
 		r = remove_meaning(op, op->dir, op->name, op->name_len, op->child, &rec);
 	if (m->expected) { /* it goes to messages/archive/, and is the session's still */

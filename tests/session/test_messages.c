@@ -135,6 +135,48 @@ START_TEST(renames_make_and_unmake_messages)
 }
 END_TEST
 
+START_TEST(a_corrected_message_keeps_its_time)
+{
+	char birth[40];
+	/* restored with its old time, then corrected by an editor */
+	tree_write(M1, "one");
+	tree_set_mtime(M1, 1500000000, 250000000);
+	for (int i = 0; i < 2; i++) {
+		tree_write(MESSAGES "/tmp", "one, corrected");
+		ck_assert_int_eq(tree_rename(MESSAGES "/tmp", M1), 0);
+		ck_assert_str_eq(tree_attribute(M1, "timestamp"), "2017-07-14T02:40:00.250Z");
+		tree_expect_field("last_activity", "2017-07-14T02:40:00.250Z");
+	}
+	ck_assert_int_ne(tree_stat(M1).st_mtim.tv_sec, 1500000000);
+	/* a later look at all messages finds the same */
+	tree_crash();
+	tree_expect_field("last_activity", "2017-07-14T02:40:00.250Z");
+	/* as rsync does it: the time that it set, or the file's own birth */
+	tree_write(MESSAGES "/tmp", "one, restored");
+	tree_set_mtime(MESSAGES "/tmp", 1600000000, 0);
+	ck_assert_int_eq(tree_rename(MESSAGES "/tmp", M1), 0);
+	ck_assert_str_eq(tree_attribute(M1, "timestamp"), "2020-09-13T12:26:40.000Z");
+	/* never dated: its birth stays */
+	tree_write(M2, "two");
+	strcpy(birth, tree_attribute(M2, "timestamp"));
+	usleep(3000);
+	tree_write(MESSAGES "/tmp", "two, corrected");
+	ck_assert_int_eq(tree_rename(MESSAGES "/tmp", M2), 0);
+	ck_assert_str_eq(tree_attribute(M2, "timestamp"), birth);
+	/* another message in its place is another one, with its own time */
+	ck_assert_int_eq(tree_rename(M2, M1), 0);
+	ck_assert_str_eq(tree_attribute(M1, "timestamp"), birth);
+	/* times in the front matter are nobody's birth */
+	tree_write(M2, "---\ntimestamp: 2011-01-02T03:04:05Z\n---\nx");
+	tree_write(MESSAGES "/tmp", "---\ntimestamp: 2012-01-02T03:04:05Z\n---\nx");
+	ck_assert_int_eq(tree_rename(MESSAGES "/tmp", M2), 0);
+	ck_assert_str_eq(tree_attribute(M2, "timestamp"), "2012-01-02T03:04:05.000Z");
+	tree_write(MESSAGES "/tmp", "x");
+	ck_assert_int_eq(tree_rename(MESSAGES "/tmp", M2), 0);
+	ck_assert_str_ne(tree_attribute(M2, "timestamp"), "2012-01-02T03:04:05.000Z");
+}
+END_TEST
+
 START_TEST(exchange)
 {
 	const char *name;
@@ -308,6 +350,7 @@ int main(void)
 	tcase_add_test(c, a_time_that_the_caller_set_stays);
 	tcase_add_test(c, titles_follow_the_first_user_message);
 	tcase_add_test(c, renames_make_and_unmake_messages);
+	tcase_add_test(c, a_corrected_message_keeps_its_time);
 	tcase_add_test(c, exchange);
 	tcase_add_test(c, links_count_as_names);
 	tcase_add_test(c, truncation_counts);
