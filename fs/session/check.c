@@ -381,8 +381,9 @@ static int check_session(struct session_check *s, struct check *c, const struct 
 		                messages, (unsigned long long)tokens, s->messages,
 		                (unsigned long long)s->tokens))
 			r = store(s, c);
-		if (!check_times_in_order(&s->rec))
-			check_tell(c, false, "session-times", 0, NULL, 0, "its stopped_at is before its started_at");
+		const char *times = check_times_problem(&s->rec);
+		if (times)
+			check_tell(c, false, "session-times", 0, NULL, 0, "%s", times);
 	}
 	return r < 0 ? r : add_id(s);
 }

@@ -4,7 +4,7 @@
 
 #include "fs/session/record.h"
 
-/* Whether the session had started before it stopped, as far as it says both. */
-bool check_times_in_order(const struct srec *rec);
+/* What is wrong with when it started and stopped, as far as it says so: no time, or the wrong order. NULL: nothing. */
+const char *check_times_problem(const struct srec *rec);
 
 #endif

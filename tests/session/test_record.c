@@ -150,23 +150,32 @@ END_TEST
 
 START_TEST(times_that_a_tool_wrote)
 {
+#define ORDER "its stopped_at is before its started_at"
+#define STARTED "its started_at is no time"
+#define STOPPED "its stopped_at is no time"
 	static const struct {
-		const char *extra, *metadata;
-		bool good;
+		const char *extra, *metadata, *problem;
 	} cases[] = {
-		{NULL, NULL, true},
-		{"{\"started_at\":\"2026-01-02T00:00:00Z\"}", "{\"stopped_at\":\"2026-01-01T00:00:00Z\"}", true},
-		{"{\"started_at\":\"2026-01-02T00:00:00Z\",\"stopped_at\":\"2026-01-02T00:00:00Z\"}", NULL, true},
-		{"{\"started_at\":\"2026-01-02T00:00:00Z\",\"stopped_at\":\"2026-01-01T00:00:00Z\"}", NULL, false},
-		{NULL, "{\"stopped_at\":\"2026-01-01T00:00:00+02:00\",\"started_at\":\"2025-12-31T23:00:00Z\"}", false},
-		{NULL, "{\"stopped_at\":\"yesterday\",\"started_at\":7}", true},
+		{NULL, NULL, NULL},
+		{"{\"started_at\":\"2026-01-02T00:00:00Z\"}", "{\"stopped_at\":\"2026-01-01T00:00:00Z\"}", NULL},
+		{"{\"started_at\":\"2026-01-02T00:00:00Z\",\"stopped_at\":\"2026-01-02T00:00:00Z\"}", NULL, NULL},
+		{"{\"started_at\":\"2026-01-02T00:00:00Z\",\"stopped_at\":\"2026-01-01T00:00:00Z\"}", NULL, ORDER},
+		{NULL, "{\"stopped_at\":\"2026-01-01T00:00:00+02:00\",\"started_at\":\"2025-12-31T23:00:00Z\"}", ORDER},
+		{"{\"started_at\":\"2026-01-02T00:00:00Z\",\"stopped_at\":null}", "{\"started_at\":null}", NULL},
+		{NULL, "{\"stopped_at\":\"2026-01-01T00:00:00Z\",\"started_at\":12}", STARTED},
+		{"{\"started_at\":\"2026-01-02T00:00:00Z\",\"stopped_at\":\"garbage\"}", NULL, STOPPED},
+		{"{\"stopped_at\":{}}", NULL, STOPPED},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		_cleanup_srec_ struct srec rec = {0};
 		ck_assert_int_eq(srec_set(&rec.extra, cases[i].extra), 0);
 		ck_assert_int_eq(srec_set(&rec.metadata, cases[i].metadata), 0);
-		ck_assert_msg(check_times_in_order(&rec) == cases[i].good, "case %zu", i);
+		const char *problem = check_times_problem(&rec), *wanted = cases[i].problem;
+		ck_assert_msg(wanted ? problem && strcmp(problem, wanted) == 0 : !problem, "case %zu", i);
 	}
+#undef ORDER
+#undef STARTED
+#undef STOPPED
 }
 END_TEST
 
