@@ -79,19 +79,78 @@ static int count(struct inode *inode, uint32_t header, const char *what, struct 
 	return buf_printf(out, "%u", strcmp(what, "links") == 0 ? counts.links : counts.code_blocks);
 }
 
+struct naming {
+	uint64_t ino;
+	uint32_t number;
+};
+
+static int look_at(void *arg, const struct core_dirent *entry)
+{
+	struct naming *naming = arg;
+
+	if (entry->ino != naming->ino)
+		return 0;
+	naming->number = name_message_number(entry->name, strlen(entry->name));
+	return naming->number ? -ECANCELED : 0; /* found, or another name of it */
+}
+
+/*
+ * The number of a message in messages/archive/, 0 where @inode, a child of the directory @parent, is none. It is no
+ * numbered directory, and a file does not know its name: the directory is searched.
+ */
+static uint32_t archived_number(struct sessions *s, const struct inode *inode, uint64_t parent)
+{
+	_cleanup_inode_ struct inode *dir = NULL;
+	struct naming naming = {.ino = inode->ino};
+	uint64_t slot = inode->ino & ~SNAPSHOT_INO_MASK;
+	struct core_entry archive;
+
+	if (inode_get(s->core, slot | parent, NULL, &dir) < 0)
+		return 0;
+	pthread_rwlock_rdlock(&dir->lock);
+	uint64_t messages = slot | dir->rec.parent;
+	pthread_rwlock_unlock(&dir->lock);
+	if (session_dir_role(s, messages) != ROLE_MESSAGES ||
+	        core_lookup(s->core, messages, ARCHIVE_NAME, &archive) < 0)
+		return 0;
+	core_forget(s->core, archive.ino, 1);
+	if (archive.ino == dir->ino)
+		(void)core_readdir(s->core, dir->ino, 0, false, look_at, &naming);
+	return naming.number;
+}
+
+/* What is known of a message; of an archived one, which has no facts, as it is read. -ENODATA: it is none. */
+static int find_message(struct sessions *s, struct inode *inode, struct message *ret_message, uint32_t *ret_number)
+{
+	char title[TITLE_AUTO_MAX + 1];
+
+	pthread_rwlock_rdlock(&inode->lock);
+	struct irec rec = inode->rec;
+	int r = rec.role == ROLE_MESSAGE ? message_decode(inode->facts, ret_message) : -ENODATA;
+	pthread_rwlock_unlock(&inode->lock);
+	*ret_number = rec.number;
+	if (rec.role != ROLE_PLAIN || !S_ISREG(rec.mode))
+		return r == -ENOENT ? -ENODATA : r;
+	*ret_number = archived_number(s, inode, rec.parent);
+	if (!*ret_number)
+		return -ENODATA;
+	pthread_rwlock_rdlock(&inode->lock);
+	rec = inode->rec;
+	r = message_read(inode, &rec, ret_message, title);
+	pthread_rwlock_unlock(&inode->lock);
+	return r;
+}
+
 static int get_of_message(
         struct sessions *s, struct inode *inode, const char *name, struct buf *out)
 {
 	char text[32];
 	struct message m;
+	uint32_t number;
 
-	pthread_rwlock_rdlock(&inode->lock);
-	uint8_t role = inode->rec.role;
-	uint32_t number = inode->rec.number;
-	int r = role == ROLE_MESSAGE ? message_decode(inode->facts, &m) : -ENODATA;
-	pthread_rwlock_unlock(&inode->lock);
+	int r = find_message(s, inode, &m, &number);
 	if (r < 0)
-		return r == -ENOENT ? -ENODATA : r;
+		return r;
 	if (strcmp(name, "name") == 0)
 		return buf_append(out, text, name_of_message(number, text));
 	if (strcmp(name, "number") == 0)

@@ -245,13 +245,34 @@ START_TEST(max_sessions)
 }
 END_TEST
 
+/* What is archived answers as it did in messages/. */
+static void expect_archived(const char *archive, const char *id, const char *time)
+{
+	char path[96];
+
+	snprintf(path, sizeof path, "%s/001.md", archive);
+	ck_assert_str_eq(tree_attribute(path, "id"), id);
+	ck_assert_str_eq(tree_attribute(path, "number"), "1");
+	ck_assert_str_eq(tree_attribute(path, "name"), "001.md");
+	ck_assert_str_eq(tree_attribute(path, "role"), "user");
+	ck_assert_str_eq(tree_attribute(path, "timestamp"), time);
+	ck_assert_str_eq(tree_attribute(path, "tokens"), "~4");
+	ck_assert_str_eq(tree_attribute(path, "agent"), "-");
+	snprintf(path, sizeof path, "%s/002.md", archive);
+	ck_assert_str_eq(tree_attribute(path, "id"), "mine");
+	ck_assert_str_eq(tree_attribute(path, "number"), "2");
+	ck_assert_str_eq(tree_attribute(path, "role"), "assistant");
+}
+
 START_TEST(max_messages)
 {
 	struct transcript_range all = {.count = UINT32_MAX};
+	struct snapshot_info info;
 	struct transcript *t;
-	char id[64];
+	char id[64], time[40];
 	tree_next("First question\n");
 	strcpy(id, tree_attribute(MESSAGES "/001.md", "id"));
+	strcpy(time, tree_attribute(MESSAGES "/001.md", "timestamp"));
 	tree_next("---\nrole: assistant\nid: mine\n---\nAnswer\n");
 	tree_next("Second question\n");
 	tree_next("---\nrole: assistant\n---\nAnswer\n");
@@ -261,6 +282,17 @@ START_TEST(max_messages)
 	ck_assert_str_eq(tree_list(MESSAGES "/archive"), "001.md 002.md ");
 	tree_expect_field("message_count", "2");
 	tree_expect_field("title", "First question");
+	expect_archived(SESSION "/messages/archive", id, time);
+	tree_write(MESSAGES "/archive/notes", "x");
+	ck_assert_str_eq(tree_attribute(MESSAGES "/archive/notes", "id"), "-");
+	ck_assert_int_eq(tree_unlink(MESSAGES "/archive/notes"), 0);
+	ck_assert_int_eq(tree_mkdir(MESSAGES "/other"), 0);
+	tree_write(MESSAGES "/other/001.md", "x");
+	ck_assert_str_eq(tree_attribute(MESSAGES "/other/001.md", "id"), "-");
+	ck_assert_int_eq(tree_unlink(MESSAGES "/other/001.md"), 0);
+	ck_assert_int_eq(tree_rmdir(MESSAGES "/other"), 0);
+	ck_assert_int_eq(session_snapshot_take(sessions, &who, tree_find(SESSION), "then", 0, &info), 0);
+	expect_archived(SESSION "/.snapshots/then/messages/archive", id, time);
 	ck_assert_uint_eq(tree_next("Third question\n"), 5);
 	pass(0);
 	ck_assert_str_eq(tree_list(MESSAGES), "004.md 005.md archive ");
