@@ -176,6 +176,26 @@ print(next(s["recovery_id"] for s in json.load(sys.stdin)["snapshots"] if s["nam
 same "and by its recovery id" "$(cat "$W/then.md")" "$(resume "$id" --quick 2>/dev/null)"
 same "below a path" "$(cat "$W/then.md")" "$(resume "$MNT/$id" --quick 2>/dev/null)"
 day=${n#SESSION-}
+# Two snapshots of one second have the same id: it is not guessed which is meant.
+same_second() {
+	rmdir "$s/.snapshots/twin-a" "$s/.snapshots/twin-b" 2>/dev/null
+	mkdir "$s/.snapshots/twin-a" "$s/.snapshots/twin-b" || return
+	"$SCRIBEFS" snapshot list "$s" --json | python3 -c 'import json, sys
+a, b = (s["recovery_id"] for s in json.load(sys.stdin)["snapshots"] if s["name"].startswith("twin-"))
+print(a)
+sys.exit(a != b)' >"$W/twin"
+}
+until same_second; do :; done
+twin=$(cat "$W/twin")
+resume "$twin" >"$W/out" 2>"$W/err"
+same "an ambiguous recovery id: status, lines of output and of errors" "1 0 1" \
+	"$? $(wc -l <"$W/out") $(wc -l <"$W/err")"
+check "names the one" has "$W/err" "$s@twin-a"
+check "and the other" has "$W/err" "$s@twin-b"
+check "either is found by its name" resume "$s@twin-a" --quick
+rmdir "$s/.snapshots/twin-b"
+check "alone it has the id" resume "$twin" --quick
+rmdir "$s/.snapshots/twin-a"
 resume "CONTINUATION-$day-grammar" --json >"$W/json"
 same "a step of the past is where it was the current one" grammar "$(json currentStep <"$W/json")"
 check "in a snapshot" json snapshot <"$W/json"
