@@ -81,6 +81,11 @@ static void compare_one(struct run *run, struct node *node, const char *path, un
 		expect_stat(run, node, !path ? name : *path ? path : "/", &st);
 }
 
+void compare_attributes(struct run *run, struct node *node, const char *path)
+{
+	compare_one(run, node, path, 0);
+}
+
 void compare_touched(struct run *run)
 {
 	for (struct node *node = run->m->nodes; node && !run->failed; node = node->next) {
@@ -252,7 +257,7 @@ static void compare_link(struct run *run, struct node *node, const char *path)
 	node->atime_lost = true; /* marked between two steps; another name may lead here, too */
 }
 
-static void compare_tree(struct run *run, struct node *node, char *path)
+void compare_tree(struct run *run, struct node *node, char path[RUN_PATH])
 {
 	size_t len = strlen(path);
 	compare_one(run, node, path, 0);
@@ -271,13 +276,23 @@ static void compare_tree(struct run *run, struct node *node, char *path)
 	path[len] = '\0';
 }
 
-/* An inode number stands for one thing. */
-static void compare_numbers(struct run *run)
+static void expect_own(struct run *run, const struct node *a, const struct node *others)
 {
-	for (struct node *a = run->m->nodes; a; a = a->next)
-		for (struct node *b = a->next; b; b = b->next)
-			if (a->ino && a->ino == b->ino)
-				run_fail(run, "inode number %llu is given twice", (unsigned long long)a->ino);
+	for (const struct node *b = others; b; b = b->next)
+		if (a->ino && a->ino == b->ino)
+			run_fail(run, "inode number %llu is given twice", (unsigned long long)a->ino);
+}
+
+void compare_numbers(struct run *run, const struct model *m)
+{
+	for (const struct node *a = m->nodes; a; a = a->next) {
+		expect_own(run, a, a->next);
+		if (m != run->m)
+			expect_own(run, a, run->m->nodes);
+		for (unsigned i = 0; i < STEP_PASTS; i++)
+			if (run->pasts[i] && run->pasts[i] != m)
+				expect_own(run, a, run->pasts[i]->nodes);
+	}
 }
 
 void compare_all(struct run *run)
@@ -285,7 +300,7 @@ void compare_all(struct run *run)
 	char path[RUN_PATH] = "";
 	run_end(run);
 	compare_tree(run, run->m->root, path);
-	compare_numbers(run);
+	compare_numbers(run, run->m);
 	run_end(run);
 }
 

@@ -297,6 +297,21 @@ static void draw_rest(struct draw *d, struct run *run, struct step *s)
 	}
 }
 
+static void draw_past(struct draw *d, struct run *run, struct step *s)
+{
+	static const uint8_t verbs[] = {VERB_past, VERB_past, VERB_change_past, VERB_change_past, VERB_unsnap};
+	struct run then = *run;
+	s->flags = draw_below(d, STEP_PASTS);
+	s->verb = run->pasts[s->flags] ? verbs[draw_below(d, sizeof verbs)] : VERB_snap;
+	if (one_in(d, 20))
+		s->verb = one_in(d, 2) ? VERB_snap : VERB_unsnap;
+	if (s->verb == VERB_change_past) {
+		then.m = run->pasts[s->flags];
+		draw_existing(d, &then, one_in(d, 2) ? S_IFREG : 0, &s->path);
+		s->seed = draw_below(d, 4);
+	}
+}
+
 void draw_step(struct draw *d, struct run *run, struct step *ret_step)
 {
 	struct step *s = ret_step;
@@ -310,6 +325,8 @@ void draw_step(struct draw *d, struct run *run, struct step *ret_step)
 		s->verb = one_in(d, 2) ? VERB_kill : VERB_reopen;
 	} else if (one_in(d, 2000)) {
 		s->verb = VERB_check;
+	} else if (one_in(d, 60)) {
+		draw_past(d, run, s);
 	} else if (run->m->n_nodes > NODES_MANY && one_in(d, 4)) {
 		draw_remove(d, run, s);
 	} else if (kind < 50) {

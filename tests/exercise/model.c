@@ -223,6 +223,53 @@ static void entry_remove(struct entry *gone)
 	free(gone);
 }
 
+static void copy_attrs(const struct node *from, struct node *to)
+{
+	for (const struct attr *a = from->attrs; a; a = a->next) {
+		struct attr *copy = malloc(sizeof *copy);
+		if (!copy)
+			abort();
+		*copy = (struct attr){.next = to->attrs, .name = strdup(a->name), .value = malloc(a->size + 1),
+			.size = a->size};
+		if (!copy->name || !copy->value)
+			abort();
+		memcpy(copy->value, a->value, a->size);
+		to->attrs = copy;
+	}
+}
+
+/* Links come with the entries. */
+static void copy_node(const struct node *from, struct node *to)
+{
+	to->uid = from->uid;
+	to->gid = from->gid;
+	to->rdev = from->rdev;
+	to->access = from->access;
+	to->defaults = from->defaults;
+	to->target = from->target ? strdup(from->target) : NULL;
+	if (from->target && !to->target)
+		abort();
+	content_copy(&from->data, &to->data);
+	copy_attrs(from, to);
+	memcpy(to->times, from->times, sizeof to->times);
+	to->atime_lost = true;
+}
+
+struct model *model_copy_tree(const struct model *m)
+{
+	struct model *copy = model_new(m->root->mode & 07777, 0, 0);
+	copy_node(m->root, copy->root);
+	for (struct node *node = m->nodes; node; node = node->next) {
+		node->copy = node == m->root ? copy->root : node->nlink ? node_new(copy, node->mode) : NULL;
+		if (node->copy && node != m->root)
+			copy_node(node, node->copy);
+	}
+	for (struct node *dir = m->nodes; dir; dir = dir->next)
+		for (const struct entry *e = dir->entries; e; e = e->next)
+			entry_add(dir->copy, e->name, e->node->copy);
+	return copy;
+}
+
 /* Where something is to be made: the name must be free. */
 static int free_name(struct model *m, const struct step_path *path, struct node **ret_dir,
 	unsigned *ret_name)

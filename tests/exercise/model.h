@@ -76,6 +76,7 @@ struct node {
 	unsigned must, may;
 	bool touched;	 /* its attributes are to be compared after this step */
 	bool atime_lost;       /* a crash may have taken what was seen of it */
+	struct node *copy;     /* model_copy_tree() */
 	/* What a crash may bring back, oldest first; the last is followed by what is there now. */
 	struct version *versions;
 	size_t n_versions;
@@ -101,6 +102,8 @@ struct model {
 
 struct model *model_new(mode_t mode, uid_t uid, gid_t gid);
 void model_free(struct model *m);
+/* The tree as it is now: without files that are only open, inode numbers, and when something was read last. */
+struct model *model_copy_tree(const struct model *m);
 
 /* NULL where there is none; the last part is not followed. */
 struct node *model_find(struct model *m, const struct step_path *path);

@@ -29,6 +29,9 @@ void run_release(struct run *run)
 	run->t->ops->free(run->t);
 	if (run->sessions)
 		sessions_model_free(run->sessions);
+	for (unsigned i = 0; i < STEP_PASTS; i++)
+		if (run->pasts[i])
+			model_free(run->pasts[i]);
 	model_free(run->m);
 	free(run->bytes);
 	free(run->seen);
@@ -304,6 +307,7 @@ static void do_restart(struct run *run, const struct step *s)
 		compare_crashed(run);
 	if (!run->failed)
 		compare_all(run);
+	compare_pasts(run);
 }
 
 static void do_other(struct run *run, const struct step *s, const char *path)
@@ -346,6 +350,8 @@ void run_step(struct run *run, const struct step *s)
 		run_data(run, s);
 	else if (s->verb <= VERB_removeacl)
 		do_attr(run, s, path);
+	else if (s->verb >= VERB_snap && s->verb <= VERB_change_past)
+		r = past_step(run, s);
 	else if (s->verb <= VERB_kill)
 		do_other(run, s, path);
 	run_end(run);

@@ -19,6 +19,7 @@ struct sessions_model;
 struct run {
 	struct target *t;
 	struct model *m;
+	struct model *pasts[STEP_PASTS]; /* as of when a snapshot was taken; NULL: there is none */
 	struct sessions_model *sessions; /* the session form's; else NULL */
 	struct timespec started;	 /* the run */
 	struct timespec began, ended;	 /* the step at work */
@@ -45,11 +46,21 @@ void run_end(struct run *run);
 /* run_data.c: the steps about open files. */
 void run_data(struct run *run, const struct step *step);
 
+/* past.c: the steps about snapshots. 0 or MODEL_SKIP. */
+int past_step(struct run *run, const struct step *step);
+/* All snapshots that there are. */
+void compare_pasts(struct run *run);
+
 /* compare.c */
 /* Attributes of what the step touched, and of nothing else. */
 void compare_touched(struct run *run);
 /* Everything: names, attributes, bytes, holes, xattrs. */
 void compare_all(struct run *run);
+/* @node and all below it, which is at @path. */
+void compare_tree(struct run *run, struct node *node, char path[RUN_PATH]);
+void compare_attributes(struct run *run, struct node *node, const char *path);
+/* An inode number stands for one thing: those of @m, which is run->m or one of run->pasts. */
+void compare_numbers(struct run *run, const struct model *m);
 /* After a crash: which state did each file come back with? */
 void compare_crashed(struct run *run);
 /* An ACL in its xattr's form; returns its length. */

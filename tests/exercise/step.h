@@ -14,6 +14,7 @@
 
 #define STEP_DEPTH 8
 #define STEP_SLOTS 8 /* open files */
+#define STEP_PASTS 4 /* snapshots at a time */
 #define STEP_CHECK_SLOT STEP_SLOTS /* one more, for looking at files */
 
 #define STEP_VERBS(V)                                                                              \
@@ -21,7 +22,7 @@
 	V(write) V(pwrite) V(pread) V(ftruncate) V(truncate) V(fallocate) V(seek) V(copy)          \
 	V(fsync) V(mmap_write) V(mmap_private) V(chmod) V(chown) V(utimens) V(setxattr)            \
 	V(getxattr) V(removexattr) V(setacl) V(removeacl) V(stat) V(list) V(umask) V(check)        \
-	V(reopen) V(kill)                                                                          \
+	V(snap) V(unsnap) V(past) V(change_past) V(reopen) V(kill)                                  \
 	V(next) V(message) V(append) V(forget) V(renumber) V(title) V(stale) V(agent) V(session)   \
 	V(drop) V(move) V(copy_session) V(restore) V(verify)
 

@@ -22,6 +22,8 @@ struct target {
 	bool exact_atime; /* every read reaches the filesystem: relatime to the letter */
 	bool maps;	  /* there is mmap */
 	bool kills;	  /* kill works */
+	/* .snapshots/ of the place that holds the tree, and where the tree is in each that is made there. */
+	const char *snapshots, *inside;
 };
 
 struct target_ops {

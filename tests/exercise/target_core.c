@@ -22,8 +22,11 @@ static const struct kv_unlock unlock_key = {KEYRING_KEY_FILE, key_file, sizeof k
 
 int target_core_look(struct target_core *t, uint64_t parent, const char *name, struct core_entry *ret_entry)
 {
-	return t->sessions ? session_lookup(t->sessions, &t->who, parent, name, ret_entry)
-			   : core_lookup(t->core, parent, name, ret_entry);
+	if (t->sessions)
+		return session_lookup(t->sessions, &t->who, parent, name, ret_entry);
+	if (parent == t->root && strcmp(name, ".snapshots") == 0)
+		return core_lookup(t->core, snapshot_dir_ino(parent), ".", ret_entry);
+	return core_lookup(t->core, parent, name, ret_entry);
 }
 
 void target_core_put(struct target_core *t, uint64_t ino)
@@ -85,6 +88,21 @@ int target_core_follow(struct target_core *t, const char *path, struct core_entr
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
+/* What the layer above fs/core does in .snapshots/. */
+static int core_snap(struct target_core *t, uint64_t dir, const char *name, struct core_entry *ret_entry)
+{
+	struct snapshot_info info;
+	int r = snapshot_take(t->core, &t->who, snapshot_present_ino(dir), name, 0, &info);
+	return r < 0 ? r : core_lookup(t->core, info.root, ".", ret_entry);
+}
+
+static int core_unsnap(struct target_core *t, uint64_t dir, const char *name)
+{
+	struct snapshot_info info;
+	int r = snapshot_find(t->core, snapshot_present_ino(dir), name, &info);
+	return r < 0 ? r : snapshot_drop(t->core, info.id);
+}
+
 static int core_make_at(struct target *target, const char *path, mode_t mode, dev_t rdev,
 	const char *link)
 {
@@ -96,7 +114,9 @@ static int core_make_at(struct target *target, const char *path, mode_t mode, de
 	if (S_ISDIR(mode))
 		make.mode &= S_IFMT | 01777;
 	int r = walk(t, path, &parent, &name);
-	if (r == 0)
+	if (r == 0 && !t->sessions && snapshot_is_dir(parent))
+		r = core_snap(t, parent, name, &e);
+	else if (r == 0)
 		r = t->sessions ? session_make(t->sessions, &t->who, parent, name, &make, &e)
 				: core_make(t->core, &t->who, parent, name, &make, NULL, &e);
 	if (r == 0)
@@ -167,6 +187,8 @@ static int core_rmdir_at(struct target *target, const char *path)
 	int r = walk(t, path, &parent, &name);
 	if (r < 0)
 		return r;
+	if (!t->sessions && snapshot_is_dir(parent))
+		return core_unsnap(t, parent, name);
 	return t->sessions ? session_rmdir(t->sessions, &t->who, parent, name)
 			   : core_rmdir(t->core, &t->who, parent, name, NULL);
 }
@@ -435,7 +457,9 @@ struct target *target_core_new(const struct target_options *options)
 	if (!t)
 		abort();
 	t->target = (struct target){.ops = &core_ops, .lax = true, .exact_atime = true,
-		.kills = !options->rocks};
+		.kills = !options->rocks,
+		.snapshots = options->sessions ? "../.snapshots" : ".snapshots",
+		.inside = options->sessions ? "/plain" : ""};
 	t->who = (struct cred){.umask = 022};
 	t->options = (struct core_options){.root_mode = 0755,
 		.root_role = options->sessions ? ROLE_USERS : ROLE_PLAIN,

@@ -380,7 +380,8 @@ struct target *target_mount_new(const struct target_options *options)
 	struct stat st;
 	if (!t)
 		abort();
-	t->target = (struct target){.ops = &mount_ops, .maps = true, .kills = true};
+	t->target = (struct target){.ops = &mount_ops, .maps = true, .kills = true,
+		.snapshots = "../.snapshots", .inside = "/plain"};
 	t->options = *options;
 	for (int i = 0; i <= STEP_SLOTS; i++)
 		t->slots[i] = -1;
