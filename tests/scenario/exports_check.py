@@ -189,7 +189,7 @@ def check_session(path, export, args):
         "session_id": session["session_id"], "current_agent": agent["current"], "agent_history": switches,
         "switch_count": agent["switch_count"], "created_at": session["created_at"],
         "last_switch_at": switches[-1]["timestamp"] if switches else None,
-        "context_metadata": {k: v for k, v in session["metadata"].items() if k not in ("total_tokens", "last_activity")},
+        "context_metadata": {k: v for k, v in session["metadata"].items() if k not in ("total_tokens", "last_activity", "compressed")},
     }, load(f"{export}/agent.json"))
     names = [f"{at:05d}-{at + 49:05d}.json" for at in range(0, total, 50)]
     same("history/", names, sorted(os.listdir(f"{export}/history")))
