@@ -98,6 +98,10 @@ static void take_value(struct frontmatter *h, const char *key, const char *value
 		take_text(h->agent, value, len);
 	} else if (strcmp(key, "model") == 0) {
 		take_text(h->model, value, len);
+	} else if (strcmp(key, "name") == 0) {
+		take_text(h->name, value, len);
+	} else if (strcmp(key, "tool_call_id") == 0) {
+		take_text(h->tool_call_id, value, len);
 	} else if (strcmp(key, "tokens") == 0) {
 		take_tokens(h, value, len);
 	} else if (strcmp(key, "timestamp") == 0) {

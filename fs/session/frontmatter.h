@@ -31,6 +31,7 @@ struct frontmatter {
 	struct timespec time;
 	uint64_t tokens;
 	char id[FRONTMATTER_TEXT + 1], agent[FRONTMATTER_TEXT + 1], model[FRONTMATTER_TEXT + 1];
+	char name[FRONTMATTER_TEXT + 1], tool_call_id[FRONTMATTER_TEXT + 1]; /* of the OpenAI chat form */
 };
 
 /* @data: the beginning of the file, FRONTMATTER_MAX bytes of it suffice. */

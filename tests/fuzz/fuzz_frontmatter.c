@@ -26,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	expect(whole.length <= size && whole.length <= FRONTMATTER_MAX);
 	expect(whole.role <= MESSAGE_TOOL);
 	expect(strlen(whole.id) <= FRONTMATTER_TEXT && strlen(whole.agent) <= FRONTMATTER_TEXT &&
-	        strlen(whole.model) <= FRONTMATTER_TEXT);
+	        strlen(whole.model) <= FRONTMATTER_TEXT && strlen(whole.name) <= FRONTMATTER_TEXT &&
+	        strlen(whole.tool_call_id) <= FRONTMATTER_TEXT);
 	if (whole.length) {
 		frontmatter_parse(text, whole.length, &alone);
 		expect(memcmp(&whole, &alone, sizeof whole) == 0);

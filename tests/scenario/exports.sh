@@ -23,6 +23,7 @@ import sys
 for i, text in enumerate(("---\nrole:" + t for t in sys.stdin.read().split("---\nrole:")[1:]), 3):
     open(f"{sys.argv[1]}/messages/next.md", "w").write(text)' "$s"
 session empty >/dev/null
+printf -- '---\nrole: tool\nagent: coder\nname: search-1\ntool_call_id: call "7"\n---\nFound.\n' >"$(session called)/messages/next.md"
 same "the names in the root" "ann index.html pages sessions.json" "$(ls "$X" | tr '\n' ' ' | sed 's/ $//')"
 same "the names of a session" \
 	"agent.json chat_store.json history history.json memory.json messages.jsonl resume-emergency.md resume-full.md resume.md transcript.html transcript.json transcript.md transcript.txt" \
@@ -30,6 +31,7 @@ same "the names of a session" \
 same "pages of 50" "00000-00049.json 00050-00099.json 00100-00149.json" \
 	"$(ls "$X/ann/chat/first/history" | tr '\n' ' ' | sed 's/ $//')"
 check "every document says what the files say" documents
+rm -r "$U/ann/chat/called"
 
 check_not "nothing can be made in there" touch "$X/ann/chat/first/x"
 check_not "nothing can be written" sh -c "echo x >>'$X/ann/chat/first/transcript.txt'"

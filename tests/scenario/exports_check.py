@@ -41,6 +41,7 @@ class Message:
         self.content = self.bytes[self.header:]
         self.role = fields.get("role") if fields.get("role") in ROLES else "user"
         self.agent, self.model, self.id = (fields.get(k) or None for k in ("agent", "model", "id"))
+        self.name, self.call = fields.get("name"), fields.get("tool_call_id") or None
         tokens = fields.get("tokens", "")
         self.estimated = not (tokens.isdigit() and len(tokens) <= 15)
         self.tokens = (len(self.content) + 3) // 4 if self.estimated else int(tokens)
@@ -54,8 +55,9 @@ class Message:
         same(f"{where} agent and model", (self.agent, self.model), (got["agent"], got["model"]))
         if self.id:
             same(f"{where} id", self.id, got["id"])
-        name = self.agent if self.agent and re.fullmatch("[a-zA-Z0-9_-]{1,64}", self.agent) else None
-        same(f"{where} name", name, got.get("name"))
+        names = [n for n in (self.name, self.agent) if n and re.fullmatch("[a-zA-Z0-9_-]{1,64}", n)]
+        same(f"{where} name", names[0] if names else None, got.get("name"))
+        same(f"{where} tool_call_id", self.call if self.role == "tool" else None, got.get("tool_call_id"))
         if not self.archived:
             for key in ("id", "timestamp", "role") + (("size", "links", "code_blocks") if counts else ()):
                 value = None if got[key] is None else str(got[key])

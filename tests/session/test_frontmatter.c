@@ -18,7 +18,8 @@ START_TEST(all_keys)
 {
 	const char *text =
 	        "---\nid: m-1\nrole: assistant\ntimestamp: 2026-11-21T10:30:00.5Z\nagent: 'coder'\n"
-	        "model: \"x y\"\ntokens: 120\nothers: [1, {a: b}]\n---\nThe text.\n";
+	        "model: \"x y\"\ntokens: 120\nothers: [1, {a: b}]\nname: search\ntool_call_id: call_1\n"
+	        "---\nThe text.\n";
 	struct frontmatter h = parse(text);
 	ck_assert_str_eq(text + h.length, "The text.\n");
 	ck_assert_str_eq(h.id, "m-1");
@@ -27,6 +28,8 @@ START_TEST(all_keys)
 	ck_assert_int_eq(timestamp_ms(&h.time), 1795257000500);
 	ck_assert_str_eq(h.agent, "coder");
 	ck_assert_str_eq(h.model, "x y");
+	ck_assert_str_eq(h.name, "search");
+	ck_assert_str_eq(h.tool_call_id, "call_1");
 	ck_assert(h.has_tokens);
 	ck_assert_uint_eq(h.tokens, 120);
 }

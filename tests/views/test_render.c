@@ -7,15 +7,18 @@
 
 #include <stdio.h>
 
+#define ANSWER_HEADER "---\nrole: assistant\nagent: coder\nname: no name\ntool_call_id: no tool\n---\n"
+#define TOOL_HEADER "---\nrole: tool\nagent: coder\nname: run-1\ntool_call_id: 'call \"1\"'\n---\n"
+
 static struct made_file files[] = {
 #define TEXT(s) {s, sizeof(s) - 1}
 	TEXT("How do I <b>list</b> files?\n"),
-	TEXT("---\nrole: assistant\nagent: coder\n---\nLike this:\n\n```sh\nls -l | head\n```\n\n"
+	TEXT(ANSWER_HEADER "Like this:\n\n```sh\nls -l | head\n```\n\n"
 	     "See https://example.org/ls and ![a picture](https://example.org/p.png).\n\n"
 	     "| flag | does |\n|:--|--:|\n| `-a` | all |\n\n- [x] done\n- ~~old~~\n"),
 	TEXT("<script>alert(1)</script>\n<!-- open\n"),
 	TEXT("no newline, \x1b[31mred\x1b[0m and \xff\xfe"),
-	TEXT("[run](javascript:alert(1)) \xe2\x80\xae"
+	TEXT(TOOL_HEADER "[run](javascript:alert(1)) \xe2\x80\xae"
 	     "turned [![in](i.png) a link](http://example.org)"),
 	TEXT("```\nan open fence"),
 };
@@ -55,7 +58,7 @@ static void setup(void)
 		messages[i] = (struct transcript_message){.number = (uint32_t)i + 1, .ino = i + 300,
 			.size = files[i].len, .tokens = files[i].len / 4, .estimated = true,
 			.time = 1795168800000 + (int64_t)i * 1000};
-	messages[1].header = (uint32_t)strlen("---\nrole: assistant\nagent: coder\n---\n");
+	messages[1].header = (uint32_t)strlen(ANSWER_HEADER);
 	messages[1].role = MESSAGE_ASSISTANT;
 	messages[1].agent = agent;
 	messages[1].model = model;
@@ -63,7 +66,9 @@ static void setup(void)
 	messages[2].id = id;
 	messages[2].agent = odd_agent;
 	messages[3].archived = true;
+	messages[4].header = (uint32_t)strlen(TOOL_HEADER);
 	messages[4].role = MESSAGE_TOOL;
+	messages[4].agent = agent;
 	messages[5].role = MESSAGE_SYSTEM;
 }
 

@@ -15,6 +15,43 @@ static bool is_name(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == len;
 }
 
+/* Whether the header can have one of the keys, which few have: parsing YAML costs more than the rest. */
+static bool may_name(const struct buf *header)
+{
+	return memmem(header->data, header->len, "name", 4) ||
+	       memmem(header->data, header->len, "tool_call_id", 12);
+}
+
+static void load_names(const struct transcript *t, size_t i, struct frontmatter *ret_header)
+{
+	_cleanup_buf_ struct buf header = {0};
+	uint32_t len = t->messages[i].header;
+
+	*ret_header = (struct frontmatter){0};
+	if (!len || len > FRONTMATTER_MAX || buf_resize(&header, len) < 0)
+		return;
+	ssize_t n = t->read(t, i, header.data, len, 0);
+	header.len = n > 0 ? (size_t)n : 0;
+	if (may_name(&header))
+		frontmatter_parse((const char *)header.data, header.len, ret_header);
+}
+
+/* The header's own name goes before the agent's. */
+static void put_names(const struct transcript *t, size_t i, struct sink *out)
+{
+	const struct transcript_message *m = &t->messages[i];
+	struct frontmatter header;
+
+	load_names(t, i, &header);
+	const char *name = is_name(header.name) ? header.name : m->agent;
+	if (name && is_name(name))
+		sink_printf(out, ",\"name\":\"%s\"", name);
+	if (m->role != MESSAGE_TOOL || !header.tool_call_id[0])
+		return;
+	sink_text(out, ",\"tool_call_id\":");
+	sink_json_string(out, header.tool_call_id);
+}
+
 void put_chat(const struct transcript *t, size_t i, struct sink *out)
 {
 	const struct transcript_message *m = &t->messages[i];
@@ -22,8 +59,7 @@ void put_chat(const struct transcript *t, size_t i, struct sink *out)
 	sink_printf(out, "\"role\":\"%s\",\"content\":\"", message_role_name(m->role));
 	bool whole = content_stream(t, i, m->header, false, out, sink_json);
 	sink_text(out, whole ? "\"" : "\",\"error\":\"unreadable\"");
-	if (m->agent && is_name(m->agent))
-		sink_printf(out, ",\"name\":\"%s\"", m->agent);
+	put_names(t, i, out);
 }
 
 void put_facts_json(const struct transcript *t, size_t i, struct sink *out)

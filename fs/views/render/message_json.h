@@ -7,8 +7,8 @@
 #include "fs/views/render/render.h"
 
 /*
- * "role", "content", and "name" where the agent's name can be one: what programs for the OpenAI chat form
- * read.
+ * "role", "content", "name" where the front matter's or else the agent's can be one, and a tool's "tool_call_id" where
+ * the front matter has it: what programs for the OpenAI chat form read.
  */
 void put_chat(const struct transcript *t, size_t i, struct sink *out);
 /* ,"id", "number", "timestamp", "agent", "model", "tokens", "tokens_estimated". */
