@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <getopt.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,13 +142,34 @@ static bool run_script(struct options *o, struct record *record)
 	return false;
 }
 
-/* Waits until all have come to the step where the mount goes down; false when one has ended instead. */
-static int meeting(int arrive, unsigned processes, char *ret_how)
+/* One that has ended, or -1. */
+static int ended(const pid_t *children, unsigned processes)
 {
-	for (unsigned i = 0; i < processes; i++)
-		if (read(arrive, ret_how, 1) != 1)
-			return -1;
-	return 0;
+	for (unsigned i = 0; i < processes; i++) {
+		siginfo_t info = {0};
+		if (waitid(P_PID, (id_t)children[i], &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid)
+			return (int)i;
+	}
+	return -1;
+}
+
+/*
+ * Waits until all have come to the step where the mount goes down; false when one has ended instead: *ret_first. The
+ * others hold the pipe open, so its end is no sign of that.
+ */
+static bool meeting(int arrive, const pid_t *children, unsigned processes, char *ret_how, int *ret_first)
+{
+	struct pollfd wait = {.fd = arrive, .events = POLLIN};
+	for (unsigned i = 0; i < processes;) {
+		if (poll(&wait, 1, 200) > 0 && read(arrive, ret_how, 1) == 1) {
+			i++;
+			continue;
+		}
+		*ret_first = ended(children, processes);
+		if (*ret_first >= 0)
+			return false;
+	}
+	return true;
 }
 
 static void restart_mount(const struct target_options *o, char how, int go, unsigned processes)
@@ -167,7 +189,8 @@ static bool run_parallel(struct options *o, struct record *unused)
 	pid_t children[64];
 	int arrive[2], go[2];
 	uint64_t done = 0, n = o->ops / count < TRIAL_OPS_MAX ? o->ops / count : TRIAL_OPS_MAX;
-	bool good = true;
+	bool good = true, told = false;
+	int first = -1;
 	char how;
 	if (pipe(arrive) < 0 || pipe(go) < 0)
 		abort();
@@ -180,13 +203,15 @@ static bool run_parallel(struct options *o, struct record *unused)
 	}
 	close(arrive[1]);
 	close(go[0]);
-	/* One that fails closes its ends; the others then wait for nothing. */
-	for (uint64_t i = 0; i < n / o->form->every && meeting(arrive[0], count, &how) == 0; i++)
+	for (uint64_t i = 0; i < n / o->form->every && meeting(arrive[0], children, count, &how, &first); i++)
 		restart_mount(&o->target, how, go[1], count);
 	close(go[1]);
 	for (unsigned i = 0; i < count; i++) {
-		if (!trial_end(children[i], records[i]) && good) {
-			good = false;
+		bool fine = trial_end(children[i], records[i]);
+		good = good && fine;
+		/* The others of one that failed wait for nothing, and end with that. */
+		if (!fine && (first < 0 || first == (int)i) && !told) {
+			told = true;
 			o->target.shared = false;
 			records[i]->arrive = records[i]->go = -1;
 			explain(o, o->seed + i, records[i]);

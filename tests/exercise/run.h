@@ -12,7 +12,8 @@
 #include <stdarg.h>
 
 #define RUN_PATH 4096
-#define RUN_IO (2u << 20) /* bytes of one read or write, at most */
+/* Bytes of one read or write, at most: what the kernel sends as one request. Of more a kill may leave a part. */
+#define RUN_IO ((1u << 20) - 4096)
 
 struct sessions_model;
 
