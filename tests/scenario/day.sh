@@ -11,8 +11,6 @@ mkdir "$W/copies"
 SEED=${DAY_SEED:-$RANDOM}
 echo "DAY_SEED=$SEED"
 mkdir -p "$U/ann/chat" "$U/bob/chat"
-# Packing writes session.json anew, whenever the daemon comes to it: between a snapshot and its copy it must not.
-"$SCRIBEFS" set archive=none "$U" || die "the policy"
 if [ -x "$SHARED/samples/split-aider.py" ]; then
 	"$SHARED/samples/split-aider.py" "$W/samples" >/dev/null || die "the samples"
 	find "$W/samples" -mindepth 3 -maxdepth 3 -type d | sort | awk 'NR % 40 == 1' | while read -r s; do

@@ -8,10 +8,6 @@ setup
 
 X=$MNT/exports
 must "the samples are written into the mount" "$SHARED/samples/split-aider.py" "$U"
-# They are archived, and the daemon packs them a minute later by itself: not while they are compared.
-must "what is old enough is archived" "$SCRIBEFS" set archive=29d "$U"
-packed() { [ "$(cat "$U"/*/*/*/session.json | grep -c '"compressed": true')" = "$(ls -d "$U"/*/*/*/ | wc -l)" ]; }
-wait_for "every session is packed" packed
 find "$X" >/dev/null
 same "listing 983 sessions renders nothing" 0 \
 	"$(getfattr --absolute-names --only-values -n user.scribefs.rendered "$X")"
