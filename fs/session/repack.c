@@ -30,7 +30,9 @@ static int look_once(struct sessions *s, struct inode *session, const struct sre
 	if (r < 0)
 		return r;
 	struct moment moment = place_moment(s, session->container, &place);
-	*ret_wanted = !place.trash && !(rec.flags & SREC_PACKED) && srec_state(&rec, &moment) == STATE_ARCHIVED;
+	/* Not before a copy that was just made has been compared with what it is of: session.json will say it. */
+	*ret_wanted = !place.trash && !(rec.flags & SREC_PACKED) && srec_state(&rec, &moment) == STATE_ARCHIVED &&
+	              moment.now - rec.changed >= RESTORED_HOLDS_MS;
 	if (packed && *ret_wanted && same(&rec, packed)) {
 		rec.flags = (uint16_t)((rec.flags | SREC_PACKED) & ~SREC_PACKED_SAID);
 		r = srec_store(&op, session->container, &rec);

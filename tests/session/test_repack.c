@@ -112,6 +112,20 @@ START_TEST(nobody_else_says_so)
 }
 END_TEST
 
+/* Somebody may be comparing it with a copy. */
+START_TEST(not_in_its_first_hour)
+{
+	ck_assert_int_eq(tree_mkdir("u/w/old"), 0);
+	tree_mkdir("u/w/old/messages");
+	tree_write("u/w/old/messages/001.md", "---\ntimestamp: 2020-01-02T03:04:05Z\n---\nlong ago\n");
+	pass(DAY / 25);
+	ck_assert_ptr_nonnull(strstr(tree_read("u/w/old/session.json"), "archived"));
+	ck_assert_ptr_null(strstr(tree_read("u/w/old/session.json"), SAYS));
+	pass(DAY / 25);
+	ck_assert_ptr_nonnull(strstr(tree_read("u/w/old/session.json"), SAYS));
+}
+END_TEST
+
 /* As a backup brings it back, into a store where it is not packed yet: the same bytes, and packed soon. */
 START_TEST(a_copy_says_so_too)
 {
@@ -151,6 +165,7 @@ int main(void)
 	tcase_add_test(c, when_it_is_archived);
 	tcase_add_test(c, a_message_ends_it);
 	tcase_add_test(c, nobody_else_says_so);
+	tcase_add_test(c, not_in_its_first_hour);
 	tcase_add_test(c, a_copy_says_so_too);
 	return suite_run("repack", c);
 }
