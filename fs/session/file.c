@@ -21,8 +21,13 @@ static bool wants_taking(struct inode *inode)
 ssize_t session_write(struct sessions *s, struct file *file, const void *data, size_t size, off_t offset,
         unsigned kill)
 {
-	ssize_t n = core_write(s->core, file, data, size, offset, kill);
-	return n == -ENOSPC && auto_make_room(s) ? core_write(s->core, file, data, size, offset, kill) : n;
+	ssize_t n;
+
+	/* Each time at least one snapshot has gone. */
+	do
+		n = core_write(s->core, file, data, size, offset, kill);
+	while (n == -ENOSPC && auto_make_room(s));
+	return n;
 }
 
 static int flush_once(struct sessions *s, struct file *file)
@@ -35,8 +40,12 @@ static int flush_once(struct sessions *s, struct file *file)
 
 int session_flush(struct sessions *s, struct file *file)
 {
-	int r = flush_once(s, file);
-	return r == -ENOSPC && auto_make_room(s) ? flush_once(s, file) : r;
+	int r;
+
+	do
+		r = flush_once(s, file);
+	while (r == -ENOSPC && auto_make_room(s));
+	return r;
 }
 
 int session_release(struct sessions *s, struct file *file)

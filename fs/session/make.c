@@ -220,9 +220,11 @@ static int make(struct make *m, const struct cred *who, uint64_t parent, const c
 	struct core_rule rule = {.plan = make_plan, .also = make_also, .arg = m};
 
 	m->type = what->mode & S_IFMT;
-	int r = core_make(m->s->core, who, parent, name, what, &rule, ret_entry);
-	if (r == -ENOSPC && auto_make_room(m->s))
+	int r;
+
+	do
 		r = core_make(m->s->core, who, parent, name, what, &rule, ret_entry);
+	while (r == -ENOSPC && auto_make_room(m->s));
 	release(m);
 	return r;
 }
