@@ -5,6 +5,8 @@
 need_mount
 need_tool rsync setfattr getfattr setfacl
 setup
+# Only those that are taken here.
+"$SCRIBEFS" set autosnapshot=none user_autosnapshot=none store_autosnapshot=none "$U" || die "the policies"
 
 # Copies a place, and takes its snapshot, while nobody writes. $1: place, $2: name.
 keep() {
