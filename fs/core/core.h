@@ -178,6 +178,8 @@ ssize_t core_write(struct core *core, struct file *file, const void *data, size_
 	unsigned kill);
 /* close(2): commits what is buffered; also returns the error of an earlier deferred commit, once. */
 int core_file_flush(struct core *core, struct file *file);
+/* fsync(2), before kv_sync(): the same, and through a handle that only reads too, for what others have written. */
+int core_file_sync(struct core *core, struct file *file);
 /* Commits what is buffered of the inode. Durability is then kv_sync()'s. */
 int core_commit(struct core *core, uint64_t ino);
 /* Of all inodes (syncfs, snapshots, unmount). */

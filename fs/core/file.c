@@ -370,8 +370,13 @@ ssize_t core_write(struct core *core, struct file *file, const void *data, size_
 	return r < 0 && r != -ENOSPC ? r : (ssize_t)size;
 }
 
-int core_file_flush(struct core *core, struct file *file)
+int core_file_sync(struct core *core, struct file *file)
 {
 	file->wrote = false;
-	return may_write(file->flags) ? commit_or_tell(core, file->inode) : 0;
+	return commit_or_tell(core, file->inode);
+}
+
+int core_file_flush(struct core *core, struct file *file)
+{
+	return may_write(file->flags) ? core_file_sync(core, file) : 0;
 }

@@ -116,7 +116,7 @@ void ops_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_in
 	struct file *file = server_file(ino, fi);
 	if (file)
 		kv_sync_soon(s->kv);
-	int r = file ? session_flush(s->sessions, file) : 0;
+	int r = file ? session_sync(s->sessions, file) : 0;
 	if (r == 0)
 		reply_when_synced(req);
 	else

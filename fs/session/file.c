@@ -30,22 +30,32 @@ ssize_t session_write(struct sessions *s, struct file *file, const void *data, s
 	return n;
 }
 
-static int flush_once(struct sessions *s, struct file *file)
+static int flush_once(struct sessions *s, struct file *file, bool sync)
 {
 	struct inode *inode = file_inode(file);
 	int r = wants_taking(inode) ? take_in(s, inode) : 0;
-	int committed = core_file_flush(s->core, file);
+	int committed = sync ? core_file_sync(s->core, file) : core_file_flush(s->core, file);
 	return committed < 0 ? committed : r;
 }
 
-int session_flush(struct sessions *s, struct file *file)
+static int flush(struct sessions *s, struct file *file, bool sync)
 {
 	int r;
 
 	do
-		r = flush_once(s, file);
+		r = flush_once(s, file, sync);
 	while (r == -ENOSPC && auto_make_room(s));
 	return r;
+}
+
+int session_flush(struct sessions *s, struct file *file)
+{
+	return flush(s, file, false);
+}
+
+int session_sync(struct sessions *s, struct file *file)
+{
+	return flush(s, file, true);
 }
 
 int session_release(struct sessions *s, struct file *file)

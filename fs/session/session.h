@@ -71,8 +71,10 @@ int session_file_open(struct sessions *s, const struct cred *who, uint64_t ino, 
 /* core_write(); where the disk is full automatic snapshots go first. */
 ssize_t session_write(struct sessions *s, struct file *file, const void *data, size_t size, off_t offset,
 	unsigned kill);
-/* close(2) and fsync(2) of a file: commits, and takes a message or a save of session.json in. */
+/* close(2) of a file: commits, and takes a message or a save of session.json in. */
 int session_flush(struct sessions *s, struct file *file);
+/* fsync(2), before kv_sync(): the same, and commits what others have written, though @file only reads. */
+int session_sync(struct sessions *s, struct file *file);
 int session_release(struct sessions *s, struct file *file);
 
 /* user.scribefs.*: derived values by name, policies; everything else is core's. */

@@ -327,6 +327,26 @@ START_TEST(orphans)
 }
 END_TEST
 
+/* fsync(2) through a descriptor that only reads. */
+START_TEST(synced_by_a_reader)
+{
+	static char big[8000]; /* in a chunk */
+	const char *bytes = _i == 0 ? "small" : memset(big, 'x', sizeof big - 1);
+	struct file *writer, *reader;
+	uint64_t ino = store_file(&s, ROOT, "shared", "");
+	ck_assert_int_eq(core_file_open(s.core, &s.who, ino, O_WRONLY, &writer), 0);
+	ck_assert_int_eq(core_file_open(s.core, &s.who, ino, O_RDONLY, &reader), 0);
+	ck_assert_int_eq(core_write(s.core, writer, bytes, strlen(bytes), 0, false), strlen(bytes));
+	ck_assert_int_eq(core_file_sync(s.core, reader), 0);
+	ck_assert_int_eq(kv_sync(s.kv), 0);
+	kv_memory_crash(s.memory, true);
+	core_file_release(s.core, reader);
+	core_file_release(s.core, writer);
+	store_crash(&s, true);
+	store_expect(&s, store_find(&s, ROOT, "shared"), bytes);
+}
+END_TEST
+
 /* What the start deletes is what was left behind, never what has been unlinked since. */
 START_TEST(orphans_of_now)
 {
@@ -396,6 +416,7 @@ int main(void)
 	tcase_add_loop_test(t, power_loss, 0, SEEDS);
 	tcase_add_loop_test(t, failing_reads, 0, SEEDS);
 	tcase_add_loop_test(t, orphans, 0, 2);
+	tcase_add_loop_test(t, synced_by_a_reader, 0, 2);
 	tcase_add_test(t, orphans_of_now);
 	tcase_add_test(t, deletion_restarts);
 	tcase_add_test(t, numbers_are_never_reused);

@@ -351,8 +351,8 @@ static ssize_t core_copy_slots(struct target *target, unsigned in, int64_t in_of
 static int core_fsync_slot(struct target *target, unsigned slot, bool data_only)
 {
 	struct target_core *t = of(target);
-	int r = t->sessions ? session_flush(t->sessions, t->slots[slot].file)
-			    : core_commit(t->core, t->slots[slot].ino);
+	int r = t->sessions ? session_sync(t->sessions, t->slots[slot].file)
+			    : core_file_sync(t->core, t->slots[slot].file);
 	return r < 0 ? r : kv_sync(t->kv);
 }
 
