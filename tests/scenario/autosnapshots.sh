@@ -120,6 +120,7 @@ refused "removed ones of a session" "$SCRIBEFS" snapshot list "$S" --removed
 
 echo "-- what was removed"
 session_id=$(field "$T/session.json" session_id)
+"$SCRIBEFS" set autosnapshot=1h "$T" # none while it is half removed, when it has another title
 rm -r "$T"
 removed() { "$SCRIBEFS" snapshot list "$U/ann" --removed --json; }
 check "its snapshots are listed" grep -q "\"session_id\":.*\"$session_id\"" <(removed)
