@@ -2,8 +2,8 @@
  * rocks_internal.h: what the files of the RocksDB engine share. Internal to kv/engine.
  *
  * rocks_open.c opens and closes, rocks_log.c looks at the logs of a crash before that, rocks.c reads
- * and writes, rocks_sync.c syncs, rocks_room.c keeps room in the log, rocks_iter.c iterates, rocks_error.c turns
- * RocksDB's error strings into errno.
+ * and writes, rocks_sync.c syncs, rocks_room.c keeps room in the log, rocks_crc.c computes its check sums,
+ * rocks_iter.c iterates, rocks_error.c turns RocksDB's error strings into errno.
  */
 #ifndef SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
 #define SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
@@ -51,6 +51,8 @@ int rocks_error_number(const char *text);
 
 /* rocks_sync.c */
 int rocks_sync(struct kv_engine *e);
+/* rocks_crc.c: the CRC-32C of a fragment of the log, masked as RocksDB stores it. */
+uint32_t rocks_crc(const void *bytes, size_t len);
 
 int rocks_open(const char *path, const struct kv_options *options, bool read_only,
 	struct kv_engine **ret_engine);

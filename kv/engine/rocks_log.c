@@ -35,7 +35,6 @@
 enum { FRAGMENT_NONE, FRAGMENT_WHOLE, FRAGMENT_FIRST, FRAGMENT_MIDDLE, FRAGMENT_LAST };
 
 struct scan {
-	uint32_t crc[256];
 	uint64_t next; /* the sequence number that the next batch must have; 0: none was there yet */
 	uint64_t first_max; /* … that the first one may have; 0: any */
 	const uint8_t *data;
@@ -53,27 +52,6 @@ static uint64_t get_le(const uint8_t *p, unsigned bytes)
 	while (bytes--)
 		n = n << 8 | p[bytes];
 	return n;
-}
-
-static void crc_init(uint32_t table[256])
-{
-	for (uint32_t i = 0; i < 256; i++) {
-		uint32_t c = i;
-
-		for (int bit = 0; bit < 8; bit++)
-			c = c & 1 ? c >> 1 ^ 0x82f63b78u : c >> 1;
-		table[i] = c;
-	}
-}
-
-static uint32_t crc_masked(const uint32_t table[256], const uint8_t *p, size_t len)
-{
-	uint32_t c = 0xffffffffu;
-
-	while (len--)
-		c = table[(c ^ *p++) & 0xff] ^ c >> 8;
-	c = ~c;
-	return (c >> 15 | c << 17) + 0xa282ead8u;
 }
 
 /*
@@ -101,7 +79,7 @@ static int next_fragment(
 	}
 	if (*ret_type > FRAGMENT_LAST || HEAD_BYTES + len > left ||
 		HEAD_BYTES + len > s->size - s->at ||
-		get_le(p, 4) != crc_masked(s->crc, p + 6, len + 1))
+		get_le(p, 4) != rocks_crc(p + 6, len + 1))
 		return 0;
 	*ret_data = p + HEAD_BYTES;
 	*ret_len = len;
@@ -257,7 +235,6 @@ int rocks_log_find_hole(
 
 	if (r < 0)
 		return r;
-	crc_init(s.crc);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (logs[i] < from)
 			continue;

@@ -3,6 +3,8 @@
 
 #include "kv/engine/rocks_internal.h"
 
+#include <dlfcn.h>
+
 static const struct kv_engine_ops *ops;
 static struct kv_engine *engine;
 static char db[96];
@@ -30,6 +32,7 @@ static void stop_engine(void)
 	finish();
 }
 
+#define CHECK_SUM "_ZN7rocksdb6crc32c6ExtendEjPKcm"
 #define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
 
 static struct kv_write set(enum kv_family family, const char *key, const char *value)
@@ -319,6 +322,20 @@ START_TEST(rocks_error_strings)
 }
 END_TEST
 
+/* RocksDB's calls go where the loader finds the name first. */
+START_TEST(rocks_calls_our_check_sum)
+{
+	uint32_t (*first)(uint32_t, const char *, size_t);
+	void *next = dlsym(RTLD_NEXT, CHECK_SUM);
+
+	*(void **)&first = dlsym(RTLD_DEFAULT, CHECK_SUM);
+	ck_assert_ptr_nonnull(*(void **)&first);
+	ck_assert_ptr_ne(*(void **)&first, next);
+	ck_assert_uint_eq(first(0, "123456789", 9), 0xe3069283);
+	ck_assert_uint_eq(first(first(0, "1234", 4), "56789", 5), 0xe3069283);
+}
+END_TEST
+
 START_TEST(memory_fails_to_order)
 {
 	struct kv_write w = set(KV_META, "key1", "one");
@@ -366,6 +383,7 @@ int main(void)
 	tcase_add_test(t, rocks_is_not_made_anew_over_what_is_left);
 	tcase_add_test(t, rocks_read_only_wants_something_to_read);
 	tcase_add_test(t, rocks_error_strings);
+	tcase_add_test(t, rocks_calls_our_check_sum);
 	tcase_add_test(t, memory_fails_to_order);
 	suite_add_tcase(s, t);
 	return run_suite(s);
