@@ -12,16 +12,21 @@
 #define BUSY_MS 60000  /* what is left alone is looked at again, if nobody says so before */
 #define TOUCHED 4096   /* more is all */
 
+/* A session or workflow; @grown: for no other reason than that it has more in it. */
+struct touched {
+	uint32_t container;
+	bool grown;
+};
+
 struct lifecycle {
 	struct sessions *s;
 	bool threaded;
 	pthread_t thread;
-	_Atomic bool limits; /* some directory may limit messages or sessions */
 	pthread_mutex_t lock; /* all below; nothing is taken inside */
 	pthread_cond_t wake;
 	bool stop, kicked, all;
 	bool waiting; /* something of touched waits for a file to be closed */
-	uint32_t touched[TOUCHED];
+	struct touched touched[TOUCHED];
 	size_t n;
 };
 
@@ -34,7 +39,6 @@ struct rules {
 struct round {
 	struct lifecycle *l;
 	int64_t now, next;
-	bool limits;
 	struct repack repack;
 };
 
@@ -47,34 +51,50 @@ static void kick(struct lifecycle *l)
 }
 
 /* The lock is held. */
-static void add(struct lifecycle *l, uint32_t container)
+static void add(struct lifecycle *l, uint32_t container, bool grown)
 {
 	for (size_t i = l->n; i > 0; i--)
-		if (l->touched[i - 1] == container)
+		if (l->touched[i - 1].container == container) {
+			l->touched[i - 1].grown &= grown;
 			return;
+		}
 	if (l->n < TOUCHED)
-		l->touched[l->n++] = container;
+		l->touched[l->n++] = (struct touched){container, grown};
 	else
 		l->all = true;
 }
 
-static void touch(struct lifecycle *l, uint32_t container)
+static void touch(struct lifecycle *l, uint32_t container, bool grown)
 {
 	MUTEX_GUARD(&l->lock);
-	add(l, container);
+	add(l, container, grown);
 	kick(l);
 }
 
 void lifecycle_touched(struct sessions *s, const struct container *c)
 {
 	if (s->lifecycle)
-		touch(s->lifecycle, c->id);
+		touch(s->lifecycle, c->id, false);
+}
+
+/* Rises whenever a directory may have another policy, by its own name or by where it lies. Never 0. */
+static uint64_t policies_of_now(struct sessions *s)
+{
+	return 1 + atomic_load(&s->policies) + atomic_load(&s->names);
 }
 
 void lifecycle_grown(struct sessions *s, const struct container *c)
 {
-	if (s->lifecycle && atomic_load(&s->lifecycle->limits))
-		touch(s->lifecycle, c->id);
+	const struct session_memory *memory = c->session;
+
+	if (s->lifecycle && !(memory && memory->unlimited == policies_of_now(s)))
+		touch(s->lifecycle, c->id, true);
+}
+
+size_t lifecycle_waiting(struct sessions *s)
+{
+	MUTEX_GUARD(&s->lifecycle->lock);
+	return s->lifecycle->n;
 }
 
 void lifecycle_all(struct sessions *s)
@@ -84,7 +104,6 @@ void lifecycle_all(struct sessions *s)
 	if (!l)
 		return;
 	MUTEX_GUARD(&l->lock);
-	atomic_store(&l->limits, true);
 	l->all = true;
 	kick(l);
 }
@@ -120,11 +139,9 @@ static int read_rules(struct round *round, struct inode *dir, struct rules *ret_
 		r = session_policy(s, dir, "max_sessions", &rules.sessions);
 	if (r == 0)
 		r = session_policy(s, dir, "max_messages", &rules.messages);
-	if (r < 0)
-		return r;
-	round->limits |= rules.sessions > 0 || rules.messages > 0;
-	*ret_rules = rules;
-	return 0;
+	if (r == 0)
+		*ret_rules = rules;
+	return r;
 }
 
 static void again_at(struct round *round, int64_t time)
@@ -140,7 +157,7 @@ static void again_later(struct round *round, const struct inode *session)
 
 	again_at(round, round->now + BUSY_MS);
 	pthread_mutex_lock(&l->lock);
-	add(l, session->container->id);
+	add(l, session->container->id, false);
 	l->waiting = true;
 	pthread_mutex_unlock(&l->lock);
 	if (!writers_any(l->s, session->container)) /* he was done before we said that we wait */
@@ -401,12 +418,37 @@ static int look_below(struct round *round, uint64_t dir)
 	return r;
 }
 
-static int look_at_one(struct round *round, uint32_t container)
+/* Whether its policies limit what it may hold. If not that is remembered, and growth is not told any more. */
+static int is_limited(struct sessions *s, struct inode *dir, bool *ret_limited)
 {
-	_cleanup_inode_ struct inode *dir = NULL;
-	int r = inode_get(round->l->s->core, (uint64_t)container << 8, NULL, &dir);
+	uint64_t policies = policies_of_now(s); /* before they are read */
+	struct session_memory *memory;
+	int64_t max;
+	int r = session_policy(s, dir, dir->rec.role == ROLE_SESSION ? "max_messages" : "max_sessions", &max);
 
 	if (r < 0)
+		return r;
+	*ret_limited = max > 0;
+	if (max > 0)
+		return 0;
+	pthread_rwlock_wrlock(&dir->container->lock);
+	memory = memory_of(dir->container);
+	if (memory)
+		memory->unlimited = policies;
+	pthread_rwlock_unlock(&dir->container->lock);
+	return 0;
+}
+
+static int look_at_one(struct round *round, const struct touched *touched)
+{
+	_cleanup_inode_ struct inode *dir = NULL;
+	struct sessions *s = round->l->s;
+	bool limited = true;
+	int r = inode_get(s->core, (uint64_t)touched->container << 8, NULL, &dir);
+
+	if (r == 0 && touched->grown)
+		r = is_limited(s, dir, &limited);
+	if (r < 0 || !limited)
 		return r;
 	pthread_rwlock_rdlock(&dir->lock);
 	uint64_t parent = dir->rec.parent;
@@ -418,7 +460,7 @@ static int look_at_one(struct round *round, uint32_t container)
 
 static int64_t look_at_touched(struct lifecycle *l)
 {
-	_cleanup_free_ uint32_t *touched = NULL;
+	_cleanup_free_ struct touched *touched = NULL;
 	struct round round = {.l = l, .now = session_clock(l->s), .next = TIME_NEVER,
 	        .repack = {.s = l->s, .stop = &l->stop}};
 	size_t n;
@@ -433,7 +475,7 @@ static int64_t look_at_touched(struct lifecycle *l)
 	}
 	pthread_mutex_unlock(&l->lock);
 	for (size_t i = 0; touched && i < n; i++)
-		if (!goes_on(&round, look_at_one(&round, touched[i]), "looking at a session"))
+		if (!goes_on(&round, look_at_one(&round, &touched[i]), "looking at a session"))
 			break;
 	repack_end(&round.repack);
 	return round.next;
@@ -447,9 +489,7 @@ static int64_t look_at_all(struct lifecycle *l)
 	pthread_mutex_lock(&l->lock);
 	l->all = false;
 	pthread_mutex_unlock(&l->lock);
-	int r = look_below(&round, CORE_ROOT_INO);
-	if (r == 0)
-		atomic_store(&l->limits, round.limits);
+	(void)look_below(&round, CORE_ROOT_INO);
 	repack_end(&round.repack);
 	return round.next;
 }
@@ -501,7 +541,6 @@ int lifecycle_start(struct sessions *s, bool threaded)
 		return -ENOMEM;
 	l->s = s;
 	l->threaded = threaded;
-	atomic_store(&l->limits, true);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->wake, NULL);
 	s->lifecycle = l;

@@ -23,8 +23,10 @@ int64_t lifecycle_pass(struct sessions *s);
 
 /* There may be something to do in this session or workflow. Any locks may be held. */
 void lifecycle_touched(struct sessions *s, const struct container *c);
-/* The same after a new message or session, which matters where there is a limit. */
+/* The same after a new message or session, which matters where there is a limit. @c is locked. */
 void lifecycle_grown(struct sessions *s, const struct container *c);
+/* How many of these wait for a look. For tests. */
+size_t lifecycle_waiting(struct sessions *s);
 /* The same for all: a policy is another, or a workflow has moved. */
 void lifecycle_all(struct sessions *s);
 /* The last file of a session that was open for writing is closed. */

@@ -1,6 +1,6 @@
 /*
  * memory.h: what the session layer keeps in memory of a container (container->session). No content
- * and no copy of a record: only who made the session, and whether its session.json is up to date.
+ * and no copy of a record: who made the session, whether its session.json is up to date, what was looked at.
  * Changed with the container write-locked, read with it read-locked.
  */
 #ifndef SCRIBEFS_FS_SESSION_MEMORY_H
@@ -21,6 +21,7 @@ struct session_memory {
 	bool aged;
 	uint64_t context;     /* context.c: of the context.json that was seen last, 0 none */
 	bool checked;         /* the record's epoch has been compared */
+	uint64_t unlimited;   /* lifecycle.c: no policy limited what it holds when policies were these */
 };
 
 /* Made on first use; NULL: no memory. The container is write-locked, or not yet published. */

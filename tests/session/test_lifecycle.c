@@ -245,6 +245,38 @@ START_TEST(max_sessions)
 }
 END_TEST
 
+/* Every message would cost a look at its session. */
+START_TEST(growth_is_told_only_where_there_is_a_limit)
+{
+	tree_next("1\n");
+	ck_assert_int_eq(tree_mkdir("u/w/s2"), 0);
+	pass(0);
+	ck_assert_uint_eq(lifecycle_waiting(sessions), 0);
+	tree_next("2\n");
+	ck_assert_int_eq(tree_mkdir("u/w/s4"), 0);
+	ck_assert_uint_eq(lifecycle_waiting(sessions), 0);
+	set_policy("u/w", "max_messages", "3");
+	tree_next("3\n");
+	ck_assert_uint_eq(lifecycle_waiting(sessions), 1);
+	pass(0);
+	tree_next("4\n");
+	ck_assert_uint_eq(lifecycle_waiting(sessions), 1);
+	pass(0);
+	ck_assert_str_eq(tree_list(MESSAGES), "002.md 003.md 004.md archive ");
+	/* and where the limit is another's */
+	ck_assert_int_eq(tree_mkdir("u/free"), 0);
+	ck_assert_int_eq(tree_mkdir("u/free/s"), 0);
+	tree_write("u/free/s/messages/001.md", "1\n");
+	pass(0);
+	tree_write("u/free/s/messages/002.md", "2\n");
+	ck_assert_uint_eq(lifecycle_waiting(sessions), 0);
+	ck_assert_int_eq(tree_rename("u/free/s", "u/w/s3"), 0);
+	pass(0);
+	tree_write("u/w/s3/messages/003.md", "3\n");
+	ck_assert_uint_eq(lifecycle_waiting(sessions), 1);
+}
+END_TEST
+
 /* What is archived answers as it did in messages/. */
 static void expect_archived(const char *archive, const char *id, const char *time)
 {
@@ -377,6 +409,7 @@ int main(void)
 	tcase_add_test(c, cleanup_after);
 	tcase_add_test(c, cleanup_looks_at_the_messages_that_there_are);
 	tcase_add_test(c, max_sessions);
+	tcase_add_test(c, growth_is_told_only_where_there_is_a_limit);
 	tcase_add_test(c, max_messages);
 	tcase_add_test(c, max_messages_while_somebody_writes);
 	tcase_add_test(c, a_copy_of_the_trash);
