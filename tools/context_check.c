@@ -70,14 +70,14 @@ static int branch_of(const struct checking *g, char ret_branch[256])
 	return 0;
 }
 
-static void check_project(struct checking *g, const struct context_problem *problem)
+static void check_project(struct checking *g, const struct broken *broken)
 {
 	const struct context *c = g->c;
-	char text[CONTEXT_PROBLEM], branch[256];
+	char text[BROKEN_TEXT], branch[256];
 	struct stat st;
 
-	if (problem->reason) {
-		context_problem_text(problem, text);
+	if (broken->n) {
+		broken_text(broken, text);
 		find(g, CHECK_PROJECT, CONTEXT_NAME " is not as documented: %s", text);
 	}
 	if (stat(g->checks->root, &st) < 0 || !S_ISDIR(st.st_mode))
@@ -277,7 +277,7 @@ int checks_run(const struct saved_context *saved, const char *root, struct check
 
 	root = root ? root : saved->c.directory;
 	snprintf(checks.root, sizeof checks.root, "%s", root ? root : ".");
-	check_project(&g, &saved->problem);
+	check_project(&g, &saved->broken);
 	check_files(&g);
 	check_tasks(&g);
 	check_dependencies(&g);

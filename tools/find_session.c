@@ -65,7 +65,7 @@ int find_context(const struct found_session *found, struct saved_context *ret_co
 		lstat(path, &st) == 0)
 		saved.saved = st.st_mtim;
 	if (r == 0)
-		r = context_read((const char *)text.data, text.len, &saved.c, &saved.problem);
+		r = context_read((const char *)text.data, text.len, &saved.c, &saved.broken);
 	if (r < 0 && r != -EINVAL) {
 		log_error("cannot read " CONTEXT_NAME " of %s: %s", found->past.path, strerror(-r));
 		return r;

@@ -25,7 +25,7 @@ int find_session(const char *word, struct found_session *ret_found);
  */
 struct saved_context {
 	struct context c;
-	struct context_problem problem;
+	struct broken broken;
 	struct timespec saved; /* its mtime */
 };
 int find_context(const struct found_session *found, struct saved_context *ret_context);

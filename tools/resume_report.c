@@ -177,7 +177,7 @@ int resume_print_json(const struct resume_facts *f, bool *ret_failed)
 {
 	_cleanup_(report_freep) struct report *report = report_new();
 	bool failed = !f->saved && f->messages == 0;
-	bool partial = !f->saved || f->saved->problem.reason || f->checks->failed || (f->wanted_task && !f->task);
+	bool partial = !f->saved || f->saved->broken.n || f->checks->failed || (f->wanted_task && !f->task);
 
 	if (!report)
 		return -ENOMEM;

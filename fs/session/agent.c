@@ -5,7 +5,15 @@
  *   agent: coder # reason      {"agent": "coder", "reason": "took over the tests"}
  *
  * The first line that is not blank counts. The first name that a session gets is no switch, and
- * neither is the name that it has, so a restored file adds nothing to the history.
+ * neither is the name that it has.
+ *
+ * An edit of agent.current in session.json is a switch too, and leaves the file as it is, which is the user's. So the
+ * record remembers whom the file named last: a file that names the same one again says nothing new, whoever is at work
+ * by now. Where the two differ session.json says so (agent.file), so that a copy knows it as well, whichever of its
+ * files comes first: a restored file adds nothing to the history. To go back to the one whom the file names, edit
+ * session.json again, or let the file name somebody else first.
+ *
+ * A file that is not blank and names nobody is kept as it is and told of (user.scribefs.reason, status/problems.json).
  */
 #include "fs/session/json.h"
 #include "fs/session/session_internal.h"
@@ -88,16 +96,16 @@ static void parse_line(const char *text, struct named *n)
 		copy_trimmed(hash + 1, end, n->reason);
 }
 
-/* -EINVAL: no such object. */
-static int parse_json(const char *text, size_t len, struct named *n)
+/* -EINVAL and why: no such object. */
+static int parse_json(const char *text, size_t len, struct named *n, const char **ret_problem)
 {
 	_cleanup_(json_object_release) struct json_object o = {0};
 	_cleanup_free_ char *name = NULL, *reason = NULL;
-	const char *why;
 
-	int r = json_object_parse(text, len, &o, &why);
+	int r = json_object_parse(text, len, &o, ret_problem);
 	if (r < 0)
 		return r;
+	*ret_problem = "agent, and reason if it is there, must be strings without NUL";
 	if (!json_get(&o, "agent"))
 		return -EINVAL;
 	r = json_string(json_get(&o, "agent"), &name);
@@ -121,25 +129,60 @@ static bool is_name(const char *name)
 	return true;
 }
 
-int agent_take(struct op *op, struct inode *file, struct srec *rec)
+/* Whom the file names: 1; 0: it is blank; -EINVAL and @ret_problem: nobody. The inode is locked or staged. */
+static int read_file(struct inode *file, struct named *n, const char **ret_problem)
 {
 	char text[AGENT_FILE_MAX + 1];
-	struct named named = {0};
-
 	ssize_t len = data_read(file, text, AGENT_FILE_MAX, 0);
+	int r = 0;
+
 	if (len < 0)
 		return (int)len;
 	text[len] = '\0';
-	if (text[strspn(text, " \t\r\n")] == '{') {
-		int r = parse_json(text, (size_t)len, &named);
-		if (r < 0)
-			return r == -EINVAL ? 0 : r;
-	} else {
-		parse_line(text, &named);
+	size_t blanks = strspn(text, " \t\r\n");
+	if (blanks == (size_t)len)
+		return 0;
+	if (text[blanks] == '{')
+		r = parse_json(text, (size_t)len, n, ret_problem);
+	else
+		parse_line(text, n);
+	if (r == 0 && !is_name(n->name)) {
+		*ret_problem = "the name must be 1 to 255 bytes of UTF-8 without control characters";
+		r = -EINVAL;
 	}
-	if (!is_name(named.name))
-		return 0; /* whatever it says, it names nobody */
-	bool reason = named.reason[0] && utf8_valid(named.reason, strlen(named.reason));
+	return r < 0 ? r : 1;
+}
+
+int agent_take(struct op *op, struct inode *file, struct srec *rec)
+{
+	struct named named = {0};
+	const char *problem;
+	int r = read_file(file, &named, &problem);
+
+	if (r < 0 && r != -EINVAL)
+		return r;
+	rec->flags &= (uint16_t)~SREC_AGENT_BROKEN;
+	if (r < 0)
+		rec->flags |= SREC_AGENT_BROKEN;
+	if (r <= 0)
+		return 0;
 	srec_changed(rec, &op->now);
-	return agent_switch(rec, named.name, reason ? named.reason : "agent file", rec->changed);
+	if (rec->agent_file && strcmp(named.name, rec->agent_file) == 0)
+		return 0;
+	r = srec_set(&rec->agent_file, named.name);
+	bool reason = named.reason[0] && utf8_valid(named.reason, strlen(named.reason));
+	return r < 0 ? r : agent_switch(rec, named.name, reason ? named.reason : "agent file", rec->changed);
+}
+
+int agent_problem_of(struct inode *file, struct buf *ret_text)
+{
+	struct named named = {0};
+	const char *problem;
+
+	pthread_rwlock_rdlock(&file->lock);
+	int r = read_file(file, &named, &problem);
+	pthread_rwlock_unlock(&file->lock);
+	if (r != -EINVAL)
+		return r < 0 ? r : -ENODATA;
+	return buf_append(ret_text, problem, strlen(problem));
 }

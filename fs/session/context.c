@@ -67,7 +67,7 @@ int context_take(struct op *op, struct inode *file, struct srec *rec, bool *ret_
 	const struct irec *irec = op_stage(op, file);
 	_cleanup_(context_release) struct context c = {0};
 	_cleanup_buf_ struct buf text = {0};
-	struct context_problem problem;
+	struct broken broken = {0};
 
 	*ret_step = false;
 	if (!memory || !irec)
@@ -79,11 +79,11 @@ int context_take(struct op *op, struct inode *file, struct srec *rec, bool *ret_
 	*ret_step = hash != 0 && hash != memory->context;
 	if (hash)
 		memory->context = hash;
-	r = context_read((const char *)text.data, text.len, &c, &problem);
+	r = context_read((const char *)text.data, text.len, &c, &broken);
 	if (r < 0 && r != -EINVAL)
 		return r;
 	rec->context = 0;
-	if (problem.reason)
+	if (broken.n)
 		rec->context |= CONTEXT_BROKEN;
 	if (context_items_open(&c.next) > 0)
 		rec->context |= CONTEXT_OPEN;
@@ -128,37 +128,18 @@ int context_problem_of(struct inode *file, struct buf *ret_text)
 {
 	_cleanup_(context_release) struct context c = {0};
 	_cleanup_buf_ struct buf text = {0};
-	struct context_problem problem = {0};
-	char line[CONTEXT_PROBLEM];
+	struct broken broken = {0};
+	char line[BROKEN_TEXT];
 	int r = context_text(file, &text);
 
 	if (r == 0)
-		r = context_read((const char *)text.data, text.len, &c, &problem);
+		r = context_read((const char *)text.data, text.len, &c, &broken);
 	if (r < 0 && r != -EINVAL)
 		return r;
-	if (!problem.reason)
+	if (!broken.n)
 		return -ENODATA;
-	context_problem_text(&problem, line);
+	broken_text(&broken, line);
 	return buf_append(ret_text, line, strlen(line));
-}
-
-int session_context_problem(struct sessions *s, uint64_t ino, struct buf *ret_text)
-{
-	_cleanup_inode_ struct inode *session = NULL, *file = NULL;
-	_cleanup_srec_ struct srec rec = {0};
-	int r = inode_get(s->core, ino, NULL, &session);
-
-	if (r == 0 && session->rec.role != ROLE_SESSION)
-		r = -ENODATA;
-	if (r == 0)
-		r = record_read(s, session->container, &rec);
-	if (r == 0 && !(rec.context & CONTEXT_BROKEN))
-		r = -ENODATA;
-	if (r == 0)
-		r = context_find(s, session, &file);
-	if (r < 0)
-		return r == -ENOENT ? -ENODATA : r;
-	return context_problem_of(file, ret_text);
 }
 
 void context_gone(struct op *op, struct srec *rec)

@@ -8,21 +8,12 @@
 #ifndef SCRIBEFS_FS_SESSION_CONTEXT_H
 #define SCRIBEFS_FS_SESSION_CONTEXT_H
 
+#include "fs/session/broken.h"
+
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define CONTEXT_NAME "context.json"
-#define CONTEXT_FIELD 96 /* bytes */
-
-/* The first thing in a document that is not as documented. */
-struct context_problem {
-	char field[CONTEXT_FIELD]; /* as "state.nextSteps[2].status"; empty: the document as a whole */
-	const char *reason;	   /* a constant; NULL: there is none */
-};
-/* "field: reason", or the reason alone. NUL-terminated. */
-#define CONTEXT_PROBLEM (CONTEXT_FIELD + 64)
-void context_problem_text(const struct context_problem *problem, char ret_text[CONTEXT_PROBLEM]);
 
 /* Strings are owned and UTF-8; NULL: not given. */
 struct context_texts {
@@ -78,10 +69,9 @@ struct context {
 void context_release(struct context *c);
 
 /*
- * 0: read, @ret_problem says whether as documented. -EINVAL: no JSON object, which is the problem then. -ENOMEM.
+ * 0: read, @ret_broken says what is not as documented. -EINVAL: no JSON object, which is what is broken then. -ENOMEM.
  */
-int context_read(
-	const char *text, size_t len, struct context *ret_context, struct context_problem *ret_problem);
+int context_read(const char *text, size_t len, struct context *ret_context, struct broken *ret_broken);
 
 /* Whether its status, if it has one, does not say that it is over. */
 bool context_item_open(const struct context_item *item);

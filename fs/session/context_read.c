@@ -12,8 +12,8 @@
 #include <string.h>
 
 struct reading {
-	struct context_problem problem;
-	char path[CONTEXT_FIELD]; /* of what is being read */
+	struct broken broken;
+	char path[BROKEN_FIELD]; /* of what is being read */
 };
 
 /* ---- paths of problems ------------------------------------------------------------------------ */
@@ -38,19 +38,9 @@ static void leave(struct reading *r, size_t len)
 	r->path[len] = '\0';
 }
 
-/* The first one counts. */
 static void problem(struct reading *r, const char *reason)
 {
-	if (r->problem.reason)
-		return;
-	memcpy(r->problem.field, r->path, sizeof r->path);
-	r->problem.reason = reason;
-}
-
-void context_problem_text(const struct context_problem *p, char ret_text[CONTEXT_PROBLEM])
-{
-	snprintf(ret_text, CONTEXT_PROBLEM, "%s%s%s", p->field, p->field[0] ? ": " : "",
-		p->reason ? p->reason : "");
+	broken_add(&r->broken, r->path, reason);
 }
 
 /* ---- values ------------------------------------------------------------------------------------ */
@@ -455,18 +445,20 @@ static int read_section(struct reading *rd, const char *section, const char *val
 	return r;
 }
 
-int context_read(
-	const char *text, size_t len, struct context *ret_context, struct context_problem *ret_problem)
+int context_read(const char *text, size_t len, struct context *ret_context, struct broken *ret_broken)
 {
 	static const char *const sections[] = {"agent", "context", "state", "projectState",
 		"conversationContext", "codeContext", "aiAgentState"};
 	_cleanup_(json_object_release) struct json_object o = {0};
 	struct context c = {0};
 	struct reading rd = {0};
+	const char *reason;
 
-	int r = json_object_parse(text, len, &o, &rd.problem.reason);
+	int r = json_object_parse(text, len, &o, &reason);
 	if (r < 0) {
-		*ret_problem = rd.problem;
+		if (r == -EINVAL)
+			broken_add(&rd.broken, "", reason);
+		*ret_broken = rd.broken;
 		return r;
 	}
 	for (size_t i = 0; i < sizeof sections / sizeof *sections && r == 0; i++) {
@@ -482,7 +474,7 @@ int context_read(
 		return r;
 	}
 	*ret_context = c;
-	*ret_problem = rd.problem;
+	*ret_broken = rd.broken;
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /*
  * merge.c: somebody's session.json into the record. Against the rendering that it was made from a
  * field is the user's only where it differs, so that what has changed meanwhile stays. A document
- * of which that rendering is not known (any more) is a restore, and is taken whole.
+ * of which that rendering is not known (any more) is a restore, and is taken whole. A field of the user's that cannot
+ * be what it should be stays as it was, and is told of (broken.h).
  */
 #include "fs/session/json.h"
 #include "fs/session/session_internal.h"
@@ -112,7 +113,7 @@ static int merge_members(char **field, const struct json_object *doc,
 }
 
 static int merge_title(struct srec *rec, const struct json_object *doc,
-        const struct json_object *base, bool partial)
+        const struct json_object *base, bool partial, struct broken *broken)
 {
 	_cleanup_free_ char *title = NULL;
 
@@ -121,6 +122,8 @@ static int merge_title(struct srec *rec, const struct json_object *doc,
 	if (!edited(doc, base, "title"))
 		return 0;
 	int r = get_string(doc, "title", &title);
+	if (r == -EINVAL)
+		broken_add(broken, "title", "must be a string without NUL");
 	return r == 0 ? srec_set(&rec->title, title) : r == -EINVAL ? 0 : r;
 }
 
@@ -133,15 +136,19 @@ static int get_state(const struct json_object *o, uint8_t *ret_state)
 
 /* One that time gives anyway is nobody's: it goes on by itself. */
 static int merge_state(struct srec *rec, const struct json_object *doc,
-        const struct json_object *base, const struct moment *moment)
+        const struct json_object *base, const struct moment *moment, struct broken *broken)
 {
 	uint8_t state;
 
-	if (!base || !edited(doc, base, "state")) /* a restored one: see save.c */
+	if (!edited(doc, base, "state"))
 		return 0;
 	int r = get_state(doc, &state);
+	if (r == -EINVAL)
+		broken_add(broken, "state", "must be active, idle, archived or deleted");
 	if (r < 0)
 		return r == -EINVAL ? 0 : r;
+	if (!base) /* a restored one: see save.c */
+		return 0;
 	rec->state = state == srec_automatic_state(rec, moment) ? STATE_AUTO : state;
 	rec->flags &= (uint16_t)~SREC_STATE_RESTORED;
 	return 0;
@@ -169,29 +176,58 @@ static void merge_compressed(struct srec *rec, const struct json_object *metadat
 		rec->flags |= SREC_PACKED_SAID;
 }
 
-static int merge_history(struct srec *rec, const struct json_object *doc)
+static int merge_history(struct srec *rec, const struct json_object *doc, struct broken *broken)
 {
 	const char *history = json_get(doc, "history");
-	if (!json_is_array(history))
+	if (!json_is_array(history)) {
+		broken_add(broken, "agent.history", "must be an array");
 		return 0;
+	}
 	return srec_set(&rec->history, strcmp(history, "[]") == 0 ? NULL : history);
 }
 
+/* What the file `agent` said (agent.c), of a restored document; one that does not say leaves what is known. */
+static int merge_agent_file(struct srec *rec, const struct json_object *doc)
+{
+	_cleanup_free_ char *name = NULL;
+	int r = get_string(doc, "file", &name);
+
+	return r == 0 ? srec_set(&rec->agent_file, name) : r == -EINVAL ? 0 : r;
+}
+
+/* 1: *ret_current is another than before (NULL: none), for the caller to free. */
+static int get_current(const struct srec *rec, const struct json_object *doc, const struct json_object *base,
+	struct broken *broken, char **ret_current)
+{
+	_cleanup_free_ char *current = NULL;
+	const char *value = json_get(doc, "current");
+
+	if (!edited(doc, base, "current"))
+		return 0;
+	int r = strcmp(value, "null") == 0 ? 0 : json_string(value, &current);
+	if (r == -EINVAL || (r == 0 && current && !*current))
+		broken_add(broken, "agent.current", "must be a name, or null");
+	if (r < 0 || (current && !*current) || same(current, rec->agent))
+		return r == -EINVAL ? 0 : r;
+	*ret_current = steal_ptr(current);
+	return 1;
+}
+
 static int merge_agent(struct srec *rec, const struct json_object *doc,
-        const struct json_object *base, int64_t now)
+        const struct json_object *base, int64_t now, struct broken *broken)
 {
 	_cleanup_free_ char *current = NULL;
 	bool history = edited(doc, base, "history"), count = edited(doc, base, "switch_count");
-	int r = history ? merge_history(rec, doc) : 0;
+	int r = history ? merge_history(rec, doc, broken) : 0;
 
-	if (count && r == 0)
-		json_integer(json_get(doc, "switch_count"), &rec->switches);
-	if (r < 0 || !edited(doc, base, "current"))
+	if (count && r == 0 && json_integer(json_get(doc, "switch_count"), &rec->switches) < 0)
+		broken_add(broken, "agent.switch_count", "must be a whole number");
+	if (r == 0 && !base)
+		r = merge_agent_file(rec, doc);
+	if (r == 0)
+		r = get_current(rec, doc, base, broken, &current);
+	if (r <= 0)
 		return r;
-	const char *value = json_get(doc, "current");
-	r = strcmp(value, "null") == 0 ? 0 : json_string(value, &current);
-	if (r < 0 || (current && !*current) || same(current, rec->agent))
-		return r == -EINVAL ? 0 : r;
 	/* who writes the history as well has written the switch himself */
 	if (!base || history)
 		return srec_set(&rec->agent, current);
@@ -202,12 +238,33 @@ static int merge_agent(struct srec *rec, const struct json_object *doc,
 	return r;
 }
 
+/* Members that have a type and nothing else that is checked elsewhere. */
+static void check_types(const struct json_object *doc, const struct json_object *base, struct broken *broken)
+{
+	static const char *const objects[] = {"metadata", "agent"};
+	const char *interrupted = json_get(doc, "interrupted"), *version = json_get(doc, "version");
+	uint64_t number;
+	uint8_t id[16];
+
+	if (json_get(doc, "session_id") && get_id(doc, id) < 0)
+		broken_add(broken, "session_id", "must be a UUID");
+	if (version && json_integer(version, &number) < 0)
+		broken_add(broken, "version", "must be a whole number");
+	for (size_t i = 0; i < sizeof objects / sizeof *objects; i++)
+		if (edited(doc, base, objects[i]) && json_type(json_get(doc, objects[i])) != JSON_OBJECT)
+			broken_add(broken, objects[i], "must be an object");
+	if (interrupted && json_type(interrupted) != JSON_BOOL)
+		broken_add(broken, "interrupted", "must be true or false");
+}
+
 static int merge_all(struct srec *rec, const struct json_object *doc,
-        const struct json_object *base, bool partial, const struct moment *moment)
+        const struct json_object *base, bool partial, const struct moment *moment, struct broken *broken)
 {
 	_cleanup_object_ struct json_object agent = {0}, base_agent = {0};
 	_cleanup_object_ struct json_object metadata = {0}, base_metadata = {0};
+	int64_t created = rec->created;
 
+	check_types(doc, base, broken);
 	int r = get_object(doc, "agent", &agent);
 	if (r == 0)
 		r = get_object(doc, "metadata", &metadata);
@@ -216,13 +273,14 @@ static int merge_all(struct srec *rec, const struct json_object *doc,
 	if (r == 0 && base)
 		r = get_object(base, "metadata", &base_metadata);
 	if (r == 0)
-		r = merge_title(rec, doc, base, partial);
+		r = merge_title(rec, doc, base, partial, broken);
 	if (r == 0)
-		r = merge_state(rec, doc, base, moment);
+		r = merge_state(rec, doc, base, moment, broken);
 	if (r == 0)
 		merge_interrupted(rec, doc, base, partial);
-	if (r == 0 && edited(doc, base, "created_at"))
-		get_time(doc, "created_at", &rec->created);
+	if (r == 0 && edited(doc, base, "created_at") && get_time(doc, "created_at", &created) < 0)
+		broken_add(broken, "created_at", "must be a time as 2026-11-21T10:30:00Z");
+	rec->created = created;
 	if (r == 0 && !base)
 		get_time(doc, "deleted_at", &rec->trashed);
 	if (r == 0)
@@ -231,7 +289,7 @@ static int merge_all(struct srec *rec, const struct json_object *doc,
 		r = merge_members(&rec->metadata, &metadata, base ? &base_metadata : NULL,
 		        derived_metadata, partial);
 	if (r == 0)
-		r = merge_agent(rec, &agent, base ? &base_agent : NULL, moment->now);
+		r = merge_agent(rec, &agent, base ? &base_agent : NULL, moment->now, broken);
 	return r < 0 ? r : merge_members(&rec->extra, doc, base, known, partial);
 }
 
@@ -290,7 +348,7 @@ int merge_document(struct srec *rec, const char *text, size_t len, const char *b
 	}
 	/* no version and never rendered: as if made from an empty one */
 	r = merge_all(rec, &doc, m.kind == MERGE_EDIT ? &from : NULL,
-	        m.kind == MERGE_EDIT && !m.has_version, moment);
+	        m.kind == MERGE_EDIT && !m.has_version, moment, &m.broken);
 	if (r == 0 && m.kind == MERGE_RESTORE)
 		r = read_derived(&doc, &m);
 	if (r < 0)

@@ -1,7 +1,7 @@
 /*
  * record.c: the session record.
  *
- *   0  u8   format (2; 1 has not what stands at 162 to 185)
+ *   0  u8   format (3; 2 has not the last two strings, 1 neither what stands at 162 to 185)
  *   1  u16  flags (srec_flags)
  *   3  u8   state
  *   4  16   session_id
@@ -18,7 +18,8 @@
  * 167  u8   context (srec_context)
  * 168  u8   state in the last rendering, u8 the claim's
  * 170  u64  until when the claim's state is shown, u64 when it was moved to .trash
- * 186  u32 length, bytes: title · automatic title · agent · agent history · metadata · extra
+ * 186  u32 length, bytes: title · automatic title · agent · agent history · metadata · extra · whom the file `agent`
+ *      named last · what of the last save was not taken
  */
 #include "fs/session/record.h"
 
@@ -27,15 +28,16 @@
 
 #include <limits.h>
 
-#define SREC_FORMAT 2
+#define SREC_FORMAT 3
 #define SREC_FIXED 186
-#define SREC_STRINGS 6
+#define SREC_STRINGS 8
+#define SREC_STRINGS_BEFORE 6 /* of formats 1 and 2 */
 
 /* The strings in the order of the record. */
 static void strings_of(struct srec *rec, char **ret_fields[SREC_STRINGS])
 {
 	char **fields[SREC_STRINGS] = {&rec->title, &rec->auto_title, &rec->agent, &rec->history,
-	        &rec->metadata, &rec->extra};
+	        &rec->metadata, &rec->extra, &rec->agent_file, &rec->broken};
 	memcpy(ret_fields, fields, sizeof fields);
 }
 
@@ -170,7 +172,7 @@ int srec_decode(const void *data, size_t len, struct srec *ret_rec)
 	else
 		read_second(&r, &rec);
 	strings_of(&rec, fields);
-	for (unsigned i = 0; i < SREC_STRINGS; i++) {
+	for (unsigned i = 0; i < (format < 3 ? SREC_STRINGS_BEFORE : SREC_STRINGS); i++) {
 		uint32_t n = read_be32(&r);
 		const uint8_t *text = read_bytes(&r, n);
 		if (!text || memchr(text, '\0', n))

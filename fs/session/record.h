@@ -36,6 +36,7 @@ enum srec_flags {
 	SREC_ARCHIVED = 1024,	  /* messages/archive/ holds some, of which title and activity may be */
 	SREC_PACKED = 2048,	  /* its records were packed, and no message has changed since */
 	SREC_PACKED_SAID = 4096,  /* a restored document says so, and soon it will be */
+	SREC_AGENT_BROKEN = 8192, /* the file `agent` names nobody */
 };
 
 /* Numbers are part of the format. Automatic: see state.h. */
@@ -89,6 +90,8 @@ struct srec {
 	char *history;    /* JSON array */
 	char *metadata;   /* JSON object: the user's keys */
 	char *extra;      /* JSON object: unknown keys of the top level */
+	char *agent_file; /* whom the file `agent` named last */
+	char *broken;     /* what of the last save of session.json was not taken, and why */
 };
 void srec_release(struct srec *rec);
 int srec_encode(const struct srec *rec, struct buf *ret_record); /* appends */

@@ -4,6 +4,13 @@
 #include "fs/session/context.h"
 #include "fs/session/session_internal.h"
 
+/* Who it was, it still is. */
+static void file_of_agent_gone(struct irec *irec, struct srec *rec)
+{
+	irec->role = ROLE_PLAIN;
+	rec->flags &= (uint16_t)~SREC_AGENT_BROKEN;
+}
+
 /* A message or session.json loses its name. Also what a rename takes away. */
 int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t len,
         struct inode *file, struct srec *rec)
@@ -22,7 +29,7 @@ int remove_meaning(struct op *op, struct inode *dir, const char *name, size_t le
 		irec->role = ROLE_PLAIN;
 	}
 	if (irec->role == ROLE_AGENT && dir->rec.role == ROLE_SESSION && strcmp(name, "agent") == 0)
-		irec->role = ROLE_PLAIN; /* who it was, it still is */
+		file_of_agent_gone(irec, rec);
 	if (irec->role == ROLE_CONTEXT && dir->rec.role == ROLE_SESSION && strcmp(name, CONTEXT_NAME) == 0) {
 		irec->role = ROLE_PLAIN;
 		context_gone(op, rec);
@@ -42,7 +49,8 @@ static int unlink_also(struct op *op, void *arg)
 	const struct irec *irec = op_stage(op, op->child);
 
 	int r = version_check(removal->s, op, op->child, removal->kept);
-	if (r < 0 || (irec->role != ROLE_MESSAGE && irec->role != ROLE_SESSION_JSON && irec->role != ROLE_CONTEXT))
+	if (r < 0 || (irec->role != ROLE_MESSAGE && irec->role != ROLE_SESSION_JSON && irec->role != ROLE_CONTEXT &&
+			     irec->role != ROLE_AGENT))
 		return r;
 	r = srec_load(op, op->dir->container, &rec);
 	if (r == 0)

@@ -70,10 +70,16 @@ static int put_agent(const struct srec *rec, struct buf *out)
 	if (r == 0)
 		r = rec->agent ? json_quote(out, rec->agent, strlen(rec->agent))
 		               : buf_append(out, "null", 4);
-	return r < 0 ? r
-	             : buf_printf(out, ",\"history\":%s,\"switch_count\":%llu}",
-	                       rec->history ? rec->history : "[]",
-	                       (unsigned long long)rec->switches);
+	if (r == 0)
+		r = buf_printf(out, ",\"history\":%s,\"switch_count\":%llu", rec->history ? rec->history : "[]",
+			(unsigned long long)rec->switches);
+	/* A copy has to know it: agent.c. */
+	if (r == 0 && rec->agent_file && (!rec->agent || strcmp(rec->agent_file, rec->agent) != 0)) {
+		r = buf_printf(out, ",\"file\":");
+		if (r == 0)
+			r = json_quote(out, rec->agent_file, strlen(rec->agent_file));
+	}
+	return r < 0 ? r : buf_append(out, "}", 1);
 }
 
 int render_session(const struct srec *rec, const struct place *place, const struct shown *shown,

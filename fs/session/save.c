@@ -110,6 +110,14 @@ static int restore(struct op *op, struct inode *session, const struct place *pla
 	return claim(op, session->container, place, m, rec);
 }
 
+static int tell_broken(struct srec *rec, const struct broken *broken)
+{
+	char text[BROKEN_TEXT];
+
+	broken_text(broken, text);
+	return srec_set(&rec->broken, text);
+}
+
 static int merge(struct op *op, struct sessions *s, struct inode *session, struct srec *rec, const char *text,
         size_t len, const char **ret_reason)
 {
@@ -133,6 +141,8 @@ static int merge(struct op *op, struct sessions *s, struct inode *session, struc
 		return r;
 	moment = place_moment(s, session->container, &place);
 	r = merge_document(rec, text, len, base, base ? row.len - 8 : 0, &moment, &m, ret_reason);
+	if (r == 0)
+		r = tell_broken(rec, &m.broken);
 	return r == 0 && m.kind == MERGE_RESTORE ? restore(op, session, &place, &moment, &m, rec) : r;
 }
 
@@ -178,6 +188,8 @@ static int reject(struct op *op, struct sessions *s, struct inode *session, stru
 	if (r < 0)
 		return r == -EISDIR ? 0 : r;
 	r = xattr_put(op, aside, XATTR_REASON, reason, strlen(reason), 0);
+	if (r == 0)
+		r = srec_set(&rec->broken, reason);
 	if (r < 0)
 		return r;
 	op_touch_dir(op, op_stage(op, session));

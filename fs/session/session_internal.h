@@ -5,6 +5,7 @@
 #ifndef SCRIBEFS_FS_SESSION_INTERNAL_H
 #define SCRIBEFS_FS_SESSION_INTERNAL_H
 
+#include "fs/session/broken.h"
 #include "fs/session/memory.h"
 #include "fs/session/news.h"
 #include "fs/session/record.h"
@@ -243,6 +244,8 @@ int save_take(struct op *op, struct sessions *s, struct inode *session, struct i
 int agent_switch(struct srec *rec, const char *to, const char *reason, int64_t now);
 /* The file `agent`, staged, was written. */
 int agent_take(struct op *op, struct inode *file, struct srec *rec);
+/* Why the file names nobody. -ENODATA: it does, or it is blank. The inode is not locked. */
+int agent_problem_of(struct inode *file, struct buf *ret_text);
 
 /*
  * context.c: context.json, staged, was saved: @rec knows it from now on. *ret_step: its currentStep, keyDecisions or
@@ -275,6 +278,7 @@ void version_keep_file(struct sessions *s, uint64_t ino, uint64_t size);
 enum merge_kind { MERGE_NOTHING, MERGE_EDIT, MERGE_RESTORE };
 struct merge {
 	enum merge_kind kind;
+	struct broken broken; /* fields that were not taken */
 	/* MERGE_RESTORE: what the document said beside what is in the record now */
 	bool has_id, has_version, has_updated, has_activity;
 	uint8_t id[16];

@@ -56,10 +56,11 @@ int session_names(struct sessions *s, uint64_t dir, char *ret_user, char *ret_wo
 /* Takes those out of @bits, as session_readers() has them, that may not read its context.json. */
 int session_context_readers(struct sessions *s, uint64_t session, unsigned *bits);
 /*
- * What breaks the documented shape of the context.json of a session, as "field: reason". -ENODATA: nothing does, or
- * there is none.
+ * Tells of each file of a session that is not as documented, what was not taken of the last save of session.json
+ * included: "field: reason; …" (broken.h).
  */
-int session_context_problem(struct sessions *s, uint64_t session, struct buf *ret_text);
+typedef void (*session_problem)(void *arg, const char *file, const char *reason);
+int session_problems(struct sessions *s, uint64_t session, session_problem each, void *arg);
 
 /* ROLE_…, ROLE_PLAIN where there is none. */
 uint8_t session_role(struct sessions *s, uint64_t ino);

@@ -226,6 +226,26 @@ static int get_of_session(
 	                                          : -ENODATA;
 }
 
+/* Of session.json.rejected, and of a copy of any of these, it is kept. */
+static bool has_reason(const struct inode *inode)
+{
+	uint8_t role = inode->rec.role;
+
+	return role == ROLE_CONTEXT || role == ROLE_AGENT || role == ROLE_SESSION_JSON;
+}
+
+static int get_reason(struct sessions *s, struct inode *inode, struct buf *out)
+{
+	_cleanup_srec_ struct srec rec = {0};
+
+	if (inode->rec.role == ROLE_CONTEXT)
+		return context_problem_of(inode, out);
+	if (inode->rec.role == ROLE_AGENT)
+		return agent_problem_of(inode, out);
+	int r = get_session_record(s, inode, &rec);
+	return r < 0 ? r : put_text(out, rec.broken ? rec.broken : "");
+}
+
 int session_getxattr(struct sessions *s, const struct cred *who, uint64_t ino, const char *name,
         struct buf *ret_value)
 {
@@ -238,9 +258,9 @@ int session_getxattr(struct sessions *s, const struct cred *who, uint64_t ino, c
 	if (r < 0)
 		return r;
 	ret_value->len = 0;
-	if (strcmp(own, "reason") == 0) /* of context.json it is derived, of session.json.rejected it is kept */
-		return inode->rec.role == ROLE_CONTEXT ? context_problem_of(inode, ret_value)
-		                                       : core_getxattr(s->core, ino, name, ret_value);
+	if (strcmp(own, "reason") == 0)
+		return has_reason(inode) ? get_reason(s, inode, ret_value)
+					 : core_getxattr(s->core, ino, name, ret_value);
 	if (!inode_is_dir(inode))
 		return get_of_message(s, inode, own, ret_value);
 	return inode->rec.role == ROLE_SESSION ? get_of_session(s, inode, own, ret_value)
@@ -264,7 +284,7 @@ static int check_own(struct sessions *s, uint64_t ino, const char *own, const vo
 		return p && (!value || property_parse(p, value, size, &number) == 0) ? 0 : -EINVAL;
 	if (strcmp(own, "reason") != 0)
 		return -EINVAL;
-	return inode->rec.role == ROLE_CONTEXT ? -EPERM : 0;
+	return has_reason(inode) ? -EPERM : 0;
 }
 
 /* Policies are inherited, and rights decide what exports/ shows: what was derived is to be looked at again. */

@@ -56,33 +56,40 @@ static int list_take(struct catalogue *c, const struct viewer *who, struct list 
 	return r;
 }
 
-static void put(const struct looked_at *one, const struct buf *reason, bool first, struct sink *out)
+struct telling {
+	struct sink *out;
+	const struct looked_at *session;
+	size_t n;
+};
+
+static void put(void *arg, const char *file, const char *reason)
 {
+	struct telling *t = arg;
 	char id[UUID_LEN + 1];
 
-	uuid_format(one->id, id);
-	sink_text(out, first ? "\n{\"path\":" : ",\n{\"path\":");
-	sink_json_string(out, one->path);
-	sink_printf(out, ",\"session_id\":\"%s\",\"file\":\"context.json\",\"reason\":\"", id);
-	sink_json(out, (const char *)reason->data, reason->len);
-	sink_text(out, "\"}");
+	uuid_format(t->session->id, id);
+	sink_text(t->out, t->n++ == 0 ? "\n{\"path\":" : ",\n{\"path\":");
+	sink_json_string(t->out, t->session->path);
+	sink_printf(t->out, ",\"session_id\":\"%s\",\"file\":", id);
+	sink_json_string(t->out, file);
+	sink_text(t->out, ",\"reason\":");
+	sink_json_string(t->out, reason);
+	sink_text(t->out, "}");
 }
 
 int problems_render(struct sessions *s, struct catalogue *c, const struct viewer *who, struct sink *out,
 	uint64_t *ret_contents)
 {
+	struct telling telling = {.out = out};
 	struct list list = {0};
-	size_t n = 0;
 	int r = list_take(c, who, &list, ret_contents);
 
 	sink_text(out, "{\"problems\":[");
 	for (size_t i = 0; r == 0 && i < list.n; i++) {
-		struct buf reason = {0};
-		if (session_context_problem(s, list.at[i].ino, &reason) == 0)
-			put(&list.at[i], &reason, n++ == 0, out);
-		buf_release(&reason);
+		telling.session = &list.at[i];
+		(void)session_problems(s, list.at[i].ino, put, &telling); /* one that cannot be read hides no other */
 	}
-	sink_printf(out, "],\"total\":%zu}\n", n);
+	sink_printf(out, "],\"total\":%zu}\n", telling.n);
 	list_release(&list);
 	return r < 0 ? r : out->error;
 }

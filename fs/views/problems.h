@@ -9,7 +9,7 @@
 
 /*
  * {"problems":[{"path","session_id","file","reason"}],"total"}, the latest session first, of the sessions that @who
- * sees; as of @ret_contents of the catalogue. Today: each context.json that breaks its shape.
+ * sees; as of @ret_contents of the catalogue. Of context.json, session.json and agent.
  */
 int problems_render(struct sessions *s, struct catalogue *c, const struct viewer *who, struct sink *out,
 	uint64_t *ret_contents);

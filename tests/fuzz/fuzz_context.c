@@ -40,13 +40,13 @@ static void check_files(const struct context_files *files)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct context c = {0};
-	struct context_problem problem = {0};
-	char line[CONTEXT_PROBLEM];
+	struct broken broken = {0};
+	char line[BROKEN_TEXT];
 	size_t place;
 
-	int r = context_read((const char *)data, size, &c, &problem);
-	expect(r == 0 || problem.reason);
-	context_problem_text(&problem, line);
+	int r = context_read((const char *)data, size, &c, &broken);
+	expect(r == 0 || broken.n);
+	broken_text(&broken, line);
 	expect(strlen(line) < sizeof line && !strchr(line, '\n'));
 	check_items(&c.decisions);
 	check_items(&c.completed);

@@ -35,6 +35,8 @@ fill() {
 		PY
 		echo claude >"$U/bob/code/one/agent"
 		echo codex >"$U/bob/code/one/agent"
+		# … and an edit, after which the file says what was before: no copy of it may switch back.
+		sed -i 's/"current": "codex"/"current": "reviewer"/' "$U/bob/code/one/session.json"
 		printf 'tell me' >"$U/bob/code/one/messages/next.md"
 		setfattr -n user.scribefs.keep -v 7 "$U/ann/chat" || failed "a policy on a folder can be set"
 	}
@@ -100,7 +102,9 @@ for tool in tar cp rsync rsync-a; do
 		same "the user's title stays the user's with $tool" "Bob's own title" "$(
 			echo 'another first question' >"$U/bob/code/one/messages/001.md"
 			field "$U/bob/code/one/session.json" title)"
-		same "the history of agents comes back with $tool" codex "$(field "$U/bob/code/one/session.json" agent history -1 to)"
+		same "the history of agents comes back with $tool" reviewer "$(field "$U/bob/code/one/session.json" agent history -1 to)"
+		same "the file of the agent adds no switch with $tool" "2 reviewer codex" "$(
+			for key in switch_count current file; do field "$U/bob/code/one/session.json" agent $key; done | xargs)"
 		[ "$tool" = rsync-a ] || same "a policy comes back with $tool" 7 "$(xattr "$U/ann/chat" keep)"
 	}
 done

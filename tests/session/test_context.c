@@ -31,19 +31,19 @@ static const char full[] =
 	" \"aiAgentState\": {\"mood\": 1}, \"mine\": [1, 2]}";
 
 static struct context c;
-static struct context_problem problem;
+static struct broken wrong;
 
 static int read_it(const char *text)
 {
 	context_release(&c);
-	problem = (struct context_problem){0};
-	return context_read(text, strlen(text), &c, &problem);
+	wrong = (struct broken){0};
+	return context_read(text, strlen(text), &c, &wrong);
 }
 
 START_TEST(everything_documented_is_read)
 {
 	ck_assert_int_eq(read_it(full), 0);
-	ck_assert_ptr_null(problem.reason);
+	ck_assert_uint_eq(wrong.n, 0);
 	ck_assert_str_eq(c.agent_type, "coder");
 	ck_assert_uint_eq(c.capabilities.n, 2);
 	ck_assert_str_eq(c.capabilities.at[1], "sh");
@@ -95,15 +95,18 @@ static const struct {
 	{"{\"state\": {\"progress\": []}}", "state.progress: must be a string, a number or an object"},
 	{"{\"codeContext\": {\"pendingChanges\": 3}}", "codeContext.pendingChanges: must be an array or a string"},
 	{"{\"aiAgentState\": \"x\"}", "aiAgentState: must be an object"},
+	{"{\"agent\": {\"type\": 1}, \"state\": {\"nextSteps\": [true, 1, null]}}",
+		"agent.type: must be a string; state.nextSteps[0]: must be a string, a number or an object; "
+		"state.nextSteps[2]: must be a string, a number or an object"},
 };
 #define BROKEN (sizeof broken / sizeof *broken)
 
 START_TEST(what_breaks_the_shape_is_told)
 {
-	char text[CONTEXT_PROBLEM];
+	char text[BROKEN_TEXT];
 	ck_assert_int_eq(read_it(broken[_i].text), 0);
-	ck_assert_ptr_nonnull(problem.reason);
-	context_problem_text(&problem, text);
+	ck_assert_uint_gt(wrong.n, 0);
+	broken_text(&wrong, text);
 	ck_assert_str_eq(text, broken[_i].told);
 }
 END_TEST
@@ -114,7 +117,7 @@ START_TEST(what_is_good_beside_it_is_read)
 		"{\"context\": {\"currentPhase\": 1, \"currentTask\": \"t\", \"activeFiles\": [3, \"a\"]},"
 		" \"state\": {\"nextSteps\": [false, \"go\", \"\", {\"a\": 1}]}}";
 	ck_assert_int_eq(read_it(text), 0);
-	ck_assert_str_eq(problem.field, "context.currentPhase");
+	ck_assert_str_eq(wrong.at[0].field, "context.currentPhase");
 	ck_assert_ptr_null(c.phase);
 	ck_assert_str_eq(c.task.text, "t");
 	ck_assert_uint_eq(c.active.n, 1);
@@ -127,11 +130,11 @@ END_TEST
 START_TEST(what_is_no_object_is_refused)
 {
 	ck_assert_int_eq(read_it("[1]"), -EINVAL);
-	ck_assert_str_eq(problem.reason, "it is not a JSON object");
+	ck_assert_str_eq(wrong.at[0].reason, "it is not a JSON object");
 	ck_assert_int_eq(read_it("{\"a\": "), -EINVAL);
 	ck_assert_int_eq(read_it(""), -EINVAL);
 	ck_assert_int_eq(read_it("{\"agent\": null, \"x\": 1}"), 0);
-	ck_assert_ptr_null(problem.reason);
+	ck_assert_uint_eq(wrong.n, 0);
 }
 END_TEST
 
@@ -154,13 +157,25 @@ END_TEST
 
 /* ---- in a session ------------------------------------------------------------------------------ */
 
+static void hear(void *arg, const char *file, const char *reason)
+{
+	struct buf *heard = arg;
+	bool context = strcmp(file, "context.json") == 0;
+
+	int r = buf_printf(
+		heard, "%s%s%s%s", heard->len ? " | " : "", context ? "" : file, context ? "" : "> ", reason);
+	ck_assert_int_eq(r, 0);
+}
+
+/* What is told of the session: of context.json the reason alone. "-": nothing. */
 static const char *told(void)
 {
-	static char text[CONTEXT_PROBLEM + 8];
-	_cleanup_buf_ struct buf value = {0};
-	int r = session_context_problem(sessions, tree_find(SESSION), &value);
-	snprintf(text, sizeof text, "%.*s", (int)value.len, value.data ? (const char *)value.data : "");
-	return r == 0 ? text : r == -ENODATA ? "-" : "?";
+	static char text[2 * BROKEN_TEXT];
+	_cleanup_buf_ struct buf heard = {0};
+
+	ck_assert_int_eq(session_problems(sessions, tree_find(SESSION), hear, &heard), 0);
+	snprintf(text, sizeof text, "%.*s", (int)heard.len, heard.data ? (const char *)heard.data : "");
+	return heard.len ? text : "-";
 }
 
 static uint64_t stamp(void)
@@ -176,6 +191,45 @@ static bool settled(void)
 	ck_assert_int_eq(session_version(sessions, tree_find(SESSION), &v), 0);
 	return v.settled;
 }
+
+#define BAD_NAME "the name must be 1 to 255 bytes of UTF-8 without control characters"
+
+START_TEST(a_broken_file_of_the_agent_is_told)
+{
+	tree_write(SESSION "/agent", "coder\n");
+	ck_assert_str_eq(told(), "-");
+	tree_write(SESSION "/agent", "co\tder\n");
+	ck_assert_str_eq(told(), "agent> " BAD_NAME);
+	ck_assert_str_eq(tree_attribute(SESSION "/agent", "reason"), BAD_NAME);
+	tree_expect_field("current", "coder");
+	tree_write(SESSION "/agent", "{\"agent\": 1}");
+	ck_assert_str_eq(told(), "agent> agent, and reason if it is there, must be strings without NUL");
+	tree_write(SESSION "/agent", "{\"agent\": ");
+	ck_assert_str_eq(told(), "agent> it is not valid JSON");
+	tree_write(SESSION "/agent", " \n"); /* blank: somebody is about to write it */
+	ck_assert_str_eq(told(), "-");
+	tree_write(SESSION "/agent", "# nobody\n");
+	ck_assert_str_eq(told(), "agent> " BAD_NAME);
+	ck_assert_int_eq(tree_unlink(SESSION "/agent"), 0);
+	ck_assert_str_eq(told(), "-");
+}
+END_TEST
+
+START_TEST(what_was_not_taken_of_a_save_is_told)
+{
+	tree_edit("\"state\": \"active\"", "\"state\": \"asleep\"", false);
+	ck_assert_str_eq(told(), "session.json> state: must be active, idle, archived or deleted");
+	tree_expect_field("state", "active");
+	ck_assert_str_eq(tree_attribute(JSON, "reason"), "state: must be active, idle, archived or deleted");
+	tree_reopen();
+	ck_assert_str_eq(tree_attribute(JSON, "reason"), "state: must be active, idle, archived or deleted");
+	tree_edit("\"state\": \"active\"", "\"state\": \"idle\"", true);
+	ck_assert_str_eq(told(), "-");
+	ck_assert_str_eq(tree_attribute(JSON, "reason"), "-");
+	tree_edit("}\n", "\n", false);
+	ck_assert_str_eq(told(), "session.json> it is not valid JSON");
+}
+END_TEST
 
 #define BAD "{\"state\": {\"nextSteps\": \"go\"}}"
 #define BAD_TOLD "state.nextSteps: must be an array"
@@ -264,6 +318,8 @@ int main(void)
 	tcase_add_test(t, what_is_no_object_is_refused);
 	tcase_add_test(t, steps_are_found);
 	tcase_add_test(t, a_broken_save_is_kept_and_told);
+	tcase_add_test(t, a_broken_file_of_the_agent_is_told);
+	tcase_add_test(t, what_was_not_taken_of_a_save_is_told);
 	tcase_add_test(t, it_comes_and_goes_by_names_too);
 	tcase_add_test(t, it_outlives_the_daemon);
 	tcase_add_test(t, documents_become_stale);

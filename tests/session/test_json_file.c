@@ -220,6 +220,26 @@ START_TEST(the_agents_file)
 }
 END_TEST
 
+START_TEST(an_edit_and_the_agents_file)
+{
+	tree_write(SESSION "/agent", "claude\n");
+	tree_edit("\"current\": \"claude\"", "\"current\": \"codex\"", false);
+	tree_expect_field("switch_count", "1");
+	tree_expect_field("file", "claude");
+	ck_assert_str_eq(tree_read(SESSION "/agent"), "claude\n");
+	tree_write(SESSION "/agent", "agent: claude\n"); /* the same again */
+	tree_crash();
+	tree_expect_field("current", "codex");
+	tree_expect_field("switch_count", "1");
+	tree_write(SESSION "/agent", "codex\n");
+	tree_expect_field("switch_count", "1");
+	ck_assert_ptr_null(strstr(tree_read(JSON), "\"file\""));
+	tree_write(SESSION "/agent", "claude\n"); /* another word than the last */
+	tree_expect_field("current", "claude");
+	tree_expect_field("switch_count", "2");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("json_file");
@@ -236,5 +256,6 @@ int main(void)
 	tcase_add_test(c, a_huge_save_is_kept_aside);
 	tcase_add_test(c, removed_it_stays_away);
 	tcase_add_test(c, the_agents_file);
+	tcase_add_test(c, an_edit_and_the_agents_file);
 	return suite_run("json_file", c);
 }

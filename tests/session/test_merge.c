@@ -29,6 +29,8 @@ static void teardown(void)
 	srec_release(&rec);
 }
 
+static char told[BROKEN_TEXT]; /* by the last one */
+
 static enum merge_kind merge(const char *text, const char *base)
 {
 	_cleanup_(merge_release) struct merge m = {0};
@@ -36,6 +38,7 @@ static enum merge_kind merge(const char *text, const char *base)
 	ck_assert_int_eq(merge_document(&rec, text, strlen(text), base, base ? strlen(base) : 0,
 	                         &moment, &m, &reason),
 	        0);
+	broken_text(&m.broken, told);
 	return m.kind;
 }
 
@@ -112,6 +115,59 @@ START_TEST(wrong_types_do_no_harm)
 	ck_assert_ptr_null(rec.title);
 	ck_assert_int_eq(rec.state, STATE_AUTO);
 	ck_assert_str_eq(rec.agent, "x");
+	ck_assert_str_eq(told, "session_id: must be a UUID; metadata: must be an object; agent: must be an object; "
+			       "title: must be a string without NUL; state: must be active, idle, archived or deleted; "
+			       "created_at: must be a time as 2026-11-21T10:30:00Z");
+	merge(BASE, BASE);
+	ck_assert_str_eq(told, "");
+}
+END_TEST
+
+#define AGENT(members) "{\"version\":3,\"agent\":{" members "}}"
+
+START_TEST(what_is_wrong_in_agent_is_told)
+{
+	merge(AGENT("\"current\":\"\",\"history\":{},\"switch_count\":-1"), BASE);
+	ck_assert_str_eq(told, "agent.history: must be an array; agent.switch_count: must be a whole number; "
+			       "agent.current: must be a name, or null");
+	merge(AGENT("\"current\":\"a\\u0000b\""), BASE);
+	ck_assert_str_eq(told, "agent.current: must be a name, or null");
+	ck_assert_str_eq(rec.agent, "x");
+	merge("{\"title\":\"a\\u0000b\",\"version\":3.5,\"interrupted\":1}", BASE);
+	ck_assert_str_eq(told, "version: must be a whole number; interrupted: must be true or false; "
+			       "title: must be a string without NUL");
+	/* also of a restored one */
+	merge("{\"state\":\"gone\",\"version\":3}", NULL);
+	ck_assert_str_eq(told, "state: must be active, idle, archived or deleted");
+}
+END_TEST
+
+START_TEST(what_the_file_said_is_restored)
+{
+	ck_assert_int_eq(srec_set(&rec.agent_file, "x"), 0);
+	merge(AGENT("\"current\":\"y\",\"file\":\"z\""), NULL);
+	ck_assert_str_eq(rec.agent_file, "z");
+	merge(AGENT("\"current\":\"y\""), NULL);
+	ck_assert_str_eq(rec.agent_file, "z");
+	merge(AGENT("\"current\":\"x\",\"file\":\"a\""), BASE); /* an edit: not for anybody to say */
+	ck_assert_str_eq(rec.agent_file, "z");
+}
+END_TEST
+
+START_TEST(many_wrong_fields_are_counted)
+{
+	struct broken broken = {0};
+	char text[BROKEN_TEXT], field[2 * BROKEN_FIELD];
+
+	memset(field, 'f', sizeof field - 1);
+	field[sizeof field - 1] = '\0';
+	broken_text(&broken, text);
+	ck_assert_str_eq(text, "");
+	for (int i = 0; i < BROKEN_MAX + 3; i++)
+		broken_add(&broken, i ? field : "", "must be right");
+	broken_text(&broken, text);
+	ck_assert(strncmp(text, "must be right; ffff", 19) == 0);
+	ck_assert_str_eq(text + strlen(text) - 27, ": must be right; and 3 more");
 }
 END_TEST
 
@@ -181,6 +237,9 @@ int main(void)
 	tcase_add_test(c, no_version_leaves_the_rest_alone);
 	tcase_add_test(c, a_state_that_time_gives_is_nobodys);
 	tcase_add_test(c, wrong_types_do_no_harm);
+	tcase_add_test(c, what_is_wrong_in_agent_is_told);
+	tcase_add_test(c, what_the_file_said_is_restored);
+	tcase_add_test(c, many_wrong_fields_are_counted);
 	tcase_add_test(c, a_restore_is_taken_whole);
 	tcase_add_test(c, broken_ones_change_nothing);
 	tcase_add_test(c, agents);

@@ -40,6 +40,8 @@ static struct srec example(void)
 	ck_assert_int_eq(srec_set(&rec.title, "T"), 0);
 	ck_assert_int_eq(srec_set(&rec.history, "[1]"), 0);
 	ck_assert_int_eq(srec_set(&rec.extra, "{\"a\":1}"), 0);
+	ck_assert_int_eq(srec_set(&rec.agent_file, "f"), 0);
+	ck_assert_int_eq(srec_set(&rec.broken, "b: c"), 0);
 	return rec;
 }
 
@@ -56,7 +58,7 @@ START_TEST(the_session_record)
 	_cleanup_srec_ struct srec rec = example(), back = {0};
 	_cleanup_buf_ struct buf bytes = {0};
 	ck_assert_int_eq(srec_encode(&rec, &bytes), 0);
-	ck_assert_str_eq(hex(bytes.data, bytes.len), "02"
+	ck_assert_str_eq(hex(bytes.data, bytes.len), "03"
 	                                             "0048"
 	                                             "03"
 	                                             "000102030405060708090a0b0c0d0e0f"
@@ -92,7 +94,11 @@ START_TEST(the_session_record)
 	                                             "5b315d"
 	                                             "00000000"
 	                                             "00000007"
-	                                             "7b2261223a317d");
+	                                             "7b2261223a317d"
+	                                             "00000001"
+	                                             "66"
+	                                             "00000004"
+	                                             "623a2063");
 	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), 0);
 	ck_assert_int_eq(back.activity, -8);
 	ck_assert_str_eq(back.extra, "{\"a\":1}");
@@ -104,6 +110,27 @@ START_TEST(the_session_record)
 }
 END_TEST
 
+#define LAST_STRINGS (4 + 1 + 4 + 4) /* bytes of the two that came with format 3 */
+
+/* A store of a program that did not remember what the file `agent` said. */
+START_TEST(a_session_record_of_the_second_format)
+{
+	_cleanup_srec_ struct srec rec = example(), back = {0};
+	_cleanup_buf_ struct buf bytes = {0};
+	ck_assert_int_eq(srec_encode(&rec, &bytes), 0);
+	bytes.len -= LAST_STRINGS;
+	bytes.data[0] = 2;
+	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), 0);
+	ck_assert_str_eq(back.extra, "{\"a\":1}");
+	ck_assert_ptr_null(back.agent_file);
+	ck_assert_ptr_null(back.broken);
+	for (size_t len = 0; len < bytes.len; len++) {
+		struct srec none;
+		ck_assert_int_eq(srec_decode(bytes.data, len, &none), -EBADMSG);
+	}
+}
+END_TEST
+
 /* A store of a program that knew no states: they follow at the next look. */
 START_TEST(a_session_record_of_the_first_format)
 {
@@ -111,7 +138,7 @@ START_TEST(a_session_record_of_the_first_format)
 	_cleanup_buf_ struct buf bytes = {0};
 	ck_assert_int_eq(srec_encode(&rec, &bytes), 0);
 	memmove(bytes.data + 162, bytes.data + 186, bytes.len - 186);
-	bytes.len -= 24;
+	bytes.len -= 24 + LAST_STRINGS;
 	bytes.data[0] = 1;
 	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), 0);
 	ck_assert_uint_eq(back.switches, 14);
@@ -141,7 +168,7 @@ START_TEST(a_damaged_session_record)
 	bytes.data[3] = STATES;
 	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), -EBADMSG);
 	bytes.data[3] = 0;
-	bytes.data[0] = 3;
+	bytes.data[0] = 4;
 	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), -EPROTONOSUPPORT);
 	bytes.data[0] = 0;
 	ck_assert_int_eq(srec_decode(bytes.data, bytes.len, &back), -EPROTONOSUPPORT);
@@ -260,6 +287,7 @@ int main(void)
 	TCase *c = tcase_create("record");
 	tcase_add_test(c, the_session_record);
 	tcase_add_test(c, a_session_record_of_the_first_format);
+	tcase_add_test(c, a_session_record_of_the_second_format);
 	tcase_add_test(c, a_damaged_session_record);
 	tcase_add_test(c, times_that_a_tool_wrote);
 	tcase_add_test(c, the_facts_of_a_message);

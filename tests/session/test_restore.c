@@ -23,6 +23,7 @@ static void make_original(void)
 	tree_set_mtime(MESSAGES "/003.md", 1700000000, 123456789);
 	tree_write(SESSION "/agent", "one");
 	tree_write(SESSION "/agent", "two");
+	tree_edit("\"current\": \"two\"", "\"current\": \"three\"", false); /* the file still says two */
 	tree_edit("\"state\": \"active\"", "\"state\": \"idle\"", false);
 	tree_edit("\"last_activity\"", "\"mine\": [1, 2.50], \"last_activity\"", false);
 	for (int i = 0; i < N; i++) {
@@ -91,9 +92,14 @@ static void restores(bool json_first, bool by_rename, bool look)
 		if (look)
 			tree_read(JSON);
 	}
+	if (!json_first && !look)
+		tree_write(SESSION "/agent", "two");
 	if (!json_first)
 		restore_json(SESSION, by_rename);
-	tree_write(SESSION "/agent", "two");
+	if (json_first || look)
+		tree_write(SESSION "/agent", "two");
+	expect_original();
+	tree_write(SESSION "/agent", "two"); /* over what is there, with the same */
 	expect_original();
 	tree_reopen();
 	expect_original();

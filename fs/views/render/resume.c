@@ -20,7 +20,7 @@ void resume_open(const struct transcript *t, struct sink *out, struct resume *re
 	int error = 0;
 
 	if (t->context)
-		error = context_read(t->context, t->context_size, &r.c, &r.problem);
+		error = context_read(t->context, t->context_size, &r.c, &r.broken);
 	if (error < 0 && error != -EINVAL && out->error == 0)
 		out->error = error;
 	*ret_resume = r;
@@ -159,9 +159,9 @@ static void put_head(const struct resume *r, struct sink *out)
 	put_line(out, "Kind of agent", r->c.agent_type);
 	put_line(out, "Specialization", r->c.specialization);
 	put_texts(out, "Capabilities", &r->c.capabilities);
-	if (r->problem.reason) {
-		char text[CONTEXT_PROBLEM];
-		context_problem_text(&r->problem, text);
+	if (r->broken.n) {
+		char text[BROKEN_TEXT];
+		broken_text(&r->broken, text);
 		put_line(out, "**Note**: context.json is not as documented, what is below may be incomplete", text);
 	}
 	if (!r->has_context)

@@ -11,7 +11,7 @@
 struct resume {
 	const struct transcript *t;
 	struct context c; /* empty where there is no context.json */
-	struct context_problem problem;
+	struct broken broken;
 	bool has_context;
 };
 /* Out of memory goes to @out. */

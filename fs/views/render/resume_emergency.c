@@ -115,7 +115,7 @@ static void say_head(struct brief *b, const struct resume *r)
 	sink_text(b->out, "\n");
 	if (t->interrupted)
 		sink_text(b->out, "- Interrupted in the middle\n");
-	if (r->problem.reason)
+	if (r->broken.n)
 		sink_text(b->out, "- Note: context.json is not as documented\n");
 	said(b, before);
 }
