@@ -147,6 +147,10 @@ int unlock_get_new(const struct command *command, const struct unlock_new_option
 		return from_file(o->passphrase_file, KEYRING_PASSPHRASE, ret_unlock);
 	if (o->passphrase_command)
 		return from_command(o->passphrase_command, ret_unlock);
+	if (o->key_file && access(o->key_file, F_OK) < 0 && errno == ENOENT && strcmp(o->key_file, "-") != 0) {
+		log_error("there is no key file %s; --new-key-file makes it", o->key_file);
+		return -ENOENT;
+	}
 	if (o->key_file)
 		return from_file(o->key_file, KEYRING_KEY_FILE, ret_unlock);
 	if (o->new_key_file)

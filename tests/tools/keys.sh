@@ -64,6 +64,8 @@ check "remove" s key remove "$STORE" 3 --key-file key3
 check "remove" s key remove "$STORE" 1 --key-file key3
 check "remove the slot that opened it" s key remove "$STORE" 2 --key-file key3
 refused "the last one" "$SCRIBEFS" key remove "$STORE" 0 --passphrase-file pw
+refused "no such key file" "$SCRIBEFS" init "$STORE.new" --key-file nokey
+check "and it says how to have one" grep -q -e "--new-key-file" "$W/.stderr"
 check "a change" s key change "$STORE" --passphrase-file pw --new-passphrase-file pw2
 refused "the old passphrase" "$SCRIBEFS" key change "$STORE" --passphrase-file pw --new-key-file key
 check "the new one" s key change "$STORE" --passphrase-file pw2 --new-key-file key
