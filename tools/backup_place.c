@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void backup_place_release(struct backup_place *place)
 {
@@ -23,6 +24,15 @@ static int only_folder(const char *where, struct backup_place *p)
 		return p->folders ? -errno : -ENOMEM;
 	p->n = 1;
 	return 0;
+}
+
+bool backup_place_busy(const char *folder, int r)
+{
+	if (r != -EBUSY)
+		return false;
+	if (isatty(STDERR_FILENO))
+		log_info("waiting for another process that is at work on the backups in %s", folder);
+	return backup_wait(folder) == 0;
 }
 
 int backup_place_find(const char *where, struct backup_place *ret_place)

@@ -7,6 +7,7 @@
 #include "kv/backup/backup.h"
 
 #include <limits.h>
+#include <stdbool.h>
 
 struct backup_place {
 	char store[PATH_MAX]; /* "": WHERE is a folder, and the store may be lost */
@@ -15,6 +16,8 @@ struct backup_place {
 	size_t n;
 };
 
+/* Where @r is -EBUSY: waits for whoever is at work on the backups in @folder. Whether to try again. */
+bool backup_place_busy(const char *folder, int r);
 /* 0, or -errno after one line. */
 int backup_place_find(const char *where, struct backup_place *ret_place);
 void backup_place_release(struct backup_place *place);

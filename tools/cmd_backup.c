@@ -91,7 +91,10 @@ static int create_in(struct kv *kv, const char *folder, const char *name)
 	struct progress progress;
 	progress_begin(&progress, name);
 	struct backup_watch watch = {.progress = progress_show, .arg = &progress};
-	int r = backup_create(kv, folder, name, &watch);
+	int r;
+	do
+		r = backup_create(kv, folder, name, &watch);
+	while (backup_place_busy(folder, r));
 	progress_end(&progress);
 	if (r < 0)
 		return failed(folder, name, r);
@@ -156,8 +159,14 @@ static int create_through_mount(const struct backup_options *o, const char *name
 	_cleanup_free_ char *path = NULL;
 	if (asprintf(&path, "%s/backups/%s", o->place.mount, name) < 0)
 		return failed(o->place.mount, name, -ENOMEM);
-	if (mkdir(path, 0700) < 0)
-		return failed(o->place.mount, name, -errno);
+	int r = -EBUSY;
+	for (int tries = 0; r == -EBUSY && tries < 10; tries++) {
+		r = mkdir(path, 0700) < 0 ? -errno : 0;
+		for (size_t i = 0; i < o->place.n; i++)
+			backup_place_busy(o->place.folders[i], r);
+	}
+	if (r < 0)
+		return failed(o->place.mount, name, r);
 	printf("%s\n", path);
 	return STATUS_DONE;
 }
@@ -262,7 +271,10 @@ static int verify_one(const char *folder, const char *name, const struct backup_
 	struct progress progress;
 	progress_begin(&progress, name);
 	struct backup_watch watch = {.progress = progress_show, .arg = &progress};
-	int r = backup_verify(folder, name, with, &watch, &report);
+	int r;
+	do
+		r = backup_verify(folder, name, with, &watch, &report);
+	while (backup_place_busy(folder, r));
 	progress_end(&progress);
 	if (r == -EKEYREJECTED)
 		return store_failed(folder, with->unlock ? with->unlock->type : 0, r);
@@ -406,7 +418,10 @@ static int backup_bring_back(struct backup_options *o)
 
 static int drop_one(const struct backup_options *o, const struct backup_found *b)
 {
-	int r = o->dry_run ? 0 : backup_drop(b->folder, b->info.name);
+	int r;
+	do
+		r = o->dry_run ? 0 : backup_drop(b->folder, b->info.name);
+	while (backup_place_busy(b->folder, r));
 	if (r < 0)
 		return failed(b->folder, b->info.name, r);
 	printf("%s%s\n", o->dry_run ? "would drop " : "dropped ", b->info.name);

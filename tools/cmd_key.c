@@ -2,6 +2,7 @@
 #include "kv/backup/backup.h"
 #include "kv/keyring.h"
 #include "kv/log.h"
+#include "tools/backup_place.h"
 #include "tools/options.h"
 #include "tools/slots.h"
 #include "tools/store_error.h"
@@ -106,7 +107,10 @@ static int update_backups(const struct key_options *o, const struct unlock *open
 	int status = STATUS_DONE;
 	int r = backup_folders(o->store, &folders, &n);
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		int one = backup_update_slots(folders[i], o->store, &opener->kv);
+		int one;
+		do
+			one = backup_update_slots(folders[i], o->store, &opener->kv);
+		while (backup_place_busy(folders[i], one));
 		if (one < 0) {
 			log_error("the store's slots are changed, those of the backups in %s are not: %s", folders[i],
 				one == -EKEYREJECTED ? "the secret does not open them" : strerror(-one));

@@ -47,6 +47,9 @@ struct backup_info {
 	uint8_t store_id[16];
 };
 
+/* Returns when nobody is at work on the backups in @folder: who got -EBUSY may try again. -ENOENT. */
+int backup_wait(const char *folder);
+
 /* Whether @name may name a backup: no dot in front, no slash, 1 to BACKUP_NAME_MAX bytes. */
 bool backup_name_valid(const char *name);
 

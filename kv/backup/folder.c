@@ -33,6 +33,15 @@ int folder_lock(const char *path)
 	return r;
 }
 
+int backup_wait(const char *folder)
+{
+	_cleanup_close_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -1 : flock(fd, LOCK_SH);
+	while (fd >= 0 && r < 0 && errno == EINTR)
+		r = flock(fd, LOCK_SH);
+	return r < 0 ? -errno : 0;
+}
+
 int folder_open_dir(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -334,8 +334,10 @@ class Disk(System):
         pass
 
     def version(self):
-        kind = call("findmnt", "-n", "-o", "FSTYPE", "--target", self.folder).strip()
-        return kind
+        try:
+            return call("findmnt", "-n", "-o", "FSTYPE", "--target", self.folder).strip()
+        except Failed: # in a chroot
+            return call("stat", "-f", "-c", "%T", self.folder).strip()
 
 
 PEERS = {kind.name: kind for kind in (Gocryptfs, Securefs, Cryfs, Encfs, Bindfs)}

@@ -137,6 +137,27 @@ check "dropped" "$SCRIBEFS" backup drop "$STORE" first
 same "and gone" "second auto-3" "$(names "$STORE")"
 check "the others are whole" "$SCRIBEFS" backup verify "$STORE"
 
+# While somebody else is at work on the folder: each waits its turn.
+meanwhile() {
+	flock "$STORE.backups" sh -c "touch '$W/held'; sleep 2" &
+	while [ ! -e "$W/held" ]; do sleep 0.1; done
+	rm "$W/held"
+	"$@"
+	local status=$?
+	wait $!
+	return $status
+}
+check "a backup waits" meanwhile with_key backup create "$STORE" auto-4
+check "a check waits" meanwhile "$SCRIBEFS" backup verify "$STORE" auto-4
+check "a new slot waits" meanwhile with_key key add "$STORE" --new-passphrase-file "$W/pass"
+check "and opens it" "$SCRIBEFS" backup verify "$STORE" auto-4 --passphrase-file "$W/pass"
+check "pruning waits" meanwhile "$SCRIBEFS" backup prune "$STORE" --keep 1
+check "mount" with_key mount "$STORE" "$MNT"
+check "one through the mount waits" meanwhile "$SCRIBEFS" backup create "$MNT" auto-5
+check "unmount" "$SCRIBEFS" umount "$MNT"
+check "dropping waits" meanwhile "$SCRIBEFS" backup drop "$STORE" auto-4 auto-5
+check "another" with_key backup create "$STORE" auto-3
+
 # Another folder, half-made ones, another store's folder.
 check "elsewhere" with_key backup create "$STORE" far --to "$W/far"
 same "the store knows both folders" "second auto-3 far" "$(names "$STORE")"
