@@ -82,7 +82,7 @@ struct transcript_message {
 /* Why a session did not come to its end. */
 enum interrupted {
 	INTERRUPTED_DAEMON = 1, /* the daemon died while a file of it was open for writing */
-	INTERRUPTED_AGENT = 2,	/* no answer to the last message, or open steps, and five quiet minutes */
+	INTERRUPTED_AGENT = 2,	/* no answer to the last message, or open steps, five quiet minutes, not archived */
 };
 
 struct transcript {
@@ -99,11 +99,11 @@ struct transcript {
 	size_t context_size;
 	int64_t created, activity, changed;
 	uint64_t tokens, switches;
-	uint32_t counted; /* message_count: without archived ones */
+	uint32_t counted; /* message_count: those in messages/, as everywhere */
 	uint32_t memory_size;
 	uint64_t memory_tokens;
 
-	uint32_t total; /* messages in all */
+	uint32_t total; /* messages in all, those in messages/archive/ too */
 	uint32_t from;	/* those below, from this place in their order */
 	size_t n;
 	struct transcript_message *messages;

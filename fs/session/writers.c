@@ -85,9 +85,12 @@ unsigned session_interruption(struct sessions *s, const struct container *sessio
 	unsigned bits = rec->flags & SREC_INTERRUPTED ? INTERRUPTED_DAEMON : 0;
 	int64_t quiet = rec->flags & SREC_CLAIM_MATCHED ? rec->claim_updated : rec->changed;
 	int64_t due = quiet + QUIET_MS;
+	uint8_t state = srec_state(rec, m);
 
-	if (m->trash || !unfinished(rec))
-		return m->trash ? 0 : bits;
+	if (m->trash)
+		return 0;
+	if (!unfinished(rec) || state == STATE_ARCHIVED || state == STATE_DELETED)
+		return bits;
 	if (writers_any(s, session) && due < m->now + WRITING_MS)
 		due = m->now + WRITING_MS; /* looked at again */
 	if (m->now >= due) {

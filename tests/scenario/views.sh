@@ -115,6 +115,7 @@ check "every view after a restart" views
 if [ -x "$SHARED/samples/split-aider.py" ]; then
 	must "983 real sessions" "$SHARED/samples/split-aider.py" "$U"
 	check "every view of them" views
+	same "nobody waits for an answer in an archived one" 0 "$(find "$V/interrupted" -lname '*/aider/*' | wc -l)"
 	for seed in 3 4; do
 		check "random changes" python3 "$HERE/views_work.py" "$U" $seed 150
 		check "every view after them" views --bulk

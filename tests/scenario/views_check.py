@@ -28,7 +28,7 @@ class Session:
         self.interrupted = bool(document.get("interrupted"))
         self.quiet = time.time() - datetime.fromisoformat(document["updated_at"].replace("Z", "+00:00")).timestamp()
         last = messages_of(self.path)[-1:]
-        self.unfinished = bool(last) and last[0].role in ("user", "tool")
+        self.unfinished = bool(last) and last[0].role in ("user", "tool") and self.state in ("active", "idle")
 
 
 def sessions_of(users):

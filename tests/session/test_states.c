@@ -203,6 +203,27 @@ START_TEST(an_agent_that_stopped)
 }
 END_TEST
 
+START_TEST(nobody_waits_for_what_is_archived)
+{
+	struct session_version v, now;
+	tree_next("---\nrole: user\n---\nWhat?\n");
+	pass(6 * 60000);
+	ck_assert_uint_eq(interrupted(), INTERRUPTED_AGENT);
+	tree_edit("\"state\": \"active\"", "\"state\": \"archived\"", false);
+	pass(HOUR);
+	ck_assert_uint_eq(interrupted(), 0);
+	tree_edit("\"state\": \"archived\"", "\"state\": \"idle\"", false);
+	pass(HOUR);
+	ck_assert_uint_eq(interrupted(), INTERRUPTED_AGENT);
+	ck_assert_int_eq(session_version(sessions, tree_find(SESSION), &v), 0);
+	ck_assert_int_eq(session_version(sessions, tree_find(SESSION), &v), 0);
+	pass(30 * DAY);
+	ck_assert_int_eq(session_stamp(sessions, tree_find(SESSION), &now), 0);
+	ck_assert(!session_version_holds(sessions, &v, &now));
+	ck_assert_uint_eq(interrupted(), 0);
+}
+END_TEST
+
 START_TEST(an_agent_at_work)
 {
 	struct file *file;
@@ -275,6 +296,7 @@ int main(void)
 	tcase_add_test(c, a_copy_of_one_that_the_user_archived);
 	tcase_add_test(c, a_copy_that_time_overtook);
 	tcase_add_test(c, an_agent_that_stopped);
+	tcase_add_test(c, nobody_waits_for_what_is_archived);
 	tcase_add_test(c, an_agent_at_work);
 	tcase_add_test(c, to_be_interrupted_is_a_change);
 	tcase_add_test(c, what_is_derived_knows_how_long);

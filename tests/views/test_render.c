@@ -2,6 +2,7 @@
  * The documents of a made-up session against golden files, which GOLDEN_WRITE=1 writes anew, and in windows
  * against themselves.
  */
+#include "fs/views/render/fence.h"
 #include "tests/session/suite.h"
 #include "tests/views/made.h"
 
@@ -155,6 +156,35 @@ START_TEST(txt_grows_at_its_end)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	bool heading;
+} lines[] = {
+	{"## 2 · user · 2026", true}, {"text\n   # 2 · tool", true}, {"a\r## 10 · system\r\n", true},
+	{"\t2 · assistant\n---\n", true}, {"```\n## 3 · unreadable\n```", true}, {"## 2 · nobody", false},
+	{"## two · user", false}, {"", false}, {"> ## 2 · user", false}, {"## 2 user", false}, {"\n\n##\n2", false},
+};
+#define LINES (sizeof lines / sizeof *lines)
+
+/* Nothing in a message begins a line of transcript.md as the message after it does. */
+START_TEST(headings_are_ours)
+{
+	_cleanup_buf_ struct buf text = {0};
+	struct made_file kept = files[0];
+	ck_assert_int_eq(has_heading(lines[_i].text, strlen(lines[_i].text)), lines[_i].heading);
+	files[0] = (struct made_file){lines[_i].text, strlen(lines[_i].text)};
+	messages[0].size = files[0].len;
+	t.n = t.total = 2;
+	made_render(&t, render_md, 0, &text);
+	ck_assert_int_eq(buf_append(&text, "", 1), 0);
+	unsigned found = 0;
+	for (char *p = strpbrk((char *)text.data, "\r\n"); p; p = strpbrk(p + 1, "\r\n"))
+		found += strncmp(p + 1, "## 2 · ", 8) == 0 || strncmp(p + 1, "## 10", 5) == 0;
+	ck_assert_uint_eq(found, strncmp(lines[_i].text, "## 2 · nobody", 13) == 0 ? 2 : 1);
+	files[0] = kept;
+}
+END_TEST
+
 static char titles[3][16] = {"one", "<two>", "three"}, paths[3][32] = {"a/w/s 1", "a/w/'s'", "a/x/é?#"};
 
 static struct listing make_listing(struct listed_session *sessions)
@@ -204,6 +234,7 @@ int main(void)
 	tcase_add_loop_test(c, an_unreadable_message_hides_no_other, 0, DOCUMENTS);
 	tcase_add_loop_test(c, an_empty_session, 0, DOCUMENTS);
 	tcase_add_loop_test(c, listings, 0, 3);
+	tcase_add_loop_test(c, headings_are_ours, 0, LINES);
 	tcase_add_test(c, txt_grows_at_its_end);
 	return suite_run("render", c);
 }

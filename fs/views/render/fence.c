@@ -39,16 +39,58 @@ void put_fenced(struct sink *out, const char *text, size_t len, put_text put)
 	sink_text(out, "\n");
 }
 
+/* Past the line that begins at @text, its end included: a newline, or a carriage return, which ends one too. */
+static size_t line_len(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && text[n] != '\n' && text[n] != '\r')
+		n++;
+	return n < len ? n + 1 : n;
+}
+
 void put_indented(struct sink *out, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len;) {
-		const char *newline = memchr(text + i, '\n', len - i);
-		size_t n = newline ? (size_t)(newline - text) + 1 - i : len - i;
-		if (out->last == '\n')
+		size_t n = line_len(text + i, len - i);
+		if (out->last == '\n' || (out->last == '\r' && text[i] != '\n'))
 			sink_text(out, "    ");
 		sink_put(out, text + i, n);
 		i += n;
 	}
+}
+
+static bool is_role(const char *text, size_t len)
+{
+	static const char *const words[] = {"user", "assistant", "system", "tool", "unreadable"};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (len >= strlen(words[i]) && memcmp(text, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
+/* "## 12 · user": also indented, of another level, and without the mark, which a line of dashes below replaces. */
+static bool is_heading(const char *text, size_t len)
+{
+	size_t i = 0, digits;
+
+	while (i < len && (text[i] == ' ' || text[i] == '\t' || text[i] == '#'))
+		i++;
+	for (digits = i; i < len && text[i] >= '0' && text[i] <= '9';)
+		i++;
+	if (i == digits || len - i < strlen(HEADING_DOT) || memcmp(text + i, HEADING_DOT, strlen(HEADING_DOT)) != 0)
+		return false;
+	i += strlen(HEADING_DOT);
+	return is_role(text + i, len - i);
+}
+
+bool has_heading(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i += line_len(text + i, len - i))
+		if (is_heading(text + i, len - i))
+			return true;
+	return false;
 }
 
 void put_code_span(struct sink *out, const char *text)

@@ -154,7 +154,8 @@ void render_history(const struct transcript *t, struct sink *out)
 	put_messages(t, out);
 	if (!sink_wants(out))
 		return;
-	sink_printf(out, ",\n\"message_count\":%" PRIu32 ",\"last_activity\":\"", t->total);
+	sink_printf(out, ",\n\"message_count\":%" PRIu32 ",\"total\":%" PRIu32 ",\"last_activity\":\"", t->counted,
+		t->total);
 	sink_time(out, t->activity);
 	sink_text(out, "\",\"current_agent\":");
 	sink_json_string(out, t->agent);

@@ -59,14 +59,19 @@ void render_txt(const struct transcript *t, struct sink *out)
 	}
 }
 
-/* As it is where it ends with itself, else inside of a fence, or indented where it is too large to be looked at. */
+/*
+ * As it is where it ends with itself, else inside of a fence, or indented where it is too large to be looked at, or where
+ * a line of it looks like one of our headings: a line that begins with "## N · role" is always ours.
+ */
 static void put_markdown(const struct transcript *t, size_t i, struct sink *out)
 {
 	_cleanup_buf_ struct buf content = {0};
 	int r = content_load(t, i, &content);
 	const char *text = content.data ? (const char *)content.data : "";
 
-	if (r == -EFBIG) {
+	if (r == 0 && has_heading(text, content.len)) {
+		put_indented(out, text, content.len);
+	} else if (r == -EFBIG) {
 		content_stream(t, i, t->messages[i].header, false, out, put_indented);
 	} else if (r < 0) {
 		sink_text(out, "*This message cannot be read.*");
@@ -94,7 +99,7 @@ void render_md(const struct transcript *t, struct sink *out)
 		sink_mark(out, i);
 		new_paragraph(out);
 		sink_text(out, "## ");
-		put_facts(&t->messages[i], out, " · ", sink_markdown_line);
+		put_facts(&t->messages[i], out, HEADING_DOT, sink_markdown_line);
 		sink_text(out, "\n\n");
 		put_markdown(t, i, out);
 	}
