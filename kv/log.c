@@ -10,6 +10,8 @@
 /* Set once before threads start, read-only afterwards. */
 static enum log_level log_max = LOG_LEVEL_INFO;
 static int log_syslog;
+static char *log_kept;
+static size_t log_kept_size;
 
 void log_setup(enum log_level max, int use_syslog)
 {
@@ -17,6 +19,12 @@ void log_setup(enum log_level max, int use_syslog)
 	log_syslog = use_syslog;
 	if (use_syslog)
 		openlog("scribefs", LOG_PID, LOG_DAEMON);
+}
+
+void log_keep(char *line, size_t size)
+{
+	log_kept = line;
+	log_kept_size = size;
 }
 
 static int syslog_priority(enum log_level level)
@@ -57,6 +65,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 	/* An error text of a library may hold several lines, too; the log's reader counts on one. */
 	log_clean(line + start);
+	if (log_kept && level == LOG_LEVEL_ERROR)
+		snprintf(log_kept, log_kept_size, "%s", line + start);
 	size_t len = strlen(line);
 	if (log_syslog) {
 		syslog(syslog_priority(level), "%s", line + start);

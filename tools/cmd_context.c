@@ -49,10 +49,19 @@ static int print_json(const struct found_session *found, const struct checks *ch
 	return report_print(report, true);
 }
 
+/* A program that asked for JSON gets some. */
+static int failed(bool json, const char *error)
+{
+	if (json)
+		report_failure(error);
+	return STATUS_FAILED;
+}
+
 static int run_context(const struct command *self, int argc, char **argv)
 {
 	const char *root = NULL;
 	bool json = false;
+	char error[1024] = "";
 	const struct option_spec specs[] = {
 		{"root", 0, OPTION_TEXT, &root},
 		{"json", 0, OPTION_FLAG, &json},
@@ -69,8 +78,9 @@ static int run_context(const struct command *self, int argc, char **argv)
 		options_wrong(self, "no 'context %s'; there is check", argv[0]);
 		return STATUS_USAGE;
 	}
+	log_keep(error, sizeof error);
 	if (find_session(argv[1], &found) < 0)
-		return STATUS_FAILED;
+		return failed(json, error);
 	r = find_context(&found, &saved);
 	if (r > 0)
 		log_error("%s has no " CONTEXT_NAME, argv[1]);
@@ -83,10 +93,12 @@ static int run_context(const struct command *self, int argc, char **argv)
 	context_release(&saved.c);
 	if (r < 0)
 		log_error("cannot check %s: %s", argv[1], strerror(-r));
-	if (r == 0 && checks.failed)
+	if (r != 0)
+		return failed(json, error);
+	if (checks.failed)
 		log_error("what was saved does not hold any more; go on with 'scribefs resume --emergency %s'",
 			argv[1]);
-	return r != 0 || checks.failed ? STATUS_FAILED : STATUS_DONE;
+	return checks.failed ? STATUS_FAILED : STATUS_DONE;
 }
 
 const struct command cmd_context = {

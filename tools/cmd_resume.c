@@ -3,6 +3,7 @@
 #include "kv/cleanup.h"
 #include "kv/log.h"
 #include "tools/options.h"
+#include "tools/report.h"
 #include "tools/resume_report.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@ struct resume_options {
 	const struct command *self;
 	bool last, quick, full, emergency, json;
 	const char *task, *step;
+	char error[1024]; /* the last that was logged */
 };
 
 static const char *mode_of(const struct resume_options *o, const char *activity)
@@ -108,13 +110,21 @@ static int choose(const struct resume_options *o, struct resume_facts *f)
 	return 0;
 }
 
+/* A program that asked for JSON gets some. */
+static int failed(const struct resume_options *o)
+{
+	if (o->json)
+		report_failure(o->error);
+	return STATUS_FAILED;
+}
+
 static int resume(const struct resume_options *o, const struct found_session *found)
 {
 	struct resume_facts f = {.found = found};
 	struct saved_context saved = {0};
 	_cleanup_(checks_release) struct checks checks = {0};
 	char messages[24];
-	bool failed = false;
+	bool nothing = false;
 
 	find_attribute(found->past.shown, "title", f.title, sizeof f.title);
 	find_attribute(found->past.shown, "last_activity", f.activity, sizeof f.activity);
@@ -134,9 +144,11 @@ static int resume(const struct resume_options *o, const struct found_session *fo
 	if (r >= 0)
 		r = choose(o, &f);
 	if (r == 0)
-		r = o->json ? resume_print_json(&f, &failed) : print_all(o, &f);
+		r = o->json ? resume_print_json(&f, &nothing) : print_all(o, &f);
 	context_release(&saved.c);
-	return r < 0 || failed ? STATUS_FAILED : STATUS_DONE;
+	if (r < 0)
+		return failed(o);
+	return nothing ? STATUS_FAILED : STATUS_DONE;
 }
 
 static int run_resume(const struct command *self, int argc, char **argv)
@@ -161,8 +173,9 @@ static int run_resume(const struct command *self, int argc, char **argv)
 		options_wrong(self, "one of --quick, --full and --emergency");
 		return STATUS_USAGE;
 	}
+	log_keep(o.error, sizeof o.error);
 	if (find_session(n ? argv[0] : NULL, &found) < 0)
-		return STATUS_FAILED;
+		return failed(&o);
 	if (o.last && !found.chosen) {
 		options_wrong(self, "--last goes with no SESSION");
 		return STATUS_USAGE;
@@ -174,8 +187,9 @@ const struct command cmd_resume = {
 	.name = "resume",
 	.usage = "[SESSION|--last] [--quick|--full|--emergency] [--task T] [--from-step S] [--json]",
 	.summary = "print what the next agent needs to go on with a session",
-	.help = "SESSION is the path of a session or of something in it, PATH@SNAPSHOT, the name of a session,\n"
-		"a recovery id, or CONTINUATION-YYMMDD-NNN-STEP: SESSION-YYMMDD-NNN when STEP was its current step.\n"
+	.help = "SESSION is the path of a session or of something in it, in users/, views/ or exports/, or as in\n"
+		"sessions.json; PATH@SNAPSHOT; the name of a session; a session_id; a recovery id; or\n"
+		"CONTINUATION-YYMMDD-NNN-STEP: SESSION-YYMMDD-NNN when STEP was its current step.\n"
 		"A mountpoint, a user or a workflow, or nothing, is the newest session in there, those that were\n"
 		"interrupted first. Without --quick, --full or --emergency it is quick where the last message is less\n"
 		"than 24 hours old, else full.\n\n"

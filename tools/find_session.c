@@ -5,6 +5,7 @@
 #include "fs/session/json.h"
 #include "kv/kv.h"
 #include "kv/log.h"
+#include "tools/find_derived.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -105,8 +106,7 @@ static int walk(const char *directory, int depth, int (*each)(void *arg, const c
 	return r;
 }
 
-/* users/ of the mount that @near (or, NULL, the working directory) lies in, or of the only one. */
-static int users_of(const char *near, char ret_users[PATH_MAX])
+int find_users(const char *near, char ret_users[PATH_MAX])
 {
 	struct mountinfo mount;
 	int r = mountinfo_find_above(near ? near : ".", &mount);
@@ -369,7 +369,7 @@ static int find_by_word(const char *near, const char *word, struct found_session
 {
 	char users[PATH_MAX], path[PATH_MAX + NAME_MAX + 2], name[NAME_MAX + 1];
 	struct by_name b = {.name = name};
-	int r = users_of(near, users);
+	int r = find_users(near, users);
 
 	if (r < 0)
 		return r;
@@ -421,14 +421,18 @@ static int set_exports(struct found_session *found)
 
 int find_session(const char *word, struct found_session *ret_found)
 {
-	char users[PATH_MAX];
-	int r;
+	char users[PATH_MAX], real[FIND_WORD];
+	int r = word ? find_derived(word, real) : 0;
 
 	*ret_found = (struct found_session){0};
+	if (r < 0)
+		return r;
+	if (r > 0)
+		word = real;
 	if (word) {
 		r = find_word(word, ret_found);
 	} else {
-		r = users_of(NULL, users);
+		r = find_users(NULL, users);
 		if (r == 0)
 			r = find_newest(users, 0, ret_found);
 	}

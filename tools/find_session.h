@@ -1,8 +1,9 @@
 /*
  * find_session.h: the word SESSION of the verbs that go on with one: a path, also of something in it; PATH@SNAPSHOT
  * (past.h); the name of a session; RECOVERY-YYMMDD-NNN-HHMMSS, which is a snapshot; CONTINUATION-YYMMDD-NNN-STEP, which
- * is a step of SESSION-YYMMDD-NNN, at the moment at which it was the current one. A directory that holds sessions, or
- * no word at all, is the session to go on with: the newest that was interrupted, else the newest.
+ * is a step of SESSION-YYMMDD-NNN, at the moment at which it was the current one; what find_derived.h knows. A
+ * directory that holds sessions, or no word at all, is the session to go on with: the newest that was interrupted, else
+ * the newest.
  */
 #ifndef SCRIBEFS_TOOLS_FIND_SESSION_H
 #define SCRIBEFS_TOOLS_FIND_SESSION_H
@@ -18,6 +19,9 @@ struct found_session {
 };
 /* @word NULL: none. -errno after one line. */
 int find_session(const char *word, struct found_session *ret_found);
+
+/* users/ of the mount that @near (NULL: the working directory) lies in, or of the only one. -errno after one line. */
+int find_users(const char *near, char ret_users[PATH_MAX]);
 
 /*
  * Its context.json. 0; 1: there is none. -errno after one line. @ret_context is to be released; a document that is no

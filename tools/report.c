@@ -166,6 +166,17 @@ static void print_json(const char *text)
 	putchar('\n');
 }
 
+void report_failure(const char *error)
+{
+	_cleanup_(report_freep) struct report *report = report_new();
+
+	if (!report)
+		return; /* the line on standard error has told */
+	report_text(report, "status", "failed");
+	report_text(report, "error", error);
+	(void)report_print(report, true);
+}
+
 int report_print(const struct report *report, bool json)
 {
 	if (report->failed)

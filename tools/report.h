@@ -35,6 +35,9 @@ void report_begin_object(struct report *report, const char *key);
 void report_list(struct report *report, const char *key);
 void report_add(struct report *report, const char *key, const char *value);
 
+/* {"status":"failed","error":…} on standard output: what a verb with --json says where it could not do its work. */
+void report_failure(const char *error);
+
 /* On standard output. 0 or -ENOMEM. */
 int report_print(const struct report *report, bool json);
 

@@ -134,6 +134,25 @@ refused "no such task" "$SCRIBEFS" resume "$s" --task nine
 same "without a context: partial" partial "$(resume old --json | json status)"
 check_not "without anything: failed" "$SCRIBEFS" resume "$U/ann/chat/bare" --json
 same "  which says so" failed "$(json status <"$W/.out")"
+for word in "exports/ann/chat/$n" "exports/ann/chat/$n/" "exports/ann/chat/$n/history" "$X/ann/chat/$n/transcript.md" \
+	"ann/chat/$n" "$(field "$s/session.json" session_id)" "$MNT/views/id/$(field "$s/session.json" session_id)" \
+	"views/id/$(field "$s/session.json" session_id)/" "views/state/active/Port the parser" \
+	"views/state/active/Port the parser/messages/001.md" "$(field "$s/session.json" session_id | tr '[:lower:]' '[:upper:]')"; do
+	same "${word/%-????-????-????-????????????*/}" "$s" "$(resume "$word" --json | json session)"
+done
+same "a folder of exports/ is the one that it mirrors" "$(resume users/ann/chat --json | json session)" \
+	"$(resume exports/ann/chat/sessions.json --json | json session)"
+check_not "no such session" resume "$U/ann/chat/none" --json
+same "  which says so" failed "$(json status <"$W/.out")"
+for word in NOPE 00000000-0000-4000-8000-000000000000 exports/ann/chat/none "$P" users/ann/none; do
+	resume "$word" --json >"$W/json" 2>"$W/err"
+	status=$?
+	same "no such session: $(basename "$word")" "1 failed $(sed 's/^scribefs: //' "$W/err")" "$status $(json status <"$W/json") $(json error <"$W/json")"
+done
+resume "$s" --json --from-step nine >"$W/json" 2>/dev/null
+same "no such step" failed "$(json status <"$W/json")"
+"$SCRIBEFS" context check "$U/ann/chat/bare" --json >"$W/json" 2>/dev/null
+same "nothing to check" "failed $U/ann/chat/bare has no context.json" "$(json status <"$W/json") $(json error <"$W/json")"
 refused "no such session" "$SCRIBEFS" resume "$U/ann/chat/none"
 refused "no session" "$SCRIBEFS" resume "$P/src/a.c"
 check_not "two forms" "$SCRIBEFS" resume "$s" --quick --full
@@ -173,6 +192,10 @@ check_not "nothing can be made in there" mkdir "$X/ann/chat/$n@before/x"
 same "a snapshot by its name" "$(cat "$W/then.md")" "$(resume "$s@before" --quick 2>/dev/null)"
 id=$("$SCRIBEFS" snapshot list "$s" --json | python3 -c 'import json, sys
 print(next(s["recovery_id"] for s in json.load(sys.stdin)["snapshots"] if s["name"] == "before"))')
+for word in "ann/chat/$n@before" "$X/ann/chat/$n@before/resume.md" "$(field "$s/session.json" session_id)@before" \
+	"views/id/$(field "$s/session.json" session_id)@before"; do
+	same "by $(echo "$word" | tr -cd '/@a-z')" "$(cat "$W/then.md")" "$(resume "$word" --quick 2>/dev/null)"
+done
 same "and by its recovery id" "$(cat "$W/then.md")" "$(resume "$id" --quick 2>/dev/null)"
 same "below a path" "$(cat "$W/then.md")" "$(resume "$MNT/$id" --quick 2>/dev/null)"
 day=${n#SESSION-}

@@ -60,8 +60,8 @@ void render_txt(const struct transcript *t, struct sink *out)
 }
 
 /*
- * As it is where it ends with itself, else inside of a fence, or indented where it is too large to be looked at, or where
- * a line of it looks like one of our headings: a line that begins with "## N · role" is always ours.
+ * As it is where it ends with itself, else inside of a fence, or indented where it is too large to be looked at, or
+ * where a line of it looks like one of our headings: a line that begins with "## N · role" is always ours.
  */
 static void put_markdown(const struct transcript *t, size_t i, struct sink *out)
 {
