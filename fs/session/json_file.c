@@ -24,7 +24,9 @@ static int settle_claim(struct op *op, struct container *c, struct srec *rec, co
 		return 0;
 	claimed.state = srec_claimed_state(rec, moment);
 	int r = render_hash(op, c, rec, place, &claimed, hash);
-	if (r == 0 && memcmp(hash, rec->claim_hash, 16) == 0)
+	if (r == 0 && memcmp(hash, rec->claim_hash, 16) == 0 && !rec->claim_version)
+		rec->flags &= (uint16_t)~SREC_CLAIM; /* a copy, and now complete */
+	else if (r == 0 && memcmp(hash, rec->claim_hash, 16) == 0)
 		rec->flags |= SREC_CLAIM_MATCHED;
 	else if (r == 0 && rec->flags & SREC_CLAIM_MATCHED)
 		rec->flags &= (uint16_t) ~(SREC_CLAIM | SREC_CLAIM_MATCHED);

@@ -62,16 +62,18 @@ static int take_id(struct op *op, struct container *c, struct container *user, c
 	return r;
 }
 
-/* From here on the session is to become byte for byte what the document says, once its messages are
- * there. */
+/*
+ * From here on the session is to become byte for byte what the document says, once its messages are there. A @copy
+ * stays itself, with a version of its own (0 here), but till then its messages are those that the document tells of.
+ */
 static int claim(struct op *op, struct container *c, const struct place *place,
-        const struct merge *m, struct srec *rec)
+        const struct merge *m, bool copy, struct srec *rec)
 {
 	struct shown shown = {.title = m->title ? m->title : "", .messages = m->messages, .tokens = m->tokens,
 	        .state = rec->claim_state, .trash = place->trash};
 
-	rec->claim_version = m->version;
-	if (rec->version_high < m->version)
+	rec->claim_version = copy ? 0 : m->version;
+	if (!copy && rec->version_high < m->version)
 		rec->version_high = m->version;
 	rec->flags |= SREC_CLAIM;
 	rec->flags &= (uint16_t)~SREC_CLAIM_MATCHED;
@@ -105,9 +107,9 @@ static int restore(struct op *op, struct inode *session, const struct place *pla
 	if (!place->trash)
 		rec->trashed = 0;
 	int r = m->has_id ? take_id(op, session->container, place->user, m->id, rec, &copy) : 0;
-	if (r < 0 || copy || !m->has_version || !m->has_updated || !m->has_activity)
+	if (r < 0 || !m->has_version || !m->has_updated || !m->has_activity)
 		return r;
-	return claim(op, session->container, place, m, rec);
+	return claim(op, session->container, place, m, copy, rec);
 }
 
 static int tell_broken(struct srec *rec, const struct broken *broken)
