@@ -71,6 +71,8 @@ our_diff() {
 }
 id_of() { field "$1/session.json" session_id; }
 
+# On a busy machine one would come in between, and be the newest that differs.
+must "no automatic snapshots" "$SCRIBEFS" set autosnapshot=none "$U"
 S=$(session one)
 echo 'How do I begin?' >"$S/messages/next.md"
 printf -- '---\nrole: assistant\ntokens: 7\n---\nLike this.\n' >"$S/messages/next.md"
