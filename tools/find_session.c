@@ -1,6 +1,5 @@
 #include "tools/find_session.h"
 
-#include "fs/fuse/ioctl.h"
 #include "fs/fuse/mountinfo.h"
 #include "fs/session/json.h"
 #include "kv/kv.h"
@@ -12,7 +11,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -171,26 +169,7 @@ struct by_name {
 	const char *name, *snapshot; /* of the one or the other */
 	char path[PATH_MAX];
 	unsigned n;
-	struct buf moments; /* with @snapshot: PATH@NAME of each, for people */
 };
-
-/* The snapshots of @session that a recovery id means: those of one second have the same one. */
-static int add_moments(struct by_name *b, const char *session)
-{
-	_cleanup_close_ int dir = open(session, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct scribefs_snapshot s = {0};
-	unsigned before = b->n;
-	int r = 0;
-
-	while (r == 0 && dir >= 0 && ioctl(dir, SCRIBEFS_IOC_SNAPSHOT, &s) == 0) {
-		if (strcmp(s.recovery, b->snapshot) == 0)
-			r = buf_printf(&b->moments, "%s%s@%s", b->n++ ? ", " : "", session, s.name);
-		s.flags = 0;
-	}
-	if (r == 0 && b->n == before) /* not ours to list */
-		r = buf_printf(&b->moments, "%s%s@%s", b->n++ ? ", " : "", session, b->snapshot);
-	return r;
-}
 
 static int match(void *arg, const char *session)
 {
@@ -205,23 +184,17 @@ static int match(void *arg, const char *session)
 		return 0;
 	if (b->n == 0)
 		snprintf(b->path, sizeof b->path, "%s", session);
-	if (b->snapshot)
-		return add_moments(b, session);
 	b->n++;
-	return 0;
+	return b->snapshot ? 1 : 0; /* no other has it */
 }
 
 /* The one session of this name, or that has this snapshot. -ENOENT silently. */
-static int find_match(const char *users, struct by_name *b, const char *word)
+static int find_match(const char *users, struct by_name *b)
 {
 	int r = walk(users, 0, match, b);
 
-	if (r == 0 && b->n > 1 && b->snapshot) {
-		log_error("%s is ambiguous, name one: %.*s", word, (int)b->moments.len, (const char *)b->moments.data);
-		return -EEXIST;
-	}
 	if (r == 0 && b->n > 1) {
-		log_error("%u sessions are called %s; name the path of one, as %s", b->n, word, b->path);
+		log_error("%u sessions are called %s; name the path of one, as %s", b->n, b->name, b->path);
 		return -EEXIST;
 	}
 	return r < 0 ? r : b->n ? 0 : -ENOENT;
@@ -234,9 +207,8 @@ static int find_recovery(const char *users, const char *id, struct found_session
 {
 	struct by_name b = {.snapshot = id};
 	char word[PATH_MAX + NAME_MAX + 2];
-	int r = find_match(users, &b, id);
+	int r = find_match(users, &b);
 
-	buf_release(&b.moments);
 	if (r == -ENOENT)
 		log_error("no session has a snapshot %s; 'scribefs snapshot list' tells which there are (of a snapshot "
 			  "of a workflow, a user or users/ name PATH@%s)",
@@ -297,7 +269,7 @@ static int find_continuation(const char *users, const char *id, struct found_ses
 	}
 	const char *step = id + strlen(CONTINUATION) + end;
 	snprintf(name, sizeof name, "SESSION-%06u-%03u", day, number);
-	int r = find_match(users, &b, name);
+	int r = find_match(users, &b);
 	if (r == -ENOENT)
 		log_error("there is no session %s", name);
 	if (r == 0)
@@ -379,7 +351,7 @@ static int find_by_word(const char *near, const char *word, struct found_session
 		return find_continuation(users, word, found);
 	size_t len = strcspn(word, "@");
 	snprintf(name, sizeof name, "%.*s", (int)(len < NAME_MAX ? len : NAME_MAX), word);
-	r = find_match(users, &b, name);
+	r = find_match(users, &b);
 	if (r == -ENOENT && word[len])
 		return past_find(word, &found->past); /* one that is no more */
 	if (r == -ENOENT)

@@ -30,13 +30,18 @@ int past_pin_row(struct check *c, const uint8_t *key, size_t len)
 {
 	struct bytes_reader r = bytes_reader(c->value.data, c->value.len);
 	struct pin_row pin = {0};
+	uint8_t format = c->value_error == 0 && len == KEY_PREFIX + 8 ? read_u8(&r) : 0;
 
-	if (c->value_error == 0 && len == KEY_PREFIX + 8 && read_u8(&r) == PIN_FORMAT) {
+	if (format >= PIN_FORMAT && format <= PIN_ROW_FORMAT) {
 		read_u8(&r);
 		pin.domain = read_be32(&r);
 		pin.slot = read_be32(&r);
 		pin.taken = (int64_t)read_be64(&r);
 		read_be32(&r);
+		if (format == PIN_ROW_FORMAT) {
+			read_be32(&r);
+			read_be64(&r);
+		}
 		pin.container = get_be32(key + 10);
 		pin.id = get_be64(key + KEY_PREFIX);
 	}

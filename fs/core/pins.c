@@ -56,6 +56,28 @@ size_t pins_above(struct pin *const *pins, size_t n, uint64_t id)
 	return low;
 }
 
+static struct pin **numbered_bucket(struct pins *p, uint32_t number, int64_t second)
+{
+	return &p->numbered[((uint64_t)second * 31 + number * 7919u) & (NUMBERED_BUCKETS - 1)];
+}
+
+static struct pin *numbered_find(struct pins *p, uint32_t number, int64_t second)
+{
+	struct pin *pin = *numbered_bucket(p, number, second);
+
+	while (pin && (pin->number != number || pin->second != second))
+		pin = pin->numbered_next;
+	return pin;
+}
+
+/* The second in which it was taken, or, where another of its number has that, the next one that is free. */
+static void choose_second(struct pins *p, struct pin *pin)
+{
+	pin->second = pin->taken.tv_sec;
+	while (numbered_find(p, pin->number, pin->second))
+		pin->second++;
+}
+
 static int room(struct pin ***pins, size_t n, size_t *cap)
 {
 	struct pin **more;
@@ -119,6 +141,9 @@ static void add(struct pins *p, struct pin *pin)
 	insert(place->pins, place->n++, pin);
 	pin->slot_next = p->slots[pin->slot & (SLOT_BUCKETS - 1)];
 	p->slots[pin->slot & (SLOT_BUCKETS - 1)] = pin;
+	struct pin **bucket = numbered_bucket(p, pin->number, pin->second);
+	pin->numbered_next = *bucket;
+	*bucket = pin;
 }
 
 static void pin_free(struct pin *pin)
@@ -154,7 +179,7 @@ void pins_remove(struct core *core, uint64_t id)
 {
 	struct pins *p = core->pins;
 	struct place_pins *place;
-	struct pin *pin, **slot;
+	struct pin *pin, **at_slot, **at_number;
 	size_t at;
 
 	pthread_mutex_lock(&p->lock);
@@ -164,9 +189,12 @@ void pins_remove(struct core *core, uint64_t id)
 	p->n--;
 	place = place_find(p, pin->container);
 	extract(place->pins, place->n--, pin);
-	for (slot = &p->slots[pin->slot & (SLOT_BUCKETS - 1)]; *slot != pin;)
-		slot = &(*slot)->slot_next;
-	*slot = pin->slot_next;
+	for (at_slot = &p->slots[pin->slot & (SLOT_BUCKETS - 1)]; *at_slot != pin;)
+		at_slot = &(*at_slot)->slot_next;
+	*at_slot = pin->slot_next;
+	for (at_number = numbered_bucket(p, pin->number, pin->second); *at_number != pin;)
+		at_number = &(*at_number)->numbered_next;
+	*at_number = pin->numbered_next;
 	pthread_mutex_unlock(&p->lock);
 	atomic_fetch_add(&p->generation, 1);
 	pin_free(pin);
@@ -185,11 +213,12 @@ static struct key pin_key(const struct pin *pin)
 int pins_stage(struct core *core, struct kv_txn *txn, struct pin *pin)
 {
 	struct key key = key_make(0, 0, KEY_EPOCH, 0);
-	uint8_t value[22], *p = value;
+	uint8_t value[34], *p = value;
 	int r;
 
 	pthread_mutex_lock(&core->pins->lock);
 	pin->slot = free_slot(core->pins);
+	choose_second(core->pins, pin);
 	pthread_mutex_unlock(&core->pins->lock);
 	pin->id = pins_epoch(core) + 1;
 	p = put_be64(put_u8(p, PIN_FORMAT), pin->id);
@@ -198,10 +227,11 @@ int pins_stage(struct core *core, struct kv_txn *txn, struct pin *pin)
 	if (r < 0)
 		return r;
 	key = pin_key(pin);
-	p = put_u8(put_u8(value, PIN_FORMAT), pin->flags);
+	p = put_u8(put_u8(value, PIN_ROW_FORMAT), pin->flags);
 	p = put_be32(put_be32(p, pin->domain), pin->slot);
 	p = put_be64(p, (uint64_t)pin->taken.tv_sec);
 	p = put_be32(p, (uint32_t)pin->taken.tv_nsec);
+	p = put_be64(put_be32(p, pin->number), (uint64_t)pin->second);
 	return kv_txn_insert(txn, KV_META, key.bytes, key.len, value, (size_t)(p - value));
 }
 
@@ -209,10 +239,11 @@ static int pin_decode(const uint8_t *key, size_t len, const struct buf *value, s
 {
 	struct bytes_reader r = bytes_reader(value->data, value->len);
 	struct pin pin = {0};
+	uint8_t format = read_u8(&r);
 
 	if (len != KEY_PREFIX + 8)
 		return -EBADMSG;
-	if (read_u8(&r) != PIN_FORMAT)
+	if (format < PIN_FORMAT || format > PIN_ROW_FORMAT)
 		return r.bad ? -EBADMSG : -EPROTONOSUPPORT;
 	pin.container = get_be32(key + 10);
 	pin.id = get_be64(key + KEY_PREFIX);
@@ -221,6 +252,8 @@ static int pin_decode(const uint8_t *key, size_t len, const struct buf *value, s
 	pin.slot = read_be32(&r);
 	pin.taken.tv_sec = (time_t)read_be64(&r);
 	pin.taken.tv_nsec = read_be32(&r);
+	pin.number = format == PIN_FORMAT ? pins_number_of(pin.container) : read_be32(&r);
+	pin.second = format == PIN_FORMAT ? INT64_MIN : (int64_t)read_be64(&r);
 	if (bytes_reader_end(&r) < 0 || !pin.slot || pin.slot >= SNAPSHOT_DIR_SLOT)
 		return -EBADMSG;
 	*ret_pin = pin;
@@ -242,6 +275,8 @@ static int load_pin(struct pins *p, struct kv_iter *it, struct buf *value)
 		pin_free(pin);
 		return r;
 	}
+	if (pin->second == INT64_MIN)
+		choose_second(p, pin);
 	add(p, pin);
 	if (pin->id > p->epoch)
 		p->epoch = pin->id;
@@ -366,7 +401,8 @@ static int fill_info(struct core *core, struct pin *pin, struct snapshot_info *r
 		return r;
 	*ret_info = (struct snapshot_info){.id = pin->id, .place = place,
 		.root = (uint64_t)pin->slot << SNAPSHOT_SLOT_SHIFT | place, .domain = pin->domain,
-		.flags = pin->flags, .taken = pin->taken, .uid = pin->uid, .gid = pin->gid};
+		.flags = pin->flags, .taken = pin->taken, .number = pin->number, .second = pin->second,
+		.uid = pin->uid, .gid = pin->gid};
 	strncpy(ret_info->name, pin->name, CORE_NAME_MAX);
 	return 0;
 }
@@ -395,6 +431,14 @@ int pins_find(struct core *core, uint32_t container, const char *name, struct sn
 			return fill_info(core, place->pins[i], ret_info);
 	}
 	return -ENOENT;
+}
+
+int pins_numbered(struct core *core, uint32_t number, int64_t second, struct snapshot_info *ret_info)
+{
+	MUTEX_GUARD(&core->pins->lock);
+	struct pin *pin = numbered_find(core->pins, number, second);
+
+	return pin ? fill_info(core, pin, ret_info) : -ENOENT;
 }
 
 bool pins_newest_of(struct core *core, uint32_t container, uint64_t *ret_id)

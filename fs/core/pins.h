@@ -7,7 +7,8 @@
  *
  * Place row (KEY_PLACE, u64 until): u8 format (1) | u32 domain | u32 container | u64 from: it lay there
  * for the snapshots in (from, until].
- * Pin row (KEY_PIN): u8 format (1) | u8 flags | u32 domain | u32 slot | i64 seconds | u32 nanoseconds
+ * Pin row (KEY_PIN): u8 format (2) | u8 flags | u32 domain | u32 slot | i64 seconds | u32 nanoseconds
+ *     | u32 number | i64 second, which format 1 has not: these are as they would have been
  * Epoch row (KEY_EPOCH): u8 format (1) | u64 epoch | u32 next slot
  */
 #ifndef SCRIBEFS_FS_CORE_PINS_H
@@ -22,14 +23,18 @@ struct pin {
 	uint32_t domain, container;
 	uint8_t flags; /* enum snapshot_flags */
 	struct timespec taken;
+	uint32_t number; /* with second: unique */
+	int64_t second;
 	char *name; /* NULL: not read yet */
 	uid_t uid;  /* with the name */
 	gid_t gid;
-	struct pin *slot_next;
+	struct pin *slot_next, *numbered_next;
 };
 
-#define PIN_FORMAT 1
+#define PIN_FORMAT 1	 /* of all rows but those of pins */
+#define PIN_ROW_FORMAT 2 /* the newest */
 #define SLOT_BUCKETS 4096
+#define NUMBERED_BUCKETS 4096
 #define PLACE_BUCKETS 1024
 #define LINEAGE_BUCKETS 4096
 
@@ -65,6 +70,7 @@ struct pins {
 	struct pin **all; /* by rising id */
 	size_t cap;
 	struct pin *slots[SLOT_BUCKETS];
+	struct pin *numbered[NUMBERED_BUCKETS];
 	struct place_pins *places[PLACE_BUCKETS];
 	struct lineage *lineages[LINEAGE_BUCKETS];
 	size_t n_lineages;
@@ -104,6 +110,12 @@ void pins_remove(struct core *core, uint64_t id);
 /* A copy of the next pin above @after, of @container, or of all where it is 0. -ENOENT. */
 int pins_next(struct core *core, uint32_t container, uint64_t after, struct snapshot_info *ret_info);
 int pins_get(struct core *core, uint64_t id, struct snapshot_info *ret_info);
+int pins_numbered(struct core *core, uint32_t number, int64_t second, struct snapshot_info *ret_info);
+/* Of a place that has no number of its own: three digits of its container's, which it keeps for life. */
+static inline uint32_t pins_number_of(uint32_t container)
+{
+	return container % 1000;
+}
 int pins_find(struct core *core, uint32_t container, const char *name, struct snapshot_info *ret_info);
 /* The newest one that was taken of this place itself; false: there is none. */
 bool pins_newest_of(struct core *core, uint32_t container, uint64_t *ret_id);

@@ -96,8 +96,8 @@ static int check_name(struct core *core, uint64_t place, const char *name)
 	return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
 }
 
-int snapshot_take_then(struct core *core, const struct cred *who, uint64_t place, const char *name,
-	unsigned flags, int (*call)(void *arg), void *arg, struct snapshot_info *ret_info)
+int snapshot_take_then(struct core *core, const struct cred *who, uint64_t place, const struct snapshot_new *asked,
+	int (*call)(void *arg), void *arg, struct snapshot_info *ret_info)
 {
 	struct then then = {.call = call, .arg = arg};
 	_cleanup_(container_putp) struct container *c = NULL;
@@ -108,13 +108,14 @@ int snapshot_take_then(struct core *core, const struct cred *who, uint64_t place
 	if (r < 0)
 		return r;
 	MUTEX_GUARD(&core->snapshot_lock);
-	r = check_name(core, place, name);
+	r = check_name(core, place, asked->name);
 	if (r < 0)
 		return r;
 	pin = calloc(1, sizeof *pin);
 	if (pin)
-		*pin = (struct pin){.domain = c->domain, .container = c->id, .flags = (uint8_t)flags,
-			.uid = who->uid, .gid = who->gid, .name = strdup(name)};
+		*pin = (struct pin){.domain = c->domain, .container = c->id, .flags = (uint8_t)asked->flags,
+			.number = asked->number ? asked->number : pins_number_of(c->id), .uid = who->uid,
+			.gid = who->gid, .name = strdup(asked->name)};
 	r = pin && pin->name ? take(core, c, pin, &then) : -ENOMEM;
 	if (r < 0) {
 		if (pin)
@@ -130,7 +131,7 @@ int snapshot_take_then(struct core *core, const struct cred *who, uint64_t place
 int snapshot_take(struct core *core, const struct cred *who, uint64_t place, const char *name,
 	unsigned flags, struct snapshot_info *ret_info)
 {
-	return snapshot_take_then(core, who, place, name, flags, NULL, NULL, ret_info);
+	return snapshot_take_then(core, who, place, &(struct snapshot_new){name, flags, 0}, NULL, NULL, ret_info);
 }
 
 static int drop_once(struct core *core, const struct snapshot_info *info)
@@ -235,6 +236,23 @@ int snapshot_of_ino(struct core *core, uint64_t ino, struct snapshot_info *ret_i
 	return r == -ENOENT ? -ESTALE : r;
 }
 
+static int is_removed(struct core *core, const struct snapshot_info *info, bool *ret_removed)
+{
+	struct key key = key_make(info->domain, (uint32_t)(info->place >> 8), KEY_CONTAINER, 0);
+	_cleanup_buf_ struct buf value = {0};
+	int r = kv_get(core->kv, NULL, KV_META, key.bytes, key.len, &value);
+
+	*ret_removed = r == -ENOENT;
+	return r == -ENOENT ? 0 : r;
+}
+
+int snapshot_numbered(struct core *core, uint32_t number, int64_t second, struct snapshot_info *ret_info)
+{
+	int r = pins_numbered(core, number, second, ret_info);
+
+	return r < 0 ? r : is_removed(core, ret_info, &ret_info->removed);
+}
+
 static bool is_after(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
@@ -257,16 +275,6 @@ int snapshot_at(struct core *core, uint64_t place, const struct timespec *time,
 		return -ENOENT;
 	*ret_info = best;
 	return 0;
-}
-
-static int is_removed(struct core *core, const struct snapshot_info *info, bool *ret_removed)
-{
-	struct key key = key_make(info->domain, (uint32_t)(info->place >> 8), KEY_CONTAINER, 0);
-	_cleanup_buf_ struct buf value = {0};
-	int r = kv_get(core->kv, NULL, KV_META, key.bytes, key.len, &value);
-
-	*ret_removed = r == -ENOENT;
-	return r == -ENOENT ? 0 : r;
 }
 
 int snapshot_list(struct core *core, uint64_t place, uint64_t after,

@@ -68,9 +68,12 @@ struct snapshot_info {
 	uint32_t domain; /* the place's */
 	uint8_t flags;	 /* enum snapshot_flags */
 	struct timespec taken;
+	/* By which people call it: no other of the store has both. The second is that of @taken, or a later one. */
+	uint32_t number;
+	int64_t second; /* since 1970 */
 	uid_t uid; /* who took it */
 	gid_t gid;
-	bool removed; /* the place itself is no more; only in snapshot_list() */
+	bool removed; /* the place itself is no more; only in snapshot_list() and snapshot_numbered() */
 	char name[CORE_NAME_MAX + 1];
 };
 
@@ -83,13 +86,18 @@ struct snapshot_info {
  */
 int snapshot_take(struct core *core, const struct cred *who, uint64_t place, const char *name,
 	unsigned flags, struct snapshot_info *ret_info);
+struct snapshot_new {
+	const char *name;
+	unsigned flags;
+	uint32_t number; /* 0: one that follows from the place */
+};
 /*
  * As snapshot_take(), and calls @then in the same instant: nobody changes anything between what the snapshot
- * shows and what @then, which may run ops of its own, does. A crash leaves both or the snapshot alone. Where
- * @then fails the snapshot stays, and its error is returned.
+ * shows and what @then (NULL: nothing), which may run ops of its own, does. A crash leaves both or the snapshot
+ * alone. Where @then fails the snapshot stays, and its error is returned.
  */
-int snapshot_take_then(struct core *core, const struct cred *who, uint64_t place, const char *name,
-	unsigned flags, int (*then)(void *arg), void *arg, struct snapshot_info *ret_info);
+int snapshot_take_then(struct core *core, const struct cred *who, uint64_t place, const struct snapshot_new *asked,
+	int (*then)(void *arg), void *arg, struct snapshot_info *ret_info);
 /*
  * Drops the one with this id. Short: what it alone held comes back in the background (core_settle()
  * waits for it). Its numbers are -ESTALE from here on. -ENOENT.
@@ -101,6 +109,8 @@ int snapshot_rename(struct core *core, uint64_t id, const char *name);
 /* By name, of a place (which may be removed). -ENOENT. */
 int snapshot_find(struct core *core, uint64_t place, const char *name, struct snapshot_info *ret_info);
 int snapshot_get(struct core *core, uint64_t id, struct snapshot_info *ret_info);
+/* The one with this number and second, wherever it was taken. -ENOENT. */
+int snapshot_numbered(struct core *core, uint32_t number, int64_t second, struct snapshot_info *ret_info);
 /* The newest one of @place that was taken at or before @time. -ENOENT. */
 int snapshot_at(struct core *core, uint64_t place, const struct timespec *time,
 	struct snapshot_info *ret_info);

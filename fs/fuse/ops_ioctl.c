@@ -99,7 +99,7 @@ static void next_snapshot(fuse_req_t req, uint64_t dir, struct scribefs_snapshot
 	out.flags = (info.removed ? SCRIBEFS_SNAPSHOT_REMOVED : 0) |
 		    (info.flags & SNAPSHOT_AUTO ? SCRIBEFS_SNAPSHOT_AUTO : 0);
 	snprintf(out.name, sizeof out.name, "%s", info.name);
-	session_recovery_id(s->sessions, &info, out.recovery);
+	session_recovery_id(&info, out.recovery);
 	if (info.removed) {
 		session_snapshot_field(s->sessions, &info, "user_id", out.user, sizeof out.user);
 		session_snapshot_field(s->sessions, &info, "workflow_type", out.workflow, sizeof out.workflow);

@@ -155,6 +155,7 @@ static int make_session(struct op *op, struct make *m)
 	memory->made = maker_clock();
 	memory->untouched = SREC_MESSAGES_AUTO | SREC_JSON_AUTO;
 	memory->checked = true;
+	recovery_named(c, op->name, op->name_len);
 	lifecycle_grown(m->s, op->dir->container);
 	if (m->title)
 		r = srec_set(&rec.title, m->title);

@@ -21,6 +21,8 @@ struct session_memory {
 	bool aged;
 	uint64_t context;     /* context.c: of the context.json that was seen last, 0 none */
 	bool checked;         /* the record's epoch has been compared */
+	bool numbered;        /* recovery.c: the next is known */
+	uint32_t number;      /* NNN of its name, SESSION-YYMMDD-NNN; 0: it has none */
 	uint64_t unlimited;   /* lifecycle.c: no policy limited what it holds when policies were these */
 };
 

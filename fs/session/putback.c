@@ -46,13 +46,19 @@ int putback_keep_then(struct putback *p, int (*then)(void *arg), void *arg, char
 {
 	struct snapshot_info kept = {0};
 	uint64_t place = container_root(p->dir->container);
+	_cleanup_inode_ struct inode *root = NULL;
 	struct timespec now;
 	struct tm tm;
 	char stamp[32], name[CORE_NAME_MAX + 1];
-	int r = -EEXIST;
+	int r = inode_get(p->s->core, place, p->dir->container, &root);
 
+	if (r < 0)
+		return r;
 	if (p->dir->ino == place && p->dir->rec.role == ROLE_SESSION)
 		json_freshen(p->s, p->dir);
+	struct snapshot_new asked = {.name = name, .flags = root->rec.role == ROLE_SESSION ? SNAPSHOT_ALONE : 0,
+	        .number = recovery_number(p->s, root)};
+	r = -EEXIST;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
@@ -61,8 +67,7 @@ int putback_keep_then(struct putback *p, int (*then)(void *arg), void *arg, char
 		struct snapshot_info other;
 		if (snapshot_find(p->s->core, place, name, &other) == 0)
 			continue;
-		r = snapshot_take_then(p->s->core, p->who, place, name,
-		        p->dir->container->kind == ROLE_SESSION ? SNAPSHOT_ALONE : 0, then, arg, &kept);
+		r = snapshot_take_then(p->s->core, p->who, place, &asked, then, arg, &kept);
 	}
 	/* What failed has changed nothing; and what was made for this was empty before. */
 	if (kept.id && (r < 0 || p->flags))

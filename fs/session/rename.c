@@ -217,8 +217,13 @@ static void rename_published(struct op *op, void *arg)
 		auto_closed(m->s, op->dir->container, m->trouble);
 	if (m->saved && m->s->changed)
 		m->s->changed(m->s->changed_arg, container_root(op->dir->container), NULL);
-	if (m->renamed)
+	if (m->renamed) {
 		atomic_fetch_add(&m->s->names, 1);
+		if (op->child->rec.role == ROLE_SESSION)
+			recovery_named(op->child->container, op->name2, op->name2_len);
+		if (op->victim && op->victim->rec.role == ROLE_SESSION)
+			recovery_named(op->victim->container, op->name, op->name_len);
+	}
 	if (m->workflow)
 		lifecycle_all(m->s);
 	if (to->rec.role == ROLE_MESSAGES || to->rec.role == ROLE_WORKFLOW)

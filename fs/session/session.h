@@ -100,11 +100,11 @@ int session_snapshot_take(struct sessions *s, const struct cred *who, uint64_t p
 /* A snapshot by its name, or by its recovery id. -ENOENT. */
 int session_snapshot_find(struct sessions *s, uint64_t place, const char *name, struct snapshot_info *ret_info);
 /*
- * The recovery id of a snapshot, RECOVERY-YYMMDD-NNN-HHMMSS (recovery.c), and back; @place 0: of the whole store,
- * also of places that are no more. Each is found in .snapshots/ under its id as well.
+ * The recovery id of a snapshot, RECOVERY-YYMMDD-NNN-HHMMSS (recovery.c), which no other of the store has, and back;
+ * @place 0: of the whole store, also of places that are no more. Each is found in .snapshots/ under its id as well.
  */
 #define RECOVERY_ID 40 /* bytes */
-void session_recovery_id(struct sessions *s, const struct snapshot_info *info, char ret_id[RECOVERY_ID]);
+void session_recovery_id(const struct snapshot_info *info, char ret_id[RECOVERY_ID]);
 int session_recovery_find(struct sessions *s, uint64_t place, const char *id, struct snapshot_info *ret_info);
 /* The same among places that are no more and were @who's (root: anybody's). */
 int session_removed_find(struct sessions *s, const struct cred *who, const char *id, struct snapshot_info *ret_info);

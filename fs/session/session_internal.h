@@ -92,6 +92,11 @@ int ids_taken(struct op *op, struct container *user, const uint8_t id[16], uint3
         bool *ret_taken);
 /* The number in SESSION-YYMMDD-NNN, with the day as the number YYMMDD; 0 for other names. */
 uint32_t ids_session_number(const char *name, size_t len, uint32_t *ret_day);
+
+/* recovery.c: the number that recovery ids of the place @dir have, 0: one of core's. No locks are held. */
+uint32_t recovery_number(struct sessions *s, struct inode *dir);
+/* The session has a name, or another one. The container is write-locked, or not yet published. */
+void recovery_named(struct container *session, const char *name, size_t len);
 int ids_get_day(struct op *op, struct container *user, uint32_t day, uint32_t *ret_number);
 int ids_raise_day(struct op *op, struct container *user, uint32_t day, uint32_t number);
 

@@ -36,7 +36,8 @@ int session_snapshot_take(struct sessions *s, const struct cred *who, uint64_t p
 		json_freshen(s, dir); /* in larger places: past_json.c */
 		flags |= SNAPSHOT_ALONE;
 	}
-	return snapshot_take(s->core, who, place, name, flags, ret_info);
+	const struct snapshot_new asked = {name, flags, recovery_number(s, dir)};
+	return snapshot_take_then(s->core, who, place, &asked, NULL, NULL, ret_info);
 }
 
 int session_snapshot_find(struct sessions *s, uint64_t place, const char *name, struct snapshot_info *ret_info)

@@ -508,9 +508,10 @@ START_TEST(bytes)
 	uint64_t to = level_make(&s, user, "to");
 	char expect[256];
 
-	snprintf(expect, sizeof expect, "00000000" "00000000" "0b" "00%08x" "%016x" " " "01" "00"
-		"%08x" "00000001" "%016llx" "%08lx", id, 1, snap.domain,
-		(unsigned long long)snap.taken.tv_sec, snap.taken.tv_nsec);
+	snprintf(expect, sizeof expect, "00000000" "00000000" "0b" "00%08x" "%016x" " " "02" "00"
+		"%08x" "00000001" "%016llx" "%08lx" "%08x" "%016llx", id, 1, snap.domain,
+		(unsigned long long)snap.taken.tv_sec, snap.taken.tv_nsec, id % 1000,
+		(unsigned long long)snap.taken.tv_sec);
 	ck_assert_str_eq(record(KV_META, 0, 0, KEY_PIN), expect);
 	ck_assert_str_eq(record(KV_META, 0, 0, KEY_EPOCH),
 		"00000000" "00000000" "0c" "0000000000" " " "01" "0000000000000001" "00000002");
@@ -530,6 +531,30 @@ START_TEST(bytes)
 }
 END_TEST
 
+/* As an older program has stored it: without number and second. */
+START_TEST(a_pin_of_format_1)
+{
+	struct snapshot_info snap = take(session, "name"), found;
+	uint32_t id = (uint32_t)(session >> 8);
+	struct key key = key_make(0, 0, KEY_PIN, id);
+	struct kv_txn *txn;
+	uint8_t value[22], *p = put_u8(put_u8(value, 1), 0);
+
+	key_add_u64(&key, snap.id);
+	p = put_be64(put_be32(put_be32(p, snap.domain), 1), (uint64_t)snap.taken.tv_sec);
+	put_be32(p, (uint32_t)snap.taken.tv_nsec);
+	ck_assert_int_eq(kv_txn_begin(s.kv, &txn), 0);
+	ck_assert_int_eq(kv_txn_put(txn, KV_META, key.bytes, key.len, value, sizeof value), 0);
+	ck_assert_int_eq(kv_txn_commit(txn, NULL), 0);
+	kv_txn_free(txn);
+	store_reopen(&s);
+	ck_assert_int_eq(snapshot_numbered(s.core, id % 1000, snap.taken.tv_sec, &found), 0);
+	ck_assert_uint_eq(found.id, snap.id);
+	ck_assert_str_eq(found.name, "name");
+	tree_check(&s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("snapshot");
@@ -546,6 +571,7 @@ int main(void)
 	tcase_add_test(t, one_instant);
 	tcase_add_loop_test(t, large_files, 0, 2);
 	tcase_add_test(t, bytes);
+	tcase_add_test(t, a_pin_of_format_1);
 	suite_add_tcase(suite, t);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

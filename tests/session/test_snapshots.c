@@ -1,4 +1,5 @@
 /* .snapshots/ of the levels, times by name, and session.json as it was. */
+#include "fs/core/snapshot.h"
 #include "fs/session/when.h"
 #include "tests/session/suite.h"
 #include "tests/session/tree.h"
@@ -75,6 +76,99 @@ START_TEST(times)
 }
 END_TEST
 
+/* ---- recovery ids ----------------------------------------------------------------------------- */
+
+#define NUMBERED "u/w/SESSION-261128-007"
+
+static struct snapshot_info take(const char *path, const char *name)
+{
+	struct snapshot_info info;
+	ck_assert_int_eq(session_snapshot_take(sessions, &who, tree_find(path), name, 0, &info), 0);
+	return info;
+}
+
+/* Its id, of which it is shown that it means this one and no other. */
+static const char *id_of(uint64_t snapshot)
+{
+	static char text[RECOVERY_ID];
+	struct snapshot_info info, found;
+	ck_assert_int_eq(snapshot_get(store.core, snapshot, &info), 0);
+	session_recovery_id(&info, text);
+	ck_assert_int_eq(session_recovery_find(sessions, 0, text, &found), 0);
+	ck_assert_uint_eq(found.id, snapshot);
+	ck_assert_int_eq(session_recovery_find(sessions, info.place, text, &found), 0);
+	ck_assert_int_eq(session_recovery_find(sessions, info.place + 256, text, &found), -ENOENT);
+	return text;
+}
+
+static void expect_number(uint64_t snapshot, const char *number)
+{
+	ck_assert_msg(strncmp(id_of(snapshot) + strlen("RECOVERY-YYMMDD-"), number, strlen(number)) == 0, "%s",
+	        id_of(snapshot));
+}
+
+START_TEST(no_two_have_the_same_recovery_id)
+{
+	static char ids[30][RECOVERY_ID];
+	struct snapshot_info taken[30];
+	char name[16], path[96];
+
+	ck_assert_int_eq(tree_mkdir(NUMBERED), 0);
+	ck_assert_int_eq(tree_mkdir("u2"), 0);
+	ck_assert_int_eq(tree_mkdir("u2/w"), 0);
+	ck_assert_int_eq(tree_mkdir("u2/w/SESSION-261128-007"), 0);
+	for (int i = 0; i < 30; i++) {
+		snprintf(name, sizeof name, "n%d", i);
+		taken[i] = take(i % 3 ? NUMBERED : "u2/w/SESSION-261128-007", name);
+		strcpy(ids[i], id_of(taken[i].id));
+		ck_assert_int_ge(taken[i].second, taken[i].taken.tv_sec);
+		for (int k = 0; k < i; k++)
+			ck_assert_str_ne(ids[i], ids[k]);
+	}
+	ck_assert_int_eq(tree_rmdir(NUMBERED "/.snapshots/n4"), 0);
+	ck_assert_int_eq(session_recovery_find(sessions, 0, ids[4], &taken[4]), -ENOENT);
+	tree_reopen();
+	for (int i = 0; i < 30; i++)
+		if (i != 4)
+			ck_assert_str_eq(id_of(taken[i].id), ids[i]);
+	snprintf(path, sizeof path, NUMBERED "/.snapshots/%s", ids[5]);
+	ck_assert_uint_eq(tree_find(path), taken[5].root);
+	snprintf(path, sizeof path, NUMBERED "/.snapshots/%s", ids[6]);
+	ck_assert_uint_eq(tree_find(path), 0);
+	ck_assert_int_eq(session_recovery_find(sessions, 0, "RECOVERY-261128-007", &taken[0]), -ENOENT);
+	ck_assert_int_eq(session_recovery_find(sessions, 0, "RECOVERY-261131-007-000000", &taken[0]), -ENOENT);
+}
+END_TEST
+
+START_TEST(a_recovery_id_is_for_good)
+{
+	static char first[RECOVERY_ID], second[RECOVERY_ID], third[RECOVERY_ID];
+	struct snapshot_info a, b, c, found;
+
+	ck_assert_int_eq(tree_mkdir(NUMBERED), 0);
+	a = take(NUMBERED, "a");
+	expect_number(a.id, "007-");
+	strcpy(first, id_of(a.id));
+	ck_assert_int_eq(tree_rename(NUMBERED, "u/w/SESSION-261128-1008"), 0);
+	ck_assert_str_eq(id_of(a.id), first);
+	b = take("u/w/SESSION-261128-1008", "b");
+	expect_number(b.id, "1008-");
+	strcpy(second, id_of(b.id));
+	tree_reopen(); /* the name is looked for */
+	c = take("u/w/SESSION-261128-1008", "c");
+	expect_number(c.id, "1008-");
+	strcpy(third, id_of(c.id));
+	ck_assert_int_eq(session_removed_find(sessions, &who, first, &found), -ENOENT);
+	ck_assert_int_eq(tree_rmdir("u/w/SESSION-261128-1008"), 0);
+	ck_assert_str_eq(id_of(a.id), first);
+	ck_assert_str_eq(id_of(b.id), second);
+	ck_assert_str_eq(id_of(c.id), third);
+	ck_assert_int_eq(session_removed_find(sessions, &who, first, &found), 0);
+	ck_assert_uint_eq(found.id, a.id);
+	ck_assert_int_eq(session_removed_find(sessions, &(struct cred){.uid = who.uid + 1}, first, &found), -ENOENT);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("snapshots");
@@ -83,5 +177,7 @@ int main(void)
 	tcase_add_loop_test(t, session_json_is_of_that_moment, 4, 7);
 	tcase_add_test(t, rules);
 	tcase_add_test(t, times);
+	tcase_add_test(t, no_two_have_the_same_recovery_id);
+	tcase_add_test(t, a_recovery_id_is_for_good);
 	return suite_run("snapshots", t);
 }
