@@ -10,17 +10,57 @@
 
 /* ---- the plan -------------------------------------------------------------------------------- */
 
+static struct node **bucket_of(struct puttree *t, uint64_t ino)
+{
+	return &t->by_now[ino * 0x9e3779b97f4a7c15 >> 32 & (t->cap - 1)];
+}
+
+void puttree_set_now(struct puttree *t, struct node *n, uint64_t ino)
+{
+	struct node **p = n->now ? bucket_of(t, n->now) : NULL;
+
+	while (p && *p != n)
+		p = &(*p)->next_now;
+	if (p)
+		*p = n->next_now;
+	n->now = ino;
+	if (!ino)
+		return;
+	p = bucket_of(t, ino);
+	n->next_now = *p;
+	*p = n;
+}
+
+/* Room for one more, and as many buckets. */
+static int grow(struct puttree *t)
+{
+	size_t cap = t->cap ? 2 * t->cap : 64;
+	struct node **nodes = t->n < t->cap ? t->nodes : reallocarray(t->nodes, cap, sizeof *nodes);
+
+	if (!nodes)
+		return -ENOMEM;
+	t->nodes = nodes;
+	if (t->n < t->cap)
+		return 0;
+	struct node **by_now = calloc(cap, sizeof *by_now);
+	if (!by_now)
+		return -ENOMEM;
+	free(t->by_now);
+	t->by_now = by_now;
+	t->cap = cap;
+	for (size_t i = 0; i < t->n; i++) {
+		struct node *n = nodes[i], **p = n->now ? bucket_of(t, n->now) : NULL;
+		if (!p)
+			continue;
+		n->next_now = *p;
+		*p = n;
+	}
+	return 0;
+}
+
 struct node *puttree_add(struct puttree *t, uint8_t role, size_t above, const char *name)
 {
-	if (t->n == t->cap) {
-		size_t cap = t->cap ? 2 * t->cap : 64;
-		void *grown = reallocarray(t->nodes, cap, sizeof *t->nodes);
-		if (!grown)
-			return NULL;
-		t->nodes = grown;
-		t->cap = cap;
-	}
-	struct node *n = calloc(1, sizeof *n);
+	struct node *n = grow(t) == 0 ? calloc(1, sizeof *n) : NULL;
 	if (!n)
 		return NULL;
 	n->role = role;
@@ -43,21 +83,35 @@ static void forget_plan(struct puttree *t)
 	}
 	t->n = 0;
 	t->going.len = 0;
+	if (t->by_now)
+		memset(t->by_now, 0, t->cap * sizeof *t->by_now);
 }
 
 static void puttree_release(struct puttree *t)
 {
 	forget_plan(t);
 	free(t->nodes);
+	free(t->by_now);
 	buf_release(&t->going);
+}
+
+static struct node *find(struct puttree *t, uint64_t ino, bool plain)
+{
+	struct node *n = t->n ? *bucket_of(t, ino) : NULL;
+
+	while (n && (n->now != ino || (n->role == ROLE_PLAIN) != plain))
+		n = n->next_now;
+	return n;
 }
 
 struct node *puttree_find(struct puttree *t, uint64_t ino)
 {
-	for (size_t i = 0; i < t->n; i++)
-		if (t->nodes[i]->now == ino && t->nodes[i]->role != ROLE_PLAIN)
-			return t->nodes[i];
-	return NULL;
+	return find(t, ino, false);
+}
+
+struct node *puttree_find_plain(struct puttree *t, uint64_t ino)
+{
+	return find(t, ino, true);
 }
 
 struct listed_dir {
@@ -160,7 +214,7 @@ static int find_now(struct puttree *t, struct node *n)
 		r = lies_in(t, lies, &in);
 	if (r < 0 || !in)
 		return r < 0 ? r : -ENOENT;
-	n->now = ino;
+	puttree_set_now(t, n, ino);
 	n->lies = lies;
 	if (!n->p.dir)
 		n->p.dir = inode_ref(inode);
@@ -175,7 +229,8 @@ static int find_now(struct puttree *t, struct node *n)
 
 int puttree_locate(struct puttree *t, struct node *n)
 {
-	n->now = n->lies = 0;
+	puttree_set_now(t, n, 0);
+	n->lies = 0;
 	n->changed = true;
 	int r = find_now(t, n);
 	return r == -ENOENT ? 0 : r;
@@ -213,7 +268,7 @@ static int plan_tree(struct puttree *t, struct inode *top, struct inode *from)
 	if (!first)
 		return -ENOMEM;
 	first->then = from->ino;
-	first->now = top->ino;
+	puttree_set_now(t, first, top->ino);
 	first->changed = true;
 	first->p.dir = inode_ref(top);
 	first->p.from = inode_ref(from);

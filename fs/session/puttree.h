@@ -19,7 +19,8 @@
 
 struct node {
 	uint64_t then; /* number in the snapshot */
-	uint64_t now;  /* … in the present; 0: it is made anew */
+	uint64_t now;  /* … in the present; 0: it is made anew. Set by puttree_set_now() */
+	struct node *next_now; /* in the same bucket */
 	uint64_t lies; /* where: the directory that has its name now */
 	uint8_t role;  /* ROLE_PLAIN: no node of the snapshot, but what such a one lies in and what goes */
 	bool changed;  /* it is not what it was; all that is made anew is */
@@ -40,6 +41,7 @@ struct puttree {
 	unsigned flags;	     /* enum put_back_flags: the top was made for this */
 	struct node **nodes; /* the top first, and each after the one that had it */
 	size_t n, cap;
+	struct node **by_now; /* the nodes that have a `now`, by it: cap buckets, which is a power of two */
 	struct buf going; /* u32 containers of what goes, with all that lies in it */
 	int (*each)(void *arg, uint64_t dir, const char *name);
 	void *arg;
@@ -56,6 +58,9 @@ int puttree_children(struct puttree *t, uint64_t dir,
         int (*each)(struct puttree *t, void *arg, struct inode *child, const char *name), void *arg);
 /* The node that is, in the present, the directory @ino; NULL. */
 struct node *puttree_find(struct puttree *t, uint64_t ino);
+/* The same of ROLE_PLAIN. */
+struct node *puttree_find_plain(struct puttree *t, uint64_t ino);
+void puttree_set_now(struct puttree *t, struct node *n, uint64_t ino);
 struct node *puttree_add(struct puttree *t, uint8_t role, size_t above, const char *name);
 /* Where the node is now, and whether it changed: sets now, lies and changed. */
 int puttree_locate(struct puttree *t, struct node *n);

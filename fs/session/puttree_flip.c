@@ -48,15 +48,12 @@ static int add_sources(struct puttree *t)
 
 	for (size_t i = 1; i < planned; i++) {
 		struct node *n = t->nodes[i];
-		bool known = !n->now || puttree_find(t, n->lies);
-		for (size_t k = planned; k < t->n && !known; k++)
-			known = t->nodes[k]->now == n->lies;
-		if (known)
+		if (!n->now || puttree_find(t, n->lies) || puttree_find_plain(t, n->lies))
 			continue;
 		struct node *source = puttree_add(t, ROLE_PLAIN, 0, "");
 		if (!source)
 			return -ENOMEM;
-		source->now = n->lies;
+		puttree_set_now(t, source, n->lies);
 		source->changed = true;
 		int r = inode_get(t->s->core, n->lies, NULL, &source->p.dir);
 		if (r < 0)

@@ -209,6 +209,35 @@ START_TEST(removed_sessions_come_back_with_their_place)
 }
 END_TEST
 
+#define MANY 150
+
+/* More than one table of nodes holds: each is where it was, and the same one. */
+START_TEST(many_sessions_are_put_back)
+{
+	static uint64_t were[MANY];
+	char path[64], to[64];
+	ck_assert_int_eq(tree_mkdir("u/v"), 0);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(path, sizeof path, "u/w/s%03d", i);
+		ck_assert_int_eq(tree_mkdir(path), 0);
+		were[i] = tree_find(path);
+	}
+	struct snapshot_info info = take("u", "a");
+	for (int i = 0; i < MANY; i++) {
+		snprintf(path, sizeof path, "u/w/s%03d", i);
+		snprintf(to, sizeof to, "u/%s/t%03d", i % 3 ? "v" : "w", MANY - i);
+		ck_assert_int_eq(i % 5 ? tree_rename(path, to) : tree_rmdir(path), 0);
+	}
+	ck_assert_int_eq(put_back("u", info.root, 0), 0);
+	ck_assert_str_eq(tree_list("u/v"), "");
+	for (int i = 0; i < MANY; i++) {
+		snprintf(path, sizeof path, "u/w/s%03d", i);
+		ck_assert_int_eq(tree_find(path) == were[i], i % 5 != 0);
+		ck_assert_uint_ne(tree_find(path), 0);
+	}
+}
+END_TEST
+
 START_TEST(places_are_whole_after_a_crash_before_the_end)
 {
 	prepare();
@@ -273,6 +302,7 @@ int main(void)
 	tcase_add_test(t, entries_are_put_back);
 	tcase_add_test(t, a_user_is_put_back);
 	tcase_add_test(t, removed_sessions_come_back_with_their_place);
+	tcase_add_test(t, many_sessions_are_put_back);
 	tcase_add_test(t, places_are_whole_after_a_crash_before_the_end);
 	tcase_add_test(t, changes_are_told);
 	return suite_run("putback", t);
