@@ -20,7 +20,7 @@ static void encode(struct buf *record)
 
 START_TEST(golden)
 {
-	static const uint8_t expected[] = {1, 0, 2, '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a',
+	static const uint8_t expected[] = {1, 0, 3, '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a',
 		'b', 'c', 'd', 'e', 'f', 6, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0x80, 0, 1, 1,
 		2, 3, 4, 5, 6, 7, 8};
 	_cleanup_buf_ struct buf record = {0};
