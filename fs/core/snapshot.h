@@ -137,9 +137,13 @@ int snapshot_changes(struct core *core, uint64_t a, uint64_t b, uint64_t *after,
 	int (*each)(void *arg, uint64_t ino, bool many), void *arg);
 
 /*
- * Bytes (sealed records, keys included) that would come back if this one alone were dropped. Scans the
- * history of the place.
+ * What would come back if one alone were dropped, in bytes of records, keys included, for each snapshot of @place, by
+ * rising id; @place 0: for each of the store, as far as it lies in @domain (0: all of it). One pass over the
+ * history of what the place covers, however many there are. The caller frees.
  */
-int snapshot_held(struct core *core, uint64_t id, uint64_t *ret_bytes);
+struct snapshot_held {
+	uint64_t id, bytes;
+};
+int snapshot_held(struct core *core, uint64_t place, uint32_t domain, struct snapshot_held **ret_held, size_t *ret_n);
 
 #endif

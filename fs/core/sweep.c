@@ -21,7 +21,16 @@
 struct version {
 	uint64_t until, from;
 	bool needed;
+	struct snapshot_held *sole; /* counting: of the only snapshot that sees it */
 	size_t bytes; /* of the record */
+};
+
+/* Not sweeping, but counting what each snapshot holds alone; by rising id. */
+struct count {
+	struct snapshot_held *all;
+	size_t n, cap;
+	uint32_t domain; /* of the first one's place … */
+	bool alone;	 /* … and whether that has all that it shows */
 };
 
 /* A record's versions, by rising until. */
@@ -39,8 +48,7 @@ struct sweep {
 	const bool *stop;
 	struct kv_txn *txn; /* deletes of small records that wait */
 	unsigned waiting;
-	/* Not sweeping, but counting what @only holds alone. */
-	uint64_t only, bytes;
+	struct count *count; /* NULL: sweeping */
 };
 
 static void group_release(struct group *g)
@@ -68,8 +76,8 @@ static struct key version_key(const struct group *g, const struct version *v)
 	return key;
 }
 
-/* Whether a pin is in (from, until]; a counting sweep asks for all but its own, or for that one. */
-static bool pinned(const struct sweep *s, uint64_t from, uint64_t until)
+/* How many pins are in (from, until], two for more; *@ret_first is the first. */
+static unsigned pinned(const struct sweep *s, uint64_t from, uint64_t until, uint64_t *ret_first)
 {
 	size_t low = 0, high = s->n_pins;
 
@@ -80,9 +88,24 @@ static bool pinned(const struct sweep *s, uint64_t from, uint64_t until)
 		else
 			high = mid;
 	}
-	if (low < s->n_pins && s->pins[low] == s->only)
-		low++;
-	return low < s->n_pins && s->pins[low] <= until;
+	if (low == s->n_pins || s->pins[low] > until)
+		return 0;
+	*ret_first = s->pins[low];
+	return low + 1 < s->n_pins && s->pins[low + 1] <= until ? 2 : 1;
+}
+
+static int compare_held(const void *a, const void *b)
+{
+	uint64_t x = ((const struct snapshot_held *)a)->id, y = ((const struct snapshot_held *)b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
+static struct snapshot_held *held_find(const struct count *count, uint64_t id)
+{
+	const struct snapshot_held key = {.id = id};
+
+	return count->n ? bsearch(&key, count->all, count->n, sizeof key, compare_held) : NULL;
 }
 
 /* ---- data ------------------------------------------------------------------------------------ */
@@ -291,19 +314,19 @@ static int group_add(struct group *g, const uint8_t *key, size_t len, size_t byt
 	return 0;
 }
 
-/* Says which versions are needed; false: all are. */
+/* Says which versions are needed (counting: by none or by several); false: all are. */
 static bool decide(const struct sweep *s, struct group *g)
 {
-	uint64_t before = 0;
+	uint64_t before = 0, first;
 	bool any = false;
 
 	for (size_t i = 0; i < g->n; i++) {
 		struct version *v = &g->versions[i];
 		uint64_t from = v->from > before ? v->from : before;
+		unsigned pins = pinned(s, from, v->until, &first);
 
-		v->needed = pinned(s, from, v->until);
-		if (s->only && (s->only <= from || s->only > v->until))
-			v->needed = true; /* not this one's to count */
+		v->sole = s->count && pins == 1 ? held_find(s->count, first) : NULL;
+		v->needed = s->count ? !v->sole : pins > 0;
 		any |= !v->needed;
 		before = v->until;
 	}
@@ -331,13 +354,13 @@ static int reread(struct sweep *s, struct group *g)
 	while (r > 0) {
 		const uint8_t *key = kv_iter_key(it, &len);
 
-		r = s->only ? kv_iter_value(it, &value) : 0;
+		r = s->count ? kv_iter_value(it, &value) : 0;
 		if (r == 0)
 			r = group_add(g, key, g->key.len, len + value.len);
 		if (r == 0)
 			r = kv_iter_next(it);
 	}
-	if (r == 0)
+	if (r == 0 && !s->count)
 		r = read_pins(s);
 	if (r == 0)
 		decide(s, g);
@@ -347,14 +370,14 @@ static int reread(struct sweep *s, struct group *g)
 /* Sweeps, or counts, the versions of one inode's record. */
 static int sweep_inode(struct sweep *s, struct group *g)
 {
-	_cleanup_free_ struct key *keys = s->only ? NULL : calloc(DATA_BATCH, sizeof *keys);
+	_cleanup_free_ struct key *keys = s->count ? NULL : calloc(DATA_BATCH, sizeof *keys);
 	_cleanup_(unlock_present) struct inode *present = NULL;
 	struct container container = {.domain = s->domain, .id = s->container, .core = s->core};
 	struct inode stand_in = {.core = s->core, .container = &container};
 	struct mapping older = {0}, now, newer;
 	int r;
 
-	if (!keys && !s->only)
+	if (!keys && !s->count)
 		return -ENOMEM;
 	stand_in.ino = (uint64_t)g->key.bytes[9] << 32 | get_be32(g->key.bytes + 10);
 	r = lock_present(s, stand_in.ino, &present);
@@ -376,11 +399,11 @@ static int sweep_inode(struct sweep *s, struct group *g)
 			return r;
 		if (g->versions[i].needed) {
 			older = now;
-		} else if (!s->only) {
+		} else if (!s->count) {
 			r = free_version(s, &key, &now, &w);
 		} else {
 			r = now.mapped ? walk(&w, &now.map.root, now.map.depth, 0) : 0;
-			s->bytes += w.bytes + g->versions[i].bytes;
+			g->versions[i].sole->bytes += w.bytes + g->versions[i].bytes;
 			older = now;
 		}
 	}
@@ -407,9 +430,10 @@ static int sweep_small(struct sweep *s, const struct group *g)
 
 		if (g->versions[i].needed)
 			continue;
-		s->bytes += g->versions[i].bytes;
-		if (s->only)
+		if (s->count) {
+			g->versions[i].sole->bytes += g->versions[i].bytes;
 			continue;
+		}
 		if (!s->txn) {
 			r = kv_txn_begin(s->core->kv, &s->txn);
 			if (r < 0)
@@ -447,16 +471,16 @@ static int take_one(struct sweep *s, struct kv_iter *it, struct group *g)
 		g->key.len = len;
 		memcpy(g->key.bytes, key, len);
 	}
-	if (r == 0 && s->only)
+	if (r == 0 && s->count)
 		r = kv_iter_value(it, &value);
 	return r < 0 ? r : group_add(g, key, len, len + VERSION_TAIL + value.len);
 }
 
-static int sweep_container(struct core *core, uint32_t domain, uint32_t container, uint64_t only,
-	const bool *stop, uint64_t *ret_bytes)
+static int sweep_container(struct core *core, uint32_t domain, uint32_t container, struct count *count,
+	const bool *stop)
 {
 	_cleanup_(sweep_release) struct sweep s = {.core = core, .domain = domain,
-		.container = container, .stop = stop, .only = only};
+		.container = container, .stop = stop, .count = count};
 	_cleanup_(group_release) struct group g = {0};
 	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
 	uint8_t prefix[8];
@@ -475,10 +499,7 @@ static int sweep_container(struct core *core, uint32_t domain, uint32_t containe
 	}
 	if (r == 0)
 		r = sweep_group(&s, &g);
-	if (r >= 0)
-		r = flush(&s);
-	*ret_bytes += s.bytes;
-	return r;
+	return r < 0 ? r : flush(&s);
 }
 
 /* The next container from @domain and @container on that has history. 1, 0 none, or -errno. */
@@ -503,8 +524,8 @@ static int next_container(struct core *core, const uint8_t *prefix, size_t prefi
  * All containers whose history a snapshot of the place may need: itself; below a user, what is the user's; below
  * users/, everything.
  */
-static int sweep_all(struct core *core, uint32_t domain, uint32_t container, bool alone,
-	uint64_t only, const bool *stop, uint64_t *ret_bytes)
+static int sweep_all(struct core *core, uint32_t domain, uint32_t container, bool alone, struct count *count,
+	const bool *stop)
 {
 	uint8_t prefix[8];
 	size_t len = alone ? 8 : domain ? 4 : 0;
@@ -513,7 +534,7 @@ static int sweep_all(struct core *core, uint32_t domain, uint32_t container, boo
 
 	put_be32(put_be32(prefix, domain), container);
 	while ((r = next_container(core, prefix, len, at, &at)) > 0) {
-		r = sweep_container(core, (uint32_t)(at >> 32), (uint32_t)at, only, stop, ret_bytes);
+		r = sweep_container(core, (uint32_t)(at >> 32), (uint32_t)at, count, stop);
 		if (r < 0 || (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)))
 			return r;
 		at++;
@@ -523,9 +544,7 @@ static int sweep_all(struct core *core, uint32_t domain, uint32_t container, boo
 
 int sweep_run(struct core *core, uint32_t domain, uint32_t container, bool alone, const bool *stop)
 {
-	uint64_t bytes = 0;
-
-	return sweep_all(core, domain, container, alone, 0, stop, &bytes);
+	return sweep_all(core, domain, container, alone, NULL, stop);
 }
 
 int sweep_domain_kept(struct core *core, uint32_t domain)
@@ -537,17 +556,39 @@ int sweep_domain_kept(struct core *core, uint32_t domain)
 	return next_container(core, prefix, sizeof prefix, (uint64_t)domain << 32, &found);
 }
 
-int snapshot_held(struct core *core, uint64_t id, uint64_t *ret_bytes)
+static int count_one(void *arg, const struct snapshot_info *info)
 {
-	struct snapshot_info info;
-	uint64_t bytes = 0;
-	int r = pins_get(core, id, &info);
+	struct count *count = arg;
 
-	if (r == 0)
-		r = sweep_all(core, info.domain, (uint32_t)(info.place >> 8),
-			info.flags & SNAPSHOT_ALONE, id, NULL, &bytes);
-	if (r < 0)
+	if (count->n == count->cap) {
+		size_t cap = count->cap ? 2 * count->cap : 64;
+		struct snapshot_held *more = reallocarray(count->all, cap, sizeof *more);
+		if (!more)
+			return -ENOMEM;
+		count->all = more;
+		count->cap = cap;
+	}
+	if (!count->n) {
+		count->domain = info->domain;
+		count->alone = info->flags & SNAPSHOT_ALONE;
+	}
+	count->all[count->n++] = (struct snapshot_held){.id = info->id};
+	return 0;
+}
+
+int snapshot_held(struct core *core, uint64_t place, uint32_t domain, struct snapshot_held **ret_held, size_t *ret_n)
+{
+	struct count count = {0};
+	int r = snapshot_list(core, place, 0, count_one, &count);
+
+	if (r == 0 && count.n)
+		r = place ? sweep_all(core, count.domain, (uint32_t)(place >> 8), count.alone, &count, NULL)
+			  : sweep_all(core, domain, 0, false, &count, NULL);
+	if (r < 0) {
+		free(count.all);
 		return r;
-	*ret_bytes = bytes;
+	}
+	*ret_held = count.all;
+	*ret_n = count.n;
 	return 0;
 }

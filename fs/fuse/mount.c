@@ -240,8 +240,10 @@ int mount_run(const struct mount_options *options, const struct kv_unlock *unloc
 		daemon_harden();
 		signals_block();
 		pthread_mutex_init(&s.lock, NULL);
+		held_lists_init(&s.held);
 		pthread_cond_init(&s.idle, NULL);
 		status = serve(&s, unlock);
+		held_lists_release(&s.held);
 		if (!options->foreground)
 			exit(status);
 	}

@@ -72,47 +72,6 @@ static void new_session(fuse_req_t req, uint64_t workflow, struct scribefs_new a
 	core_forget(s->core, entry.ino, 1);
 }
 
-/* Whose sessions were where is the owner's to know. */
-static int may_see_removed(struct server *s, const struct cred *who, uint64_t dir)
-{
-	struct stat st;
-	int r = core_getattr(s->core, dir, &st, NULL);
-	if (r < 0)
-		return r;
-	return who->uid == 0 || who->uid == st.st_uid ? 0 : -EACCES;
-}
-
-static void next_snapshot(fuse_req_t req, uint64_t dir, struct scribefs_snapshot asked)
-{
-	struct server *s = server_of(req);
-	struct cred who = server_cred(req);
-	struct snapshot_info info;
-	bool removed = asked.flags & SCRIBEFS_SNAPSHOT_REMOVED;
-	int r = views_owns(dir) ? -EINVAL : removed ? may_see_removed(s, &who, dir) : 0;
-	if (r == 0)
-		r = session_snapshot_next(s->sessions, dir, removed, asked.id, &info);
-	if (r < 0) {
-		reply_error(req, dir, r);
-		return;
-	}
-	struct scribefs_snapshot out = {.id = info.id, .uid = info.uid, .taken = info.taken.tv_sec};
-	out.flags = (info.removed ? SCRIBEFS_SNAPSHOT_REMOVED : 0) |
-		    (info.flags & SNAPSHOT_AUTO ? SCRIBEFS_SNAPSHOT_AUTO : 0);
-	snprintf(out.name, sizeof out.name, "%s", info.name);
-	session_recovery_id(&info, out.recovery);
-	if (info.removed) {
-		session_snapshot_field(s->sessions, &info, "user_id", out.user, sizeof out.user);
-		session_snapshot_field(s->sessions, &info, "workflow_type", out.workflow, sizeof out.workflow);
-		session_snapshot_field(s->sessions, &info, "session_id", out.session_id, sizeof out.session_id);
-		session_snapshot_field(s->sessions, &info, "title", out.title, sizeof out.title);
-	}
-	r = snapshot_held(s->core, info.id, &out.held);
-	if (r < 0 && r != -ENOENT)
-		reply_error(req, dir, r);
-	else
-		fuse_reply_ioctl(req, 0, &out, sizeof out);
-}
-
 void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
 	unsigned flags, const void *in, size_t in_size, size_t out_size)
 {
@@ -138,7 +97,7 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct f
 		new_session(req, ino, asked);
 	} else if (cmd == SCRIBEFS_IOC_SNAPSHOT && in_size >= sizeof after && out_size >= sizeof after) {
 		memcpy(&after, in, sizeof after);
-		next_snapshot(req, ino, after);
+		ops_next_snapshot(req, ino, &after);
 	} else {
 		reply_error(req, ino, -ENOTTY);
 	}

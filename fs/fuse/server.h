@@ -31,6 +31,23 @@
 
 struct notify;
 
+/* ops_snapshots.c: what the snapshots of a directory hold, while they are listed. */
+#define HELD_LISTS 4
+struct held_list {
+	uint64_t dir;
+	bool removed;
+	uint64_t number; /* rises */
+	struct snapshot_held *all; /* by rising id; NULL: there is no list */
+	size_t n;
+};
+struct held_lists {
+	pthread_mutex_t lock; /* all below */
+	uint64_t numbers;
+	struct held_list at[HELD_LISTS];
+};
+void held_lists_init(struct held_lists *lists);
+void held_lists_release(struct held_lists *lists);
+
 struct server {
 	/* Constant while requests are served. */
 	const struct mount_options *options;
@@ -61,6 +78,7 @@ struct server {
 	unsigned owed;
 
 	_Atomic bool putting_back; /* ops_past.c: somebody is */
+	struct held_lists held;	   /* ops_snapshots.c */
 	_Atomic int64_t last_bad_line; /* seconds: the last line about a record that is no good */
 	_Atomic uint64_t bad_records;  /* how many requests met one */
 };
@@ -162,6 +180,8 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct f
 	unsigned flags, const void *in, size_t in_size, size_t out_size);
 
 /* ops_past.c: requests of ioctl.h */
+struct scribefs_snapshot;
+void ops_next_snapshot(fuse_req_t req, uint64_t dir, const struct scribefs_snapshot *asked);
 void ops_put_back(fuse_req_t req, fuse_ino_t ino, const void *in);
 void ops_changes(fuse_req_t req, fuse_ino_t ino, const void *in);
 

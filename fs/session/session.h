@@ -114,9 +114,17 @@ int session_removed_find(struct sessions *s, const struct cred *who, const char 
  */
 int session_snapshot_next(struct sessions *s, uint64_t dir, bool removed, uint64_t after,
 	struct snapshot_info *ret_info);
-/* A string of the session.json in a snapshot of a session; "" where there is none. @size: bytes of @ret_text. */
-void session_snapshot_field(struct sessions *s, const struct snapshot_info *info, const char *field,
-	char *ret_text, size_t size);
+/* What each of these holds alone, as snapshot_held(): one pass over their history. The caller frees. */
+int session_snapshot_held(struct sessions *s, uint64_t dir, bool removed, struct snapshot_held **ret_held,
+	size_t *ret_n);
+/* Strings of the session.json in a snapshot of a session; "" where there is none. @size: bytes of @ret_text. */
+struct session_snapshot_field {
+	const char *name;
+	char *ret_text;
+	size_t size;
+};
+void session_snapshot_fields(struct sessions *s, const struct snapshot_info *info,
+	const struct session_snapshot_field *fields, size_t n);
 /*
  * From here on sessions, users and users/ get automatic snapshots by their policies (README.md); until
  * session_close(). Starts a thread. A store that cannot be written gets none.

@@ -62,19 +62,37 @@ static int take_next(void *arg, const struct snapshot_info *info)
 	return 1;
 }
 
-int session_snapshot_next(struct sessions *s, uint64_t dir, bool removed, uint64_t after,
-        struct snapshot_info *ret_info)
+/* Whose snapshots are listed of @dir; *@ret_domain: of whom the removed ones are, 0 everybody. */
+static int listed_of(struct sessions *s, uint64_t dir, bool removed, uint32_t *ret_domain)
 {
 	_cleanup_inode_ struct inode *inode = NULL;
-	struct next next = {.removed = removed, .info = ret_info};
 	int r = snapshot_is_present(dir) ? inode_get(s->core, dir, NULL, &inode) : -EINVAL;
 
 	if (r < 0)
 		return r;
 	if (!is_place(inode->rec.role) || (removed && inode->rec.role != ROLE_USERS && inode->rec.role != ROLE_USER))
 		return -EINVAL;
-	if (removed && inode->rec.role == ROLE_USER)
-		next.domain = inode->container->domain;
+	*ret_domain = removed && inode->rec.role == ROLE_USER ? inode->container->domain : 0;
+	return 0;
+}
+
+int session_snapshot_held(struct sessions *s, uint64_t dir, bool removed, struct snapshot_held **ret_held,
+        size_t *ret_n)
+{
+	uint32_t domain;
+	int r = listed_of(s, dir, removed, &domain);
+
+	return r < 0 ? r : snapshot_held(s->core, removed ? 0 : dir, domain, ret_held, ret_n);
+}
+
+int session_snapshot_next(struct sessions *s, uint64_t dir, bool removed, uint64_t after,
+        struct snapshot_info *ret_info)
+{
+	struct next next = {.removed = removed, .info = ret_info};
+	int r = listed_of(s, dir, removed, &next.domain);
+
+	if (r < 0)
+		return r;
 	r = snapshot_list(s->core, removed ? 0 : dir, after, take_next, &next);
 	return r < 0 ? r : r == 0 ? -ENODATA : 0;
 }
@@ -100,19 +118,26 @@ static int read_json(struct sessions *s, const struct snapshot_info *info, struc
 	return r;
 }
 
-void session_snapshot_field(struct sessions *s, const struct snapshot_info *info, const char *field,
-        char *ret_text, size_t size)
+static void field(const struct json_object *object, const char *name, char *ret_text, size_t size)
 {
-	struct json_object object = {0};
 	_cleanup_free_ char *text = NULL;
-	const char *value;
+	const char *value = json_get(object, name);
 
-	ret_text[0] = '\0';
-	if (!(info->flags & SNAPSHOT_ALONE) || read_json(s, info, &object) < 0)
-		return;
-	value = json_get(&object, field);
 	if (value && json_string(value, &text) == 0)
 		snprintf(ret_text, size, "%s", text);
+}
+
+void session_snapshot_fields(struct sessions *s, const struct snapshot_info *info,
+        const struct session_snapshot_field *fields, size_t n)
+{
+	struct json_object object = {0};
+
+	for (size_t i = 0; i < n; i++)
+		fields[i].ret_text[0] = '\0';
+	if (!(info->flags & SNAPSHOT_ALONE) || read_json(s, info, &object) < 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		field(&object, fields[i].name, fields[i].ret_text, fields[i].size);
 	json_object_release(&object);
 }
 
