@@ -249,6 +249,7 @@ void kv_release(struct kv *kv)
 	pthread_mutex_destroy(&kv->flusher.lock);
 	pthread_cond_destroy(&kv->flusher.wake);
 	pthread_mutex_destroy(&kv->busy.lock);
+	crew_release(&kv->crew);
 	free(kv->path);
 	free(kv);
 }
@@ -270,6 +271,7 @@ static struct kv *store_new(const char *path, const struct kv_options *options)
 		kv->options = *options;
 	kv->ops = kv->options.engine ? kv->options.engine : &kv_engine_rocks;
 	kv_gate_init(&kv->gate);
+	crew_init(&kv->crew);
 	pthread_mutex_init(&kv->commit.lock, NULL);
 	pthread_rwlock_init(&kv->counters.lock, NULL);
 	pthread_mutex_init(&kv->flusher.lock, NULL);

@@ -169,6 +169,13 @@ int kv_txn_put(struct kv_txn *txn, enum kv_family family, const void *key, size_
  */
 int kv_txn_insert(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
 	const void *value, size_t value_len);
+
+struct kv_insert {
+	const void *key, *value;
+	size_t key_len, value_len;
+};
+/* Many of them, by different keys, in the order given. What is large is sealed by several threads. */
+int kv_txn_insert_many(struct kv_txn *txn, enum kv_family family, const struct kv_insert *inserts, size_t n);
 /*
  * kv_txn_insert() of what stands at the key @from of @from_family, of the same domain; nothing in this transaction has
  * written that. It is sealed anew but not decompressed. -ENOENT, -EBADMSG.
@@ -209,7 +216,10 @@ struct kv_lookup {
 	struct buf value; /* zero it before; released by the caller */
 	int result;	  /* 0, -ENOENT, -EBADMSG, -ENOKEY */
 };
-/* Many at once, in the order given. 0 if all lookups were answered, whatever their result. */
+/*
+ * Many at once, in the order given; what is large is opened by several threads. 0 if all lookups were answered,
+ * whatever their result.
+ */
 int kv_multi_get(struct kv *kv, const struct kv_view *view, enum kv_family family,
 	struct kv_lookup *lookups, size_t n);
 

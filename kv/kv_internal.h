@@ -10,6 +10,7 @@
  *   flusher.lock         the waiters
  *   busy.lock            the slots of `busy`
  *   gate.lock            nothing; it goes with the gate's condition
+ *   crew.lock            the row of work that is shared
  *   dictionaries' lock   those in memory; held while a value is decompressed with one
  *   atomics              published, synced, dirty_since, the cached free space, health
  * None of these is held while another is taken, nor across a call of the engine.
@@ -17,6 +18,7 @@
 #ifndef SCRIBEFS_KV_INTERNAL_H
 #define SCRIBEFS_KV_INTERNAL_H
 
+#include "kv/crew.h"
 #include "kv/dictionary.h"
 #include "kv/engine/engine.h"
 #include "kv/keys.h"
@@ -474,6 +476,7 @@ struct kv {
 	struct kv_space_cache space;
 	struct kv_gate gate;
 	struct kv_health health;
+	struct crew crew;
 };
 
 #endif

@@ -47,8 +47,11 @@ int kv_get(struct kv *kv, const struct kv_view *view, enum kv_family family, con
 	return kv_open_value(kv, family, key, key_len, sealed.data, sealed.len, ret_value);
 }
 
-/* What the engine is asked, as its arrays want it. */
+/* What the engine is asked, as its arrays want it, and what becomes of its answers. */
 struct multi {
+	struct kv *kv;
+	enum kv_family family;
+	struct kv_lookup *lookups;
 	const void **keys;
 	size_t *key_lens;
 	struct buf *values;
@@ -66,8 +69,9 @@ static void multi_release(struct multi *m)
 	free(m->results);
 }
 
-static int multi_init(struct multi *m, const struct kv_lookup *lookups, size_t n)
+static int multi_init(struct multi *m, struct kv_lookup *lookups, size_t n)
 {
+	m->lookups = lookups;
 	m->keys = calloc(n, sizeof *m->keys);
 	m->key_lens = calloc(n, sizeof *m->key_lens);
 	m->values = calloc(n, sizeof *m->values);
@@ -82,10 +86,37 @@ static int multi_init(struct multi *m, const struct kv_lookup *lookups, size_t n
 	return 0;
 }
 
+static void open_one(void *arg, size_t i)
+{
+	const struct multi *m = arg;
+	struct kv_lookup *l = &m->lookups[i];
+
+	l->result = m->results[i];
+	if (l->result == 0)
+		l->result = kv_open_value(m->kv, m->family, l->key, l->key_len, m->values[i].data,
+			m->values[i].len, &l->value);
+	/* Given back at once: a run of file data is large. */
+	buf_release(&m->values[i]);
+}
+
+static void open_all(struct multi *m)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		bytes += m->values[i].len;
+	if (bytes >= CREW_WORTH) {
+		crew_run(&m->kv->crew, open_one, m, m->n);
+		return;
+	}
+	for (size_t i = 0; i < m->n; i++)
+		open_one(m, i);
+}
+
 int kv_multi_get(struct kv *kv, const struct kv_view *view, enum kv_family family,
 	struct kv_lookup *lookups, size_t n)
 {
-	_cleanup_(multi_release) struct multi m = {0};
+	_cleanup_(multi_release) struct multi m = {.kv = kv, .family = family};
 	int r = 0;
 
 	if (n == 0)
@@ -103,15 +134,6 @@ int kv_multi_get(struct kv *kv, const struct kv_view *view, enum kv_family famil
 	kv_leave(kv);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < n; i++) {
-		struct kv_lookup *l = &lookups[i];
-
-		l->result = m.results[i];
-		if (l->result == 0)
-			l->result = kv_open_value(kv, family, l->key, l->key_len, m.values[i].data,
-				m.values[i].len, &l->value);
-		/* Given back at once: a run of file data is large. */
-		buf_release(&m.values[i]);
-	}
+	open_all(&m);
 	return 0;
 }

@@ -34,7 +34,7 @@ _Static_assert(SEAL_TAG == crypto_aead_aes256gcm_ABYTES, "tag");
 #define COMPRESS_LEVEL 1
 #define LARGE_MIN (32u << 10)
 /* Of a large value a look at this many bytes tells whether to try. */
-#define PROBE_MIN (16u << 10)
+#define PROBE_MIN (4u << 10)
 #define PROBE_BYTES 4096
 
 /* One a thread: setting a zstd context up costs more than compressing a small record with it. */

@@ -271,8 +271,8 @@ static int put_begin(struct kv_txn *txn, enum kv_family family, const void *key,
 	return 0;
 }
 
-/* What was sealed from @at on is its value. */
-static void put_end(struct kv_txn *txn, struct txn_record *record, size_t at, bool fresh)
+/* What was sealed at @at is its value. */
+static void put_end(struct kv_txn *txn, struct txn_record *record, size_t at, size_t len, bool fresh)
 {
 	if (fresh && record->write == TXN_NOTHING)
 		record->old = TXN_OLD_ABSENT;
@@ -280,7 +280,7 @@ static void put_end(struct kv_txn *txn, struct txn_record *record, size_t at, bo
 		txn->writes++;
 	record->write = TXN_PUT;
 	record->sealed_at = at;
-	record->sealed_len = txn->sealed.len - at;
+	record->sealed_len = len;
 }
 
 static int put_record(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
@@ -298,7 +298,7 @@ static int put_record(struct kv_txn *txn, enum kv_family family, const void *key
 			&txn->sealed);
 	if (r < 0)
 		return r;
-	put_end(txn, record, at, fresh);
+	put_end(txn, record, at, txn->sealed.len - at, fresh);
 	return 0;
 }
 
@@ -316,6 +316,91 @@ int kv_txn_insert(struct kv_txn *txn, enum kv_family family, const void *key, si
 	int r = kv_check_key(family, key, key_len);
 
 	return r < 0 ? r : put_record(txn, family, key, key_len, value, value_len, true);
+}
+
+/* Values that are sealed side by side, each in a room of its own within txn->sealed. */
+struct sealing {
+	struct kv_txn *txn;
+	enum kv_family family;
+	const struct kv_insert *inserts;
+	struct sealed_room {
+		struct txn_record *record;
+		const struct seal_key *key;
+		size_t at, len;
+		int result;
+	} *rooms;
+};
+
+static void seal_one(void *arg, size_t i)
+{
+	const struct sealing *s = arg;
+	const struct kv_insert *in = &s->inserts[i];
+	struct sealed_room *room = &s->rooms[i];
+	struct buf sealed = {.data = s->txn->sealed.data + room->at, .cap = SEAL_OVERHEAD + in->value_len};
+
+	room->result = seal_value(&s->txn->kv->seal, room->key, s->family, in->key, in->key_len, in->value,
+		in->value_len, &sealed);
+	room->len = sealed.len;
+}
+
+/* Their records and rooms. *@ret_end: where the last room ends. */
+static int make_rooms(struct sealing *s, size_t n, size_t *ret_end)
+{
+	size_t at = s->txn->sealed.len;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct kv_insert *in = &s->inserts[i];
+		struct sealed_room *room = &s->rooms[i];
+		int r = kv_check_key(s->family, in->key, in->key_len);
+
+		if (r == 0 && in->value_len > KV_VALUE_MAX)
+			r = -EINVAL;
+		if (r == 0)
+			r = put_begin(s->txn, s->family, in->key, in->key_len, true, &room->record, &room->key);
+		if (r < 0)
+			return r;
+		room->at = at;
+		at += SEAL_OVERHEAD + in->value_len;
+	}
+	*ret_end = at;
+	return buf_reserve(&s->txn->sealed, at);
+}
+
+static int insert_all(struct kv_txn *txn, enum kv_family family, const struct kv_insert *inserts, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = kv_txn_insert(txn, family, inserts[i].key, inserts[i].key_len, inserts[i].value,
+			inserts[i].value_len);
+	return r;
+}
+
+int kv_txn_insert_many(struct kv_txn *txn, enum kv_family family, const struct kv_insert *inserts, size_t n)
+{
+	_cleanup_free_ struct sealed_room *rooms = NULL;
+	struct sealing s = {.txn = txn, .family = family, .inserts = inserts};
+	size_t bytes = 0, end;
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += inserts[i].value_len;
+	if (bytes < CREW_WORTH)
+		return insert_all(txn, family, inserts, n);
+	s.rooms = rooms = calloc(n, sizeof *rooms);
+	if (!rooms)
+		return -ENOMEM;
+	r = make_rooms(&s, n, &end);
+	if (r < 0)
+		return r;
+	crew_run(&txn->kv->crew, seal_one, &s, n);
+	txn->sealed.len = end;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = rooms[i].result;
+		if (r == 0)
+			put_end(txn, rooms[i].record, rooms[i].at, rooms[i].len, true);
+	}
+	return r;
 }
 
 int kv_txn_copy(struct kv_txn *txn, enum kv_family from_family, const void *from, size_t from_len,
@@ -341,7 +426,7 @@ int kv_txn_copy(struct kv_txn *txn, enum kv_family from_family, const void *from
 			key, key_len, &txn->sealed);
 	if (r < 0)
 		return r;
-	put_end(txn, record, at, true);
+	put_end(txn, record, at, txn->sealed.len - at, true);
 	return 0;
 }
 

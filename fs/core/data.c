@@ -28,15 +28,26 @@ uint64_t data_stored(const struct inode *inode)
 	return stored;
 }
 
-static int store_chunk(struct data_edit *e, const struct dirty_chunk *c)
+/* The edit's chunks, under the map's new version. */
+static int store_chunks(struct data_edit *e)
 {
-	struct key key;
-	int r = map_edit_set(e->map, c->index, c->length);
+	size_t n = e->dirty.count;
+	_cleanup_free_ struct key *keys = n ? reallocarray(NULL, n, sizeof *keys) : NULL;
+	_cleanup_free_ struct kv_insert *inserts = n ? reallocarray(NULL, n, sizeof *inserts) : NULL;
 
-	if (r < 0)
-		return r;
-	key = map_chunk_key(e->inode, c->index, map_edit_version(e->map));
-	return kv_txn_insert(e->op->txn, KV_DATA, key.bytes, key.len, c->bytes, c->length);
+	if (n && (!keys || !inserts))
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct dirty_chunk *c = &e->dirty.chunks[i];
+		int r = map_edit_set(e->map, c->index, c->length);
+
+		if (r < 0)
+			return r;
+		keys[i] = map_chunk_key(e->inode, c->index, map_edit_version(e->map));
+		inserts[i] = (struct kv_insert){.key = keys[i].bytes, .key_len = keys[i].len,
+			.value = c->bytes, .value_len = c->length};
+	}
+	return kv_txn_insert_many(e->op->txn, KV_DATA, inserts, n);
 }
 
 /* Buffered chunks and changes of the map go into the transaction. */
@@ -51,8 +62,7 @@ static int store_mapped(struct op *op, struct inode *inode, struct irec *rec)
 	if (r < 0)
 		return r;
 	e->stored = true;
-	for (size_t i = 0; i < e->dirty.count && r == 0; i++)
-		r = store_chunk(e, &e->dirty.chunks[i]);
+	r = store_chunks(e);
 	if (r == 0)
 		r = map_edit_write(e->map, &root);
 	if (r < 0)

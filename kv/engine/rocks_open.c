@@ -44,6 +44,8 @@
 #define LOG_LEVEL_NONE 6
 #define NO_DIRECTORY "/dev/null/none"
 #define DELETES_WINDOW 128
+#define DATA_FIRST_LEVEL 20
+#define DATA_LEVEL_BYTES (512u << 20)
 
 static const char *const family_names[KV_FAMILIES] = {"default", "meta", "data",
 	"history"};
@@ -65,6 +67,19 @@ static rocksdb_block_based_table_options_t *table_options(
 	return t;
 }
 
+/*
+ * Every table of the first level holds map pages, which come before all chunks, and so overlaps each other one and
+ * what lies below: the compaction of a few writes a large file anew from its front. So it waits for many, some
+ * 300 MB. They have filters, so that a look-up reads one of them.
+ */
+static void compact_late(rocksdb_options_t *o)
+{
+	rocksdb_options_set_level0_file_num_compaction_trigger(o, DATA_FIRST_LEVEL);
+	rocksdb_options_set_level0_slowdown_writes_trigger(o, 2 * DATA_FIRST_LEVEL);
+	rocksdb_options_set_level0_stop_writes_trigger(o, 3 * DATA_FIRST_LEVEL);
+	rocksdb_options_set_max_bytes_for_level_base(o, DATA_LEVEL_BYTES);
+}
+
 static rocksdb_options_t *family_options(
 	enum kv_family family, const struct kv_options *options, rocksdb_cache_t *cache)
 {
@@ -81,12 +96,17 @@ static rocksdb_options_t *family_options(
 	rocksdb_options_set_compaction_style(o, rocksdb_level_compaction);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
 	rocksdb_options_set_target_file_size_base(o, family == KV_DATA ? 64u << 20 : 16u << 20);
+	if (family == KV_DATA)
+		compact_late(o);
 	rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
 	rocksdb_options_set_memtable_whole_key_filtering(o, 1);
-	/* A table in which half of a run are deletes is compacted soon: that is what frees the
-	 * space. */
+	/*
+	 * A table with a run of deletes is compacted soon: that is what frees the space. Not so a run in which each
+	 * delete has a new version beside it: to free the few MB that were overwritten in a large file all of it
+	 * would be written anew.
+	 */
 	rocksdb_options_add_compact_on_deletion_collector_factory(
-		o, DELETES_WINDOW, DELETES_WINDOW / 2);
+		o, DELETES_WINDOW, DELETES_WINDOW / 4 * 3);
 	return o;
 }
 

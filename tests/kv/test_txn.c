@@ -487,6 +487,56 @@ START_TEST(many_at_once)
 }
 END_TEST
 
+#define LARGE 40
+#define LARGE_BYTES 12000
+
+/* Every third one compresses, one is empty. */
+static void fill_large(uint8_t *bytes, size_t i)
+{
+	kv_random(bytes, LARGE_BYTES);
+	if (i % 3 == 0)
+		memset(bytes, (int)i, LARGE_BYTES);
+}
+
+START_TEST(large_ones_at_once)
+{
+	static uint8_t bytes[LARGE][LARGE_BYTES];
+	struct kv_lookup lookups[LARGE] = {0};
+	struct kv_insert inserts[LARGE];
+	struct key keys[LARGE];
+	struct kv_txn *txn;
+	char text[16];
+
+	start(_i);
+	for (size_t i = 0; i < LARGE; i++) {
+		snprintf(text, sizeof text, "k%zu", i);
+		keys[i] = key_in(domain, text);
+		fill_large(bytes[i], i);
+		inserts[i] = (struct kv_insert){.key = keys[i].bytes, .key_len = keys[i].len,
+			.value = bytes[i], .value_len = i == 7 ? 0 : LARGE_BYTES};
+		lookups[i].key = keys[i].bytes;
+		lookups[i].key_len = keys[i].len;
+	}
+	txn = begin();
+	ok(kv_txn_insert_many(txn, KV_DATA, inserts, LARGE));
+	fails(kv_txn_insert_many(txn, KV_DATA, inserts, LARGE), -EEXIST);
+	ok(commit(txn));
+	ok(kv_multi_get(kv, NULL, KV_DATA, lookups, LARGE));
+	for (size_t i = 0; i < LARGE; i++) {
+		ok(lookups[i].result);
+		ck_assert_uint_eq(lookups[i].value.len, inserts[i].value_len);
+		ck_assert_int_eq(memcmp(lookups[i].value.data, bytes[i], inserts[i].value_len), 0);
+		buf_release(&lookups[i].value);
+	}
+	ok(kv_verify_sum(kv));
+	txn = begin();
+	inserts[LARGE - 1].key_len = 2;
+	fails(kv_txn_insert_many(txn, KV_DATA, inserts, LARGE), -EINVAL);
+	kv_txn_free(txn);
+	finish();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("txn");
@@ -509,6 +559,7 @@ int main(void)
 	tcase_add_loop_test(t, domains, 0, ENGINES);
 	tcase_add_loop_test(t, views, 0, ENGINES);
 	tcase_add_loop_test(t, many_at_once, 0, ENGINES);
+	tcase_add_loop_test(t, large_ones_at_once, 0, ENGINES);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
