@@ -244,6 +244,9 @@ const uint8_t *kv_iter_key(const struct kv_iter *it, size_t *ret_len);
 /* Opens the value there. A failure (-EBADMSG) does not stop the iteration. Replaces @ret_value. */
 int kv_iter_value(struct kv_iter *it, struct buf *ret_value);
 
+/* Whether the bytes of a value of some KiB are as frequent as in noise: it is not compressed. */
+bool kv_is_noise(const void *value, size_t len);
+
 int64_t kv_counter(struct kv *kv, uint32_t domain, enum kv_counter counter);
 /* The sum over all domains. */
 int64_t kv_counter_total(struct kv *kv, enum kv_counter counter);

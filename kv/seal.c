@@ -33,8 +33,9 @@ _Static_assert(SEAL_TAG == crypto_aead_aes256gcm_ABYTES, "tag");
 #define COMPRESS_QUICK (-3)
 #define COMPRESS_LEVEL 1
 #define LARGE_MIN (32u << 10)
-/* Of a large value a look at this many bytes tells whether to try. */
+/* Of a large value a look at this many bytes tells whether to try, at an eighth of them where it is less large. */
 #define PROBE_MIN (4u << 10)
+#define PROBE_LARGE (16u << 10)
 #define PROBE_BYTES 4096
 
 /* One a thread: setting a zstd context up costs more than compressing a small record with it. */
@@ -155,10 +156,12 @@ static int decrypt(const struct seal_context *ctx, const struct seal_key *key, c
  * of the squares of what is counted: where bytes alone would save an eighth it is at least twice that of
  * noise. Only what is noise and repeats itself is lost on this.
  */
-static bool looks_random(const uint8_t *value, size_t len)
+static bool looks_random(const void *bytes, size_t len)
 {
+	const uint8_t *value = bytes;
 	uint16_t count[256] = {0};
-	const size_t parts = PROBE_BYTES / 8, step = len / parts;
+	const size_t looks = len < PROBE_LARGE ? PROBE_BYTES / 8 : PROBE_BYTES;
+	const size_t parts = looks / 8, step = len / parts;
 	uint32_t squares = 0;
 	for (size_t i = 0; i < parts; i++) {
 		const uint8_t *word = value + i * step + i * 8 % (step - 7);
@@ -167,13 +170,19 @@ static bool looks_random(const uint8_t *value, size_t len)
 	}
 	for (size_t i = 0; i < 256; i++)
 		squares += (uint32_t)count[i] * count[i];
-	return squares < PROBE_BYTES / 256 * PROBE_BYTES / 4 * 5;
+	/* Of noise: as many as were looked at, and a 256th of their square. */
+	return squares < looks + looks / 256 * looks / 4 * 5;
+}
+
+bool seal_is_noise(const void *value, size_t len)
+{
+	return len >= PROBE_MIN && looks_random(value, len);
 }
 
 /* The compressed length, or 0 where less than an eighth would be saved. */
 static size_t compress(struct codec *codec, const void *value, size_t len, uint8_t *ret_frame)
 {
-	if (len < COMPRESS_MIN || (len >= PROBE_MIN && looks_random(value, len)))
+	if (len < COMPRESS_MIN || seal_is_noise(value, len))
 		return 0;
 	/* zstd fails as soon as the frame outgrows what would pay: no second look at its length. */
 	size_t n = ZSTD_compressCCtx(codec->compress, ret_frame, len - len / 8, value, len,

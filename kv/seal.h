@@ -48,6 +48,8 @@ int seal_value(const struct seal_context *ctx, const struct seal_key *key, enum 
 int seal_packed(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
 	const void *record_key, size_t record_key_len, const void *value, size_t value_len,
 	const ZSTD_CDict *dictionary, size_t most, struct buf *ret_sealed);
+/* Whether a value is not compressed because its bytes are about as frequent as in noise. Small ones never. */
+bool seal_is_noise(const void *value, size_t len);
 /* Whether a sealed value is packed. */
 bool seal_is_packed(const void *sealed, size_t sealed_len);
 /* Replaces @ret_value. -EBADMSG: not what was sealed here, or no sealed value at all. */

@@ -103,6 +103,74 @@ int chunk_new(const struct inode *inode, const struct map_root *map, uint64_t in
 	return 0;
 }
 
+/* The bytes of a chunk as smaller ones. */
+static int cut_up(const struct dirty_chunk *whole, unsigned shift, struct dirty_set *ret_set)
+{
+	uint32_t bytes = 1u << shift;
+
+	for (uint32_t at = 0; at < whole->length; at += bytes) {
+		uint32_t length = whole->length - at < bytes ? whole->length - at : bytes;
+		struct dirty_chunk part = {.index = at >> shift, .bytes = calloc(1, bytes), .length = length,
+			.replaced = at ? 0 : whole->replaced};
+		int r = part.bytes ? dirty_add(ret_set, &part, NULL) : -ENOMEM;
+
+		if (r < 0) {
+			free(part.bytes);
+			return r;
+		}
+		memcpy(part.bytes, whole->bytes + at, length);
+	}
+	return 0;
+}
+
+/* Whether the file is a plain one that has its first chunk, or nothing, in chunks of the usual size. */
+static bool may_split(const struct inode *inode)
+{
+	const struct map_root *map = &inode->rec.map;
+	const struct dirty_set *dirty = &inode->data.dirty;
+
+	return !inode->rec.role && map->chunk_shift == CHUNK_SHIFT && map->depth == 0 &&
+	       map->root.type != MAP_UNWRITTEN && dirty->count <= 1 &&
+	       (dirty->count == 0 || (dirty->chunks[0].index == 0 && dirty->chunks[0].length > 0));
+}
+
+/* What there is in memory of the first chunk becomes @parts. */
+static void take_parts(struct inode *inode, struct dirty_set *parts)
+{
+	struct data *data = &inode->data;
+	size_t bytes = parts->count << CHUNK_SHIFT_NOISE;
+
+	dirty_release(&data->dirty);
+	data->dirty = *parts;
+	*parts = (struct dirty_set){0};
+	atomic_fetch_sub(&inode->core->dirty_bytes, data->dirty_bytes);
+	atomic_fetch_add(&inode->core->dirty_bytes, bytes);
+	data->dirty_bytes = bytes;
+	inode->rec.map.chunk_shift = CHUNK_SHIFT_NOISE;
+}
+
+int chunk_split(struct inode *inode, const void *data, size_t size, uint64_t end)
+{
+	const struct map_root *map = &inode->rec.map;
+	const struct dirty_set *dirty = &inode->data.dirty;
+	_cleanup_(dirty_release) struct dirty_set parts = {0};
+	struct dirty_chunk whole = {0};
+	int r;
+
+	if (end <= CHUNK_BYTES(map) || !may_split(inode) || !kv_is_noise(data, size))
+		return 0;
+	if (dirty->count)
+		whole = dirty->chunks[0];
+	else if (map->root.type == MAP_RECORD && chunk_new(inode, map, 0, &map->root, true, &whole) < 0)
+		return 0;
+	r = cut_up(&whole, CHUNK_SHIFT_NOISE, &parts);
+	if (!dirty->count)
+		free(whole.bytes);
+	if (r == 0)
+		take_parts(inode, &parts);
+	return r;
+}
+
 void chunk_shorten(struct dirty_chunk *chunk, uint32_t length)
 {
 	if (length >= chunk->length)

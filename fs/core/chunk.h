@@ -43,6 +43,12 @@ void dirty_release(struct dirty_set *set);
  */
 int chunk_new(const struct inode *inode, const struct map_root *map, uint64_t index,
 	const struct map_entry *entry, bool load, struct dirty_chunk *ret_chunk);
+/*
+ * Before a write of @size bytes up to @end: a plain file that grows beyond its first chunk and is noise gets smaller
+ * ones from then on. What there is of it is buffered in them; the map's only entry still names the record that
+ * chunk 0 replaces. Where that cannot be read, or there is more, the chunks stay as they are. -ENOMEM.
+ */
+int chunk_split(struct inode *inode, const void *data, size_t size, uint64_t end);
 /* Sets the length; bytes beyond become zeros. */
 void chunk_shorten(struct dirty_chunk *chunk, uint32_t length);
 

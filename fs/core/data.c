@@ -247,7 +247,7 @@ int data_replace(struct op *op, struct inode *inode, struct irec *rec, const voi
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-#define READ_BATCH 32 /* chunks that are fetched at once */
+#define READ_BATCH 64 /* chunks that are fetched at once */
 
 struct read_batch {
 	unsigned n;

@@ -2,9 +2,12 @@
  * data.h: a file's bytes: buffered in memory, stored inside the inode record while small, in chunks
  * under a tree of map pages beyond.
  *
- * Chunks of 2^chunk_shift bytes (CHUNK_SHIFT for new files) are written whole under a new version
- * and never in place, so the only copy is never overwritten. A map page has MAP_FANOUT entries;
- * leaves (level 0) point to chunks, inner pages to pages. The root entry lies in the inode record.
+ * Chunks of 2^chunk_shift bytes are written whole under a new version and never in place, so the only copy is
+ * never overwritten: CHUNK_SHIFT at first, for large ones compress better; CHUNK_SHIFT_NOISE from the second chunk
+ * on in a plain file that does not compress, so that a write into it rewrites little (chunk_split()).
+ *
+ * A map page has MAP_FANOUT entries; leaves (level 0) point to chunks, inner pages to pages. The root entry lies
+ * in the inode record.
  * An entry is
  *
  *   u8 type (map_type) | u24 length | u64 version        12 bytes
@@ -32,6 +35,7 @@ struct op;
 struct core;
 
 #define CHUNK_SHIFT 15
+#define CHUNK_SHIFT_NOISE 12
 #define MAP_FANOUT 128
 #define MAP_FANOUT_SHIFT 7
 

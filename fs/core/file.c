@@ -249,10 +249,13 @@ static void drop_empty(struct inode *inode, uint64_t first, uint64_t end)
 
 static int write_mapped(struct inode *inode, const void *data, size_t size, uint64_t offset)
 {
+	int split = chunk_split(inode, data, size, offset + size);
 	uint8_t shift = inode->rec.map.chunk_shift;
 	uint32_t bytes = CHUNK_BYTES(&inode->rec.map);
 	uint64_t first = offset >> shift, last = (offset + size - 1) >> shift;
 
+	if (split < 0)
+		return split;
 	for (uint64_t i = first; i <= last; i++) {
 		uint32_t from = i == first ? (uint32_t)(offset & (bytes - 1)) : 0;
 		uint32_t end = i < last ? bytes : (uint32_t)((offset + size - 1) & (bytes - 1)) + 1;

@@ -6,7 +6,7 @@
 #include "fs/core/core_internal.h"
 
 #define PAGE_FORMAT 1
-#define CACHE_SLOTS 512 /* about 1 MiB of pages */
+#define CACHE_SLOTS 2048 /* about 4 MiB of pages */
 
 struct map_cache {
 	pthread_mutex_t lock;

@@ -5,7 +5,7 @@
 
 #define BATCH_KEEP_BYTES (1u << 20) /* a larger batch's memory is given back */
 #define LOG_OVERHEAD 12		    /* bytes of a write in the log besides key and value, about */
-#define DATA_DELETES_MAX 1024       /* some 32 MiB of values */
+#define DATA_DELETES_MAX 4096       /* 16 to 128 MiB of values */
 #define MULTI_GET_MAX 64            /* keys that are looked up in one call of RocksDB */
 
 static const rocksdb_readoptions_t *read_options(

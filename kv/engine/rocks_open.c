@@ -1,7 +1,7 @@
 /*
  * How RocksDB is set up. The choices:
  *  - One column family per kv_family, since records of KV_META (hundreds of bytes, rewritten) and
- * of KV_DATA (some 32 KiB, write-once) want other block sizes and are compacted apart.
+ * of KV_DATA (4 to 32 KiB, write-once) want other block sizes and are compacted apart.
  *  - A store that is older than a family gets it when it is opened; one that is only read has it empty.
  *  - Recovery stops at the first damaged record of the log (point in time): a torn tail is what a
  *    crash leaves. That it did not stop too early is checked above, by the commit's sequence.
@@ -63,7 +63,7 @@ static rocksdb_block_based_table_options_t *table_options(
 		t, rocksdb_filterpolicy_create_bloom_full(10));
 	rocksdb_block_based_options_set_whole_key_filtering(t, 1);
 	rocksdb_block_based_options_set_format_version(t, 5);
-	rocksdb_block_based_options_set_block_size(t, family == KV_DATA ? 32 << 10 : 4 << 10);
+	rocksdb_block_based_options_set_block_size(t, family == KV_DATA ? 16 << 10 : 4 << 10);
 	return t;
 }
 

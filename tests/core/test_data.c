@@ -107,7 +107,7 @@ static void check_records(void)
 		ck_assert_int_eq(map_find(inode, map, index, &entry, &end), 0);
 		chunks += entry.type == MAP_RECORD;
 		stored += entry.type == MAP_RECORD      ? entry.length
-			  : entry.type == MAP_UNWRITTEN ? (end - index) << CHUNK_SHIFT
+			  : entry.type == MAP_UNWRITTEN ? (end - index) << map->chunk_shift
 							: 0;
 	}
 	ck_assert_uint_eq(map->stored, stored);
