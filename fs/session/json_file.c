@@ -47,17 +47,38 @@ static void settle_version(struct op *op, struct srec *rec, const struct moment 
 		rec->updated = since;
 }
 
+/* What @rec says; its title is in @rec or in @automatic. */
+static struct shown shown_of(struct srec *rec, const struct moment *moment, char automatic[TITLE_AUTO_MAX + 1])
+{
+	srec_settle_title(rec);
+	return (struct shown){.messages = rec->messages, .tokens = rec->tokens, .trash = moment->trash,
+	        .title = srec_title(rec, automatic)};
+}
+
+int json_load(struct op *op, struct sessions *s, struct container *c, struct srec *rec)
+{
+	_cleanup_place_ struct place place = {0};
+	char automatic[TITLE_AUTO_MAX + 1];
+
+	int r = srec_load(op, c, rec);
+	if (r < 0 || !srec_is_restoring(rec))
+		return r;
+	r = place_of_session(op, c, &place);
+	if (r < 0)
+		return r;
+	struct moment moment = place_moment(s, c, &place);
+	struct shown shown = shown_of(rec, &moment, automatic);
+	return settle_claim(op, c, rec, &place, &moment, &shown);
+}
+
 int json_settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
         const struct moment *moment, struct shown *ret_shown, bool *ret_changed)
 {
-	struct shown shown = {.messages = rec->messages, .tokens = rec->tokens, .trash = moment->trash};
 	char automatic[TITLE_AUTO_MAX + 1];
 	uint8_t hash[16];
 	uint64_t version = rec->version;
+	struct shown shown = shown_of(rec, moment, automatic);
 
-	srec_settle_title(rec);
-	/* The pointer is into rec, or automatic, which render_hash() and the caller read next. */
-	shown.title = srec_title(rec, automatic);
 	int r = settle_claim(op, c, rec, place, moment, &shown);
 	bool claimed = rec->flags & SREC_CLAIM_MATCHED;
 	shown.activity = claimed ? rec->claim_activity : rec->activity;

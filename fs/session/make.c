@@ -18,7 +18,7 @@ static int load(struct op *op, struct make *m)
 {
 	if (m->have_rec)
 		return 0;
-	int r = srec_load(op, op->dir->container, &m->rec);
+	int r = json_load(op, m->s, op->dir->container, &m->rec);
 	m->have_rec = r == 0;
 	return r;
 }

@@ -150,7 +150,8 @@ static int merge_state(struct srec *rec, const struct json_object *doc,
 	if (!base) /* a restored one: see save.c */
 		return 0;
 	rec->state = state == srec_automatic_state(rec, moment) ? STATE_AUTO : state;
-	rec->flags &= (uint16_t)~SREC_STATE_RESTORED;
+	/* what a restored document said of it is over, too */
+	rec->flags &= (uint16_t) ~(SREC_STATE_RESTORED | SREC_CLAIM | SREC_CLAIM_MATCHED);
 	return 0;
 }
 

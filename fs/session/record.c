@@ -239,8 +239,7 @@ static int change_title(
 	return 0;
 }
 
-/* What comes is what a restored session.json told of. */
-static bool is_restoring(const struct srec *rec)
+bool srec_is_restoring(const struct srec *rec)
 {
 	return rec->flags & SREC_CLAIM && !(rec->flags & SREC_CLAIM_MATCHED);
 }
@@ -248,7 +247,9 @@ static bool is_restoring(const struct srec *rec)
 int srec_change_message(struct srec *rec, uint32_t number, const struct message *old,
         const struct message *m, const char *title)
 {
-	if (!is_restoring(rec))
+	/* that a restored message gets its time is its restore still */
+	bool only_time = old && m && old->size == m->size && old->tokens == m->tokens;
+	if (!srec_is_restoring(rec) && !(rec->flags & SREC_CLAIM && only_time))
 		rec->flags &= (uint16_t) ~(SREC_PACKED | SREC_PACKED_SAID);
 	if (old) {
 		rec->messages -= rec->messages > 0;
@@ -276,7 +277,7 @@ void srec_number_used(struct srec *rec, uint32_t number, bool message)
 	if (number <= rec->number_high)
 		return;
 	rec->number_high = number;
-	if (message && !is_restoring(rec)) {
+	if (message && !srec_is_restoring(rec)) {
 		/* Also what a restored document claimed is over: its removal does not bring the state back. */
 		rec->flags &= (uint16_t) ~(SREC_INTERRUPTED | SREC_STATE_RESTORED | SREC_CLAIM | SREC_CLAIM_MATCHED);
 		rec->state = STATE_AUTO;

@@ -113,6 +113,8 @@ void srec_changed(struct srec *rec, const struct timespec *now);
  */
 int srec_change_message(struct srec *rec, uint32_t number, const struct message *old,
         const struct message *m, const char *title);
+/* Whether what comes is what a restored session.json told of. */
+bool srec_is_restoring(const struct srec *rec);
 /*
  * The name NNN.md with @number came. A message above all before ends SREC_INTERRUPTED and the user's state, but for
  * those that a restore brings.

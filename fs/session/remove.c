@@ -52,7 +52,7 @@ static int unlink_also(struct op *op, void *arg)
 	if (r < 0 || (irec->role != ROLE_MESSAGE && irec->role != ROLE_SESSION_JSON && irec->role != ROLE_CONTEXT &&
 			     irec->role != ROLE_AGENT))
 		return r;
-	r = srec_load(op, op->dir->container, &rec);
+	r = json_load(op, removal->s, op->dir->container, &rec);
 	if (r == 0)
 		r = remove_meaning(op, op->dir, op->name, op->name_len, op->child, &rec);
 	return r < 0 ? r : srec_store(op, op->dir->container, &rec);

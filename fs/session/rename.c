@@ -120,7 +120,7 @@ static int rename_files(struct op *op, struct move *m)
 	if (r == 0 && op->victim && (!exchange || m->victim_role != op->victim->rec.role))
 		r = version_check(m->s, op, op->victim, m->kept);
 	if (r == 0)
-		r = srec_load(op, c, &rec);
+		r = json_load(op, m->s, c, &rec);
 	struct srec before = rec;
 	if (r == 0 && op->victim && !exchange && m->child_role == ROLE_MESSAGE)
 		keep_birth(op, op->child, op->victim);

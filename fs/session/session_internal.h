@@ -230,6 +230,11 @@ int json_freshen(struct sessions *s, struct inode *session);
 int json_settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
         const struct moment *moment, struct shown *ret_shown, bool *ret_changed);
 /*
+ * srec_load() for who changes what messages there are: what comes after all that a restored session.json told of is
+ * the restore's no more, though nobody has looked at session.json in between.
+ */
+int json_load(struct op *op, struct sessions *s, struct container *c, struct srec *rec);
+/*
  * In an op: settles version and times of @rec and puts a new inode with the rendering in the place
  * of
  * @old (NULL: there is none). @rec is changed, and stored by the caller.

@@ -118,7 +118,7 @@ static int take_in_once(struct sessions *s, struct inode *file)
 		/* messages/ lost its meaning: the session was put back to what it was before (putback.c) */
 		if (session_dir_role(s, irec->parent) != ROLE_MESSAGES)
 			return 0;
-		r = srec_load(&op, file->container, &rec);
+		r = json_load(&op, s, file->container, &rec);
 		if (r == 0)
 			r = take(&op, file, irec->number, 0, &rec);
 		taking.urgent = rec.trouble;

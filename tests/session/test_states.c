@@ -169,6 +169,39 @@ START_TEST(a_copy_of_one_that_the_user_archived)
 }
 END_TEST
 
+/* session.json first, and nobody looks at it until another message has come. */
+START_TEST(a_copy_that_goes_on)
+{
+	char text[4096];
+	tree_next("Hello\n");
+	tree_read(JSON);
+	tree_edit("\"active\"", "\"archived\"", true);
+	strcpy(text, tree_read(JSON));
+	tree_teardown();
+	tree_setup();
+	tree_write(JSON, text);
+	tree_write(MESSAGES "/001.md", "Hello\n");
+	if (_i == 1)
+		tree_write(MESSAGES "/001.md", "Hello, or so\n");
+	if (_i == 2)
+		ck_assert_int_eq(tree_unlink(MESSAGES "/001.md"), 0);
+	if (_i == 3)
+		ck_assert_int_eq(tree_rename(MESSAGES "/001.md", SESSION "/aside"), 0);
+	if (_i < 4)
+		ck_assert_uint_eq(tree_next("and more\n"), 2);
+	tree_expect_field("state", _i < 4 ? "active" : "archived");
+}
+END_TEST
+
+START_TEST(a_copy_that_is_edited)
+{
+	char text[4096];
+	restore("\"archived\"", 0, 60000, text);
+	tree_edit("\"archived\"", "\"active\"", _i);
+	tree_expect_field("state", "active");
+}
+END_TEST
+
 /* What came back is what it was, so that a second rsync sends nothing; then time goes on. */
 START_TEST(a_copy_that_time_overtook)
 {
@@ -294,6 +327,8 @@ int main(void)
 	tcase_add_loop_test(c, the_users_holds_until_a_message, 0, 2);
 	tcase_add_test(c, a_copy_of_one_that_is_idle);
 	tcase_add_test(c, a_copy_of_one_that_the_user_archived);
+	tcase_add_loop_test(c, a_copy_that_goes_on, 0, 5);
+	tcase_add_loop_test(c, a_copy_that_is_edited, 0, 2);
 	tcase_add_test(c, a_copy_that_time_overtook);
 	tcase_add_test(c, an_agent_that_stopped);
 	tcase_add_test(c, nobody_waits_for_what_is_archived);
