@@ -19,7 +19,7 @@ struct kv_engine {
 	rocksdb_column_family_handle_t *family[KV_FAMILIES];
 	int families; /* those that there are: all, but in an older store that is only read */
 	rocksdb_options_t *options[KV_FAMILIES]; /* [KV_SYS] is the database's as well */
-	rocksdb_cache_t *cache;
+	rocksdb_cache_t *cache, *data_cache; /* of blocks; the latter KV_DATA's */
 	rocksdb_readoptions_t *read;   /* the latest, check sums on */
 	rocksdb_writeoptions_t *write; /* in the log, not synced */
 	rocksdb_writebatch_t *batch;   /* write()'s, which one thread at a time calls */

@@ -2,6 +2,8 @@
  * How RocksDB is set up. The choices:
  *  - One column family per kv_family, since records of KV_META (hundreds of bytes, rewritten) and
  * of KV_DATA (4 to 32 KiB, write-once) want other block sizes and are compacted apart.
+ *  - Chunks have a small cache of their own: what is read of a file the kernel keeps, and they would drive out the
+ *    rest. The indexes of their tables lie beside the cache, some 200 KiB for 64 MiB.
  *  - A store that is older than a family gets it when it is opened; one that is only read has it empty.
  *  - Recovery stops at the first damaged record of the log (point in time): a torn tail is what a
  *    crash leaves. That it did not stop too early is checked above, by the commit's sequence.
@@ -37,6 +39,7 @@
 #include <unistd.h>
 
 #define CACHE_BYTES_DEFAULT (32u << 20)
+#define DATA_CACHE_PART 8 /* of the cache for blocks of chunks, besides it */
 #define MEMTABLE_BYTES_DEFAULT (32u << 20)
 #define OPEN_FILES_MAX 256
 #define POINT_IN_TIME_RECOVERY 2
@@ -50,13 +53,12 @@
 static const char *const family_names[KV_FAMILIES] = {"default", "meta", "data",
 	"history"};
 
-static rocksdb_block_based_table_options_t *table_options(
-	enum kv_family family, rocksdb_cache_t *cache)
+static rocksdb_block_based_table_options_t *table_options(enum kv_family family, struct kv_engine *e)
 {
 	rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
 
-	rocksdb_block_based_options_set_block_cache(t, cache);
-	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
+	rocksdb_block_based_options_set_block_cache(t, family == KV_DATA ? e->data_cache : e->cache);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, family != KV_DATA);
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(t, 1);
 	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
 	rocksdb_block_based_options_set_filter_policy(
@@ -81,10 +83,10 @@ static void compact_late(rocksdb_options_t *o)
 }
 
 static rocksdb_options_t *family_options(
-	enum kv_family family, const struct kv_options *options, rocksdb_cache_t *cache)
+	enum kv_family family, const struct kv_options *options, struct kv_engine *e)
 {
 	rocksdb_options_t *o = rocksdb_options_create();
-	rocksdb_block_based_table_options_t *table = table_options(family, cache);
+	rocksdb_block_based_table_options_t *table = table_options(family, e);
 	size_t memtable =
 		options->memtable_bytes ? options->memtable_bytes : MEMTABLE_BYTES_DEFAULT;
 
@@ -304,6 +306,7 @@ static int open_checked(struct kv_engine *e, const char *path)
 
 struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool read_only)
 {
+	size_t cache = options->cache_bytes ? options->cache_bytes : CACHE_BYTES_DEFAULT;
 	struct kv_engine *e = calloc(1, sizeof *e);
 
 	if (!e)
@@ -312,10 +315,10 @@ struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool 
 	e->dir = -1;
 	pthread_mutex_init(&e->sync_lock, NULL);
 	pthread_mutex_init(&e->log_lock, NULL);
-	e->cache = rocksdb_cache_create_lru(
-		options->cache_bytes ? options->cache_bytes : CACHE_BYTES_DEFAULT);
+	e->cache = rocksdb_cache_create_lru(cache);
+	e->data_cache = rocksdb_cache_create_lru(cache / DATA_CACHE_PART);
 	for (int f = 0; f < KV_FAMILIES; f++)
-		e->options[f] = family_options(f, options, e->cache);
+		e->options[f] = family_options(f, options, e);
 	database_options(e->options[KV_SYS], options, create, read_only);
 	e->read = rocksdb_readoptions_create();
 	rocksdb_readoptions_set_verify_checksums(e->read, 1);
@@ -394,6 +397,7 @@ void rocks_close(struct kv_engine *e)
 	rocksdb_readoptions_destroy(e->read);
 	for (int f = 0; f < KV_FAMILIES; f++)
 		rocksdb_options_destroy(e->options[f]);
+	rocksdb_cache_destroy(e->data_cache);
 	rocksdb_cache_destroy(e->cache);
 	pthread_mutex_destroy(&e->log_lock);
 	pthread_mutex_destroy(&e->sync_lock);
