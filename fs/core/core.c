@@ -1,6 +1,7 @@
 /*
  * core.c: opening and closing the tree.
  */
+#include "fs/core/ahead.h"
 #include "fs/core/core_internal.h"
 #include "fs/core/map.h"
 #include "fs/core/pins.h"
@@ -49,6 +50,7 @@ static int open_root(struct core *core)
 
 static void core_free(struct core *core)
 {
+	reader_stop(core);
 	icache_release(core);
 	container_release(core);
 	map_cache_free(core->map_cache);
@@ -81,6 +83,8 @@ int core_open(struct kv *kv, const struct core_options *options, struct core **r
 	gate_init(&core->gate);
 	core->map_cache = map_cache_new();
 	r = core->map_cache ? icache_init(core) : -ENOMEM;
+	if (r == 0)
+		r = reader_init(core);
 	if (r == 0)
 		r = container_init(core);
 	if (r == 0)

@@ -14,6 +14,8 @@
 struct pins;	   /* pins.c: the snapshots that there are */
 struct node_table; /* nodes.c: look-up counts by inode number */
 struct worker;	   /* worker.c */
+struct ahead;	   /* ahead.c: what is read ahead of an open file */
+struct reader;	   /* ahead.c: the thread that does */
 struct committer;  /* commit.c: commits buffered data by time and amount */
 
 struct core {
@@ -41,6 +43,7 @@ struct core {
 	_Atomic size_t dirty_bytes;
 	struct map_cache *map_cache; /* map.h */
 	struct committer *committer;
+	struct reader *reader;
 
 	struct worker *worker;
 	_Atomic uint64_t work_sequence;
@@ -64,6 +67,10 @@ struct file {
 	struct inode *inode; /* a reference */
 	int flags;
 	_Atomic bool wrote;
+	/* ahead.c: */
+	_Atomic(struct ahead *) ahead;
+	_Atomic uint64_t next;	 /* where who reads from the front goes on */
+	_Atomic unsigned streak; /* reads in a row */
 };
 
 /* nodes.c */

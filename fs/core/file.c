@@ -5,6 +5,7 @@
  * itself does when too much is buffered. A chunk that is overwritten in part is read first, so that
  * a buffered chunk is always whole.
  */
+#include "fs/core/ahead.h"
 #include "fs/core/chunk.h"
 #include "fs/core/past.h"
 #include "fs/core/xattr.h"
@@ -84,6 +85,7 @@ int core_file_release(struct core *core, struct file *file)
 	pthread_rwlock_unlock(&inode->lock);
 	if (commit)
 		r = commit_inode(core, inode, !last);
+	ahead_end(file);
 	inode_put(inode);
 	free(file);
 	if (last && unlinked)
@@ -121,9 +123,14 @@ ssize_t core_read(struct core *core, struct file *file, void *data, size_t size,
 		return -EINVAL;
 	if (inode->at && past_open(core, inode->ino, &at) < 0)
 		return -ESTALE; /* dropped since it was opened */
+	ahead_wait(file, (uint64_t)offset);
 	pthread_rwlock_rdlock(&inode->lock);
-	n = data_read(inode, data, size, (uint64_t)offset);
+	n = (ssize_t)ahead_take(file, data, size, (uint64_t)offset);
+	if (n == 0)
+		n = data_read(inode, data, size, (uint64_t)offset);
 	pthread_rwlock_unlock(&inode->lock);
+	if (n > 0)
+		ahead_note(core, file, (uint64_t)offset, (size_t)n);
 	if (n > 0 && !(file->flags & O_NOATIME))
 		inode_accessed(inode);
 	return n;
