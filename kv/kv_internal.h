@@ -132,6 +132,7 @@ struct kv_txn {
 	kv_sum sum;        /* what the writes add to the store's, set before it is queued */
 	struct buf sealed; /* all sealed values, one after the other */
 	struct buf scratch;
+	struct txn_record *scratch_of; /* whose value it is, as of the start; NULL: nobody's */
 	struct kv_count *counts; /* deltas */
 	size_t counts_n, counts_cap;
 	struct txn_chunk *chunks;

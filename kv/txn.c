@@ -203,18 +203,21 @@ static int get_record(struct kv_txn *txn, enum kv_family family, const void *key
 	return 0;
 }
 
-/* Reads what stood there at the start into txn->scratch, and notes it. -ENOENT, other errors. */
+/* Gets what stood there at the start into txn->scratch, if it is not in it, and notes it. -ENOENT, other errors. */
 static int read_old(struct kv_txn *txn, struct txn_record *record)
 {
-	struct kv *kv = txn->kv;
-	int r = kv->ops->get(
-		kv->engine, txn->view, record->family, record->key, record->key_len, &txn->scratch);
+	if (record->old == TXN_OLD_ABSENT || txn->scratch_of == record)
+		return record->old == TXN_OLD_ABSENT ? -ENOENT : 0;
+	txn->scratch_of = NULL;
+	int r = txn->kv->ops->get(txn->kv->engine, txn->view, record->family, record->key, record->key_len,
+		&txn->scratch);
 
 	if (r == -ENOENT) {
 		record->old = TXN_OLD_ABSENT;
 	} else if (r == 0) {
 		kv_sum_identity(txn->scratch.data, txn->scratch.len, record->old_id);
 		record->old = TXN_OLD_PRESENT;
+		txn->scratch_of = record;
 	}
 	return r;
 }

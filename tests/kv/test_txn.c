@@ -178,6 +178,34 @@ START_TEST(a_failed_read_fails_the_commit)
 }
 END_TEST
 
+/* Of what was read last, and of what is not there, no second look at the engine is needed; others are read anew. */
+START_TEST(what_was_read_is_read_once)
+{
+	struct kv_txn *txn;
+
+	start(ON_MEMORY);
+	put_now("a", "1");
+	put_now("b", "2");
+	txn = begin();
+	lacks_in(txn, NULL, KV_META, "c");
+	holds_in(txn, NULL, KV_META, "b", "2");
+	holds_in(txn, NULL, KV_META, "a", "1");
+	put_now("a", "3");
+	put_now("c", "3");
+	kv_memory_fail_on(memory, KV_MEMORY_GET, -EIO);
+	holds_in(txn, NULL, KV_META, "a", "1");
+	lacks_in(txn, NULL, KV_META, "c");
+	kv_memory_fail_on(memory, KV_MEMORY_GET, 0);
+	holds_in(txn, NULL, KV_META, "b", "2");
+	holds_in(txn, NULL, KV_META, "a", "1");
+	ok(put(txn, "a", "4"));
+	holds_in(txn, NULL, KV_META, "a", "4");
+	kv_txn_free(txn);
+	holds("a", "3");
+	finish();
+}
+END_TEST
+
 START_TEST(limits)
 {
 	struct kv_txn *txn;
@@ -550,6 +578,7 @@ int main(void)
 	tcase_add_loop_test(t, dropped_or_empty_changes_nothing, 0, ENGINES);
 	tcase_add_test(t, a_failed_write_leaves_nothing);
 	tcase_add_test(t, a_failed_read_fails_the_commit);
+	tcase_add_test(t, what_was_read_is_read_once);
 	tcase_add_loop_test(t, limits, 0, ENGINES);
 	tcase_add_loop_test(t, insert_of_what_is_known_to_be_there, 0, ENGINES);
 	tcase_add_loop_test(t, copy_of_what_stands_there, 0, ENGINES);
