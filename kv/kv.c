@@ -53,7 +53,21 @@ static void close_engine(struct kv *kv)
 	kv->engine = NULL;
 }
 
-/* Opens the engine and reads the commit row. One that is damaged itself is damage to live with. */
+/* The commit row of the engine, which is closed if it fails. One that is damaged itself is damage to live with. */
+static int read_row(struct kv *kv, struct kv_commit_row *ret_row)
+{
+	int r = kv_commit_row_read(kv, kv->engine, NULL, ret_row);
+
+	if (r == -EBADMSG) {
+		*ret_row = (struct kv_commit_row){0};
+		kv->state.damaged = true;
+		return 0;
+	}
+	if (r < 0)
+		close_engine(kv);
+	return r;
+}
+
 static int open_engine(struct kv *kv, bool read_only, struct kv_commit_row *ret_row)
 {
 	_cleanup_free_ char *path = NULL;
@@ -65,15 +79,7 @@ static int open_engine(struct kv *kv, bool read_only, struct kv_commit_row *ret_
 		kv->engine = NULL;
 		return r;
 	}
-	r = kv_commit_row_read(kv, kv->engine, NULL, ret_row);
-	if (r == -EBADMSG) {
-		*ret_row = (struct kv_commit_row){0};
-		kv->state.damaged = true;
-		return 0;
-	}
-	if (r < 0)
-		close_engine(kv);
-	return r;
+	return read_row(kv, ret_row);
 }
 
 /* The mark's word on an engine that opened: did the recovery reach the last synced commit? */
@@ -83,41 +89,95 @@ static void judge(struct kv *kv, const struct kv_commit_row *row)
 		kv->state.damaged = true;
 }
 
+struct opening {
+	struct kv *kv;
+	struct kv_commit_row row; /* that was judged */
+};
+
 /*
  * An engine that is opened for writing rewrites its log as it recovers it, so what a log holds
- * beyond a damaged record would be gone for good. The recovery is therefore first done in memory, and
- * looked at: also where the last process closed the store, for on a full disk a log is left over.
+ * beyond a damaged record would be gone for good. So the engine tells first which commit it would come
+ * to: also where the last process closed the store, for on a full disk a log is left over.
  */
+static int judge_commit(void *arg, const struct buf *sealed)
+{
+	struct opening *o = arg;
+	int r = sealed ? kv_commit_row_open(o->kv, sealed, &o->row) : 0;
+
+	if (r == -EBADMSG)
+		return -ECANCELED;
+	if (r < 0)
+		return r;
+	judge(o->kv, &o->row);
+	r = kv_seen_check(o->kv, &o->row);
+	return r == 0 && o->kv->state.damaged ? -ECANCELED : r;
+}
+
+static int open_judged(struct kv *kv, struct kv_commit_row *ret_row)
+{
+	_cleanup_free_ char *path = NULL;
+	struct opening o = {.kv = kv};
+	uint8_t key[KV_ROW_KEY_BYTES];
+	const struct kv_engine_record record = {.family = KV_SYS,
+		.key = key,
+		.key_len = sizeof key,
+		.judge = judge_commit,
+		.arg = &o};
+	int r = join_path(kv, "db", &path);
+
+	kv_row_key(0, KV_ROW_COMMIT, key);
+	if (r == 0)
+		r = kv->ops->open_judged(path, &kv->options, &record, &kv->engine);
+	if (r < 0)
+		kv->engine = NULL;
+	else
+		r = read_row(kv, ret_row);
+	/* It came to another end than was seen before. */
+	if (r == 0 && ret_row->sequence < o.row.sequence)
+		kv->state.damaged = true;
+	return r;
+}
+
+/* To be read only: as it was asked for, or since it is damaged. */
+static int open_to_read(struct kv *kv, struct kv_commit_row *ret_row)
+{
+	int r = open_engine(kv, true, ret_row);
+
+	if (r < 0)
+		return r == -ENOENT && kv->state.expected ? -EBADMSG : r;
+	judge(kv, ret_row);
+	return kv_seen_check(kv, ret_row);
+}
+
+static int open_to_write(struct kv *kv, bool judged, struct kv_commit_row *ret_row)
+{
+	int r = judged ? open_judged(kv, ret_row) : open_engine(kv, false, ret_row);
+
+	if (r == -ENOSPC) {
+		kv_space_give(kv);
+		r = judged ? open_judged(kv, ret_row) : open_engine(kv, false, ret_row);
+	}
+	if (r == 0)
+		judge(kv, ret_row);
+	return judged && r == -ENOENT && kv->state.expected ? -EBADMSG : r;
+}
+
 static int open_checked(struct kv *kv, struct kv_commit_row *ret_row)
 {
 	struct stat st;
 	_cleanup_free_ char *db = NULL;
-	uint64_t seen = kv_seen_highest(kv);
+	bool known = kv->state.expected || kv_seen_highest(kv);
 	int r = join_path(kv, "db", &db);
 
 	if (r < 0)
 		return r;
 	/* With commits behind it, an engine that is gone must not come up as a new, empty one. */
-	if ((kv->state.expected || seen) && !kv->options.engine_arg && stat(db, &st) < 0)
+	if (known && !kv->options.engine_arg && stat(db, &st) < 0)
 		return errno == ENOENT ? -EBADMSG : -errno;
-	if (kv->options.read_only || ((kv->state.expected || seen) && !kv->options.repair)) {
-		r = open_engine(kv, true, ret_row);
-		if (r < 0)
-			return r == -ENOENT && kv->state.expected ? -EBADMSG : r;
-		judge(kv, ret_row);
-		r = kv_seen_check(kv, ret_row);
-		if (r < 0 || kv->options.read_only || kv->state.damaged)
-			return r;
-		close_engine(kv);
-	}
-	r = open_engine(kv, false, ret_row);
-	if (r == -ENOSPC) {
-		kv_space_give(kv);
-		r = open_engine(kv, false, ret_row);
-	}
-	if (r == 0)
-		judge(kv, ret_row);
-	return r;
+	if (kv->options.read_only)
+		return open_to_read(kv, ret_row);
+	r = open_to_write(kv, known && !kv->options.repair, ret_row);
+	return r == -ECANCELED ? open_to_read(kv, ret_row) : r;
 }
 
 static int open_mark(struct kv *kv, bool *ret_found)

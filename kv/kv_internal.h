@@ -91,6 +91,8 @@ int kv_commit_row_decode(const void *data, size_t len, struct kv_commit_row *ret
 void kv_counters_row_encode(const struct kv_count *count, uint8_t ret_bytes[KV_COUNTERS_ROW_BYTES]);
 int kv_counters_row_decode(
 	uint32_t domain, const void *data, size_t len, struct kv_count *ret_count);
+/* Opens what the engine has as the commit row. -EBADMSG, -EPROTONOSUPPORT. */
+int kv_commit_row_open(const struct kv *kv, const struct buf *sealed, struct kv_commit_row *ret_row);
 /* Reads the commit row; one that is not there yet is all zeros. @view may be NULL. */
 int kv_commit_row_read(struct kv *kv, struct kv_engine *engine, struct kv_engine_view *view,
 	struct kv_commit_row *ret_row);

@@ -105,10 +105,22 @@ int kv_counters_row_decode(
 	return 0;
 }
 
+int kv_commit_row_open(const struct kv *kv, const struct buf *sealed, struct kv_commit_row *ret_row)
+{
+	_cleanup_buf_ struct buf plain = {0};
+	uint8_t key[KV_ROW_KEY_BYTES];
+	int r;
+
+	kv_row_key(0, KV_ROW_COMMIT, key);
+	r = seal_open(
+		&kv->seal, kv->own_key, KV_SYS, key, sizeof key, sealed->data, sealed->len, &plain);
+	return r < 0 ? r : kv_commit_row_decode(plain.data, plain.len, ret_row);
+}
+
 int kv_commit_row_read(struct kv *kv, struct kv_engine *engine, struct kv_engine_view *view,
 	struct kv_commit_row *ret_row)
 {
-	_cleanup_buf_ struct buf sealed = {0}, plain = {0};
+	_cleanup_buf_ struct buf sealed = {0};
 	uint8_t key[KV_ROW_KEY_BYTES];
 	int r;
 
@@ -118,11 +130,5 @@ int kv_commit_row_read(struct kv *kv, struct kv_engine *engine, struct kv_engine
 		*ret_row = (struct kv_commit_row){0};
 		return 0;
 	}
-	if (r < 0)
-		return r;
-	r = seal_open(
-		&kv->seal, kv->own_key, KV_SYS, key, sizeof key, sealed.data, sealed.len, &plain);
-	if (r < 0)
-		return r;
-	return kv_commit_row_decode(plain.data, plain.len, ret_row);
+	return r < 0 ? r : kv_commit_row_open(kv, &sealed, ret_row);
 }

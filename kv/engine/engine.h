@@ -26,6 +26,16 @@ struct kv_write {
 	size_t value_len;
 };
 
+/* A record by which a caller judges a store before it is opened for writing. */
+struct kv_engine_record {
+	enum kv_family family;
+	const void *key;
+	size_t key_len;
+	/* @value: the record's as the recovery would leave it; NULL: none. < 0: it is not to be opened. */
+	int (*judge)(void *arg, const struct buf *value);
+	void *arg;
+};
+
 struct kv_engine_ops {
 	const char *name;
 
@@ -35,6 +45,12 @@ struct kv_engine_ops {
 	 */
 	int (*open)(const char *path, const struct kv_options *options, bool read_only,
 		struct kv_engine **ret_engine);
+	/*
+	 * For writing, if the judge of @record lets it: he is asked before anything on disk is changed, and < 0 of
+	 * his is returned. Where there is no store this is -ENOENT.
+	 */
+	int (*open_judged)(const char *path, const struct kv_options *options,
+		const struct kv_engine_record *record, struct kv_engine **ret_engine);
 	void (*close)(struct kv_engine *e);
 
 	/* Replaces @ret_value. @view may be NULL. */

@@ -568,6 +568,7 @@ static int memory_checkpoint(struct kv_engine *e, const char *path)
 const struct kv_engine_ops kv_engine_memory = {
 	.name = "memory",
 	.open = memory_open,
+	.open_judged = memory_open_judged,
 	.close = memory_close,
 	.get = memory_get,
 	.multi_get = memory_multi_get,

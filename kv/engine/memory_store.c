@@ -188,3 +188,24 @@ int memory_load(struct memory_family *families, const char *path)
 	fclose(file);
 	return r;
 }
+
+int memory_open_judged(const char *path, const struct kv_options *options,
+	const struct kv_engine_record *record, struct kv_engine **ret_engine)
+{
+	const struct kv_engine_ops *ops = &kv_engine_memory;
+	_cleanup_buf_ struct buf value = {0};
+	struct kv_engine *e;
+	int r = ops->open(path, options, false, &e);
+
+	if (r < 0)
+		return r;
+	r = ops->get(e, NULL, record->family, record->key, record->key_len, &value);
+	if (r == 0 || r == -ENOENT)
+		r = record->judge(record->arg, r == 0 ? &value : NULL);
+	if (r < 0) {
+		ops->close(e);
+		return r;
+	}
+	*ret_engine = e;
+	return 0;
+}

@@ -43,5 +43,8 @@ void memory_family_release(struct memory_family *f);
 /* All records as of @batch in a file, and back (as batch 1). */
 int memory_dump(const struct memory_family *families, uint64_t batch, const char *path);
 int memory_load(struct memory_family *families, const char *path);
+/* kv_engine_ops.open_judged() of memory. */
+int memory_open_judged(const char *path, const struct kv_options *options,
+	const struct kv_engine_record *record, struct kv_engine **ret_engine);
 
 #endif

@@ -33,7 +33,7 @@ static int take_value(rocksdb_pinnableslice_t *slice, struct buf *ret_value)
 	return r;
 }
 
-static int rocks_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
+int rocks_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
 	const void *key, size_t key_len, struct buf *ret_value)
 {
 	rocksdb_pinnableslice_t *slice;
@@ -191,6 +191,7 @@ static int rocks_checkpoint(struct kv_engine *e, const char *path)
 const struct kv_engine_ops kv_engine_rocks = {
 	.name = "rocksdb",
 	.open = rocks_open,
+	.open_judged = rocks_open_judged,
 	.close = rocks_close,
 	.get = rocks_get,
 	.multi_get = rocks_multi_get,

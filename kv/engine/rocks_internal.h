@@ -49,6 +49,10 @@ int rocks_error(struct kv_engine *e, const char *doing, char *text);
 /* The errno that an error string of RocksDB means; nothing is logged or freed. */
 int rocks_error_number(const char *text);
 
+/* rocks.c: as engine.h has it. */
+int rocks_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family, const void *key,
+	size_t key_len, struct buf *ret_value);
+
 /* rocks_sync.c */
 int rocks_sync(struct kv_engine *e);
 /* rocks_crc.c: the CRC-32C of a fragment of the log, masked as RocksDB stores it. */
@@ -56,6 +60,8 @@ uint32_t rocks_crc(const void *bytes, size_t len);
 
 int rocks_open(const char *path, const struct kv_options *options, bool read_only,
 	struct kv_engine **ret_engine);
+int rocks_open_judged(const char *path, const struct kv_options *options,
+	const struct kv_engine_record *record, struct kv_engine **ret_engine);
 void rocks_close(struct kv_engine *e);
 /* With the usual options, and no database yet. NULL: no memory. */
 struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool read_only);
@@ -75,12 +81,24 @@ struct rocks_hole {
 /* Whether the database in directory @path has a log with anything in it: 1, 0, -errno. */
 int rocks_log_any(const char *path);
 /*
- * Looks for the first hole in the logs from number @from on: a place that RocksDB would pass over
- * without a word. @last_sequence: all writes up to it are in tables; 0: unknown. 1: there is one, 0:
- * none, or -errno.
+ * What a recovery of the logs would find. The first hole is a place that RocksDB would pass over without a
+ * word; its log is 0 where there is none. The value is the last one of a record, up to there; sequence is that
+ * of the batch it came with, 0 where none did.
  */
-int rocks_log_find_hole(
-	const char *path, uint64_t from, uint64_t last_sequence, struct rocks_hole *ret_hole);
+struct rocks_found {
+	struct rocks_hole hole;
+	uint64_t sequence;
+	struct buf value;
+};
+
+/*
+ * Looks through the logs from number @from on. @last_sequence: writes above it are in the logs alone; 0: unknown.
+ * @wanted: the record whose last value is to be found, or NULL. @ret_found was zero. 0 or -errno.
+ */
+int rocks_log_scan(const char *path, uint64_t from, uint64_t last_sequence,
+	const struct kv_engine_record *wanted, struct rocks_found *ret_found);
+/* Makes logs of the same names and lengths, of zeros, which take no room, in the empty directory @folder. */
+int rocks_log_stand_in(const char *path, const char *folder);
 /* Copies all that lies before the hole to the empty directory @folder, under the same names. */
 int rocks_log_copy_before(const char *path, const struct rocks_hole *hole, const char *folder);
 /* Takes away all that lies behind it. On return that is durable. */

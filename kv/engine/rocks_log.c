@@ -13,9 +13,19 @@
  *    6  u8    type: 1 a whole record, 2 its first, 3 a middle, 4 its last fragment; 0: space unused
  *    7        data
  *
- * A record is a batch: u64 sequence number of its first write, u32 how many writes, the writes.
+ * A record is a batch: u64 sequence number of its first write, u32 how many writes, the writes:
+ *
+ *    0  u8    5: put, 4: delete; of the first family 1 and 0, and then no
+ *       var   family
+ *       var   length of the key, the key
+ *       var   of a put: length of the value, the value
+ *
+ * The scan also finds the last value of one record, so that a caller can judge what a recovery would
+ * find before there is one. A batch that is no such row of writes is where RocksDB stops, too.
  */
 #include "kv/engine/rocks_internal.h"
+
+#include "kv/bytes.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -34,14 +44,17 @@
 
 enum { FRAGMENT_NONE, FRAGMENT_WHOLE, FRAGMENT_FIRST, FRAGMENT_MIDDLE, FRAGMENT_LAST };
 
+enum { WRITE_DELETE_FIRST, WRITE_PUT_FIRST, WRITE_DELETE = 4, WRITE_PUT };
+
 struct scan {
+	const struct kv_engine_record *wanted; /* or NULL */
+	struct rocks_found *found;
 	uint64_t next; /* the sequence number that the next batch must have; 0: none was there yet */
 	uint64_t first_max; /* … that the first one may have; 0: any */
 	const uint8_t *data;
 	size_t size, at;
-	uint8_t head[BATCH_HEAD_BYTES]; /* of the batch that is being put together */
-	size_t head_len;
-	bool inside; /* a record has begun and not ended */
+	struct buf batch; /* that is being put together */
+	bool inside;	  /* a record has begun and not ended */
 	size_t good; /* where the last batch that was expected ends */
 };
 
@@ -87,16 +100,7 @@ static int next_fragment(
 	return 1;
 }
 
-static void take_head(struct scan *s, const uint8_t *data, size_t len)
-{
-	size_t missing = sizeof s->head - s->head_len;
-
-	len = len < missing ? len : missing;
-	memcpy(s->head + s->head_len, data, len);
-	s->head_len += len;
-}
-
-/* Takes the next batch: 1, or 0 as next_fragment(). */
+/* Takes the next batch: 1, 0 as next_fragment(), or -ENOMEM. */
 static int next_batch(struct scan *s)
 {
 	const uint8_t *data = NULL;
@@ -111,29 +115,103 @@ static int next_batch(struct scan *s)
 		if (type == FRAGMENT_NONE)
 			continue;
 		if (begins)
-			s->head_len = 0;
-		take_head(s, data, len);
+			s->batch.len = 0;
+		if (buf_append(&s->batch, data, len) < 0)
+			return -ENOMEM;
 		s->inside = type == FRAGMENT_FIRST || type == FRAGMENT_MIDDLE;
 		if (!s->inside)
-			return s->head_len == sizeof s->head;
+			return s->batch.len >= BATCH_HEAD_BYTES;
 	}
 	return 0;
 }
 
-/* One log, from its beginning. 1: there is a hole behind s->good, 0: none. */
+/* A number of seven bits a byte, the lowest ones first. */
+static uint32_t read_varint(struct bytes_reader *r)
+{
+	uint32_t n = 0;
+
+	for (unsigned shift = 0; shift < 32; shift += 7) {
+		uint8_t byte = read_u8(r);
+
+		n |= (uint32_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return n;
+	}
+	r->bad = true;
+	return 0;
+}
+
+/* Takes one write of a batch; false: it is none that we make. */
+static bool next_write(struct bytes_reader *r, struct kv_write *ret_write)
+{
+	uint8_t tag = read_u8(r);
+	bool puts = tag == WRITE_PUT || tag == WRITE_PUT_FIRST;
+	struct kv_write w = {0};
+
+	if (tag != WRITE_PUT && tag != WRITE_DELETE && tag != WRITE_PUT_FIRST && tag != WRITE_DELETE_FIRST)
+		return false;
+	if (tag == WRITE_PUT || tag == WRITE_DELETE)
+		w.family = (enum kv_family)read_varint(r);
+	w.key_len = read_varint(r);
+	w.key = read_bytes(r, w.key_len);
+	if (puts) {
+		w.value_len = read_varint(r);
+		w.value = read_bytes(r, w.value_len);
+	}
+	*ret_write = w;
+	return !r->bad;
+}
+
+static bool is_wanted(const struct scan *s, const struct kv_write *w)
+{
+	const struct kv_engine_record *wanted = s->wanted;
+
+	return wanted && w->value && w->family == wanted->family && w->key_len == wanted->key_len &&
+	       memcmp(w->key, wanted->key, w->key_len) == 0;
+}
+
+/* Reads the batch: 1, 0: RocksDB stops at it, or -ENOMEM. */
+static int take_batch(struct scan *s, uint64_t sequence, uint32_t writes)
+{
+	struct bytes_reader r = bytes_reader(
+		s->batch.data + BATCH_HEAD_BYTES, s->batch.len - BATCH_HEAD_BYTES);
+	struct kv_write w, last = {0};
+
+	for (uint32_t i = 0; i < writes; i++) {
+		if (!next_write(&r, &w))
+			return 0;
+		if (is_wanted(s, &w))
+			last = w;
+	}
+	if (bytes_reader_end(&r) < 0)
+		return 0;
+	if (!last.value)
+		return 1;
+	s->found->sequence = sequence;
+	s->found->value.len = 0;
+	return buf_append(&s->found->value, last.value, last.value_len) < 0 ? -ENOMEM : 1;
+}
+
+/* One log, from its beginning. 1: there is a hole behind s->good, 0: none, or -ENOMEM. */
 static int scan_log(struct scan *s)
 {
+	int r;
+
 	s->at = s->good = 0;
 	s->inside = false;
-	while (next_batch(s)) {
-		uint64_t sequence = get_le(s->head, 8);
+	while ((r = next_batch(s)) > 0) {
+		uint64_t sequence = get_le(s->batch.data, 8);
+		uint32_t writes = (uint32_t)get_le(s->batch.data + 8, 4);
 
 		if (s->next ? sequence != s->next : s->first_max && sequence > s->first_max)
 			return 1;
-		s->next = sequence + get_le(s->head + 8, 4);
+		r = take_batch(s, sequence, writes);
+		if (r <= 0)
+			return r;
+		s->next = sequence + writes;
 		s->good = s->at;
 	}
-	return 0;
+	return r;
 }
 
 static int scan_file(struct scan *s, int dir, const char *name)
@@ -223,13 +301,15 @@ int rocks_log_any(const char *path)
 	return 0;
 }
 
-int rocks_log_find_hole(
-	const char *path, uint64_t from, uint64_t last_sequence, struct rocks_hole *ret_hole)
+int rocks_log_scan(const char *path, uint64_t from, uint64_t last_sequence,
+	const struct kv_engine_record *wanted, struct rocks_found *ret_found)
 {
 	_cleanup_free_ uint64_t *logs = NULL;
 	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char name[ROCKS_LOG_NAME];
-	struct scan s = {.first_max = last_sequence ? last_sequence + 1 : 0};
+	struct scan s = {.first_max = last_sequence ? last_sequence + 1 : 0,
+		.wanted = wanted,
+		.found = ret_found};
 	size_t n = 0;
 	int r = dir < 0 ? -errno : list_logs(dir, &logs, &n);
 
@@ -240,9 +320,11 @@ int rocks_log_find_hole(
 			continue;
 		log_name(logs[i], name);
 		r = scan_file(&s, dir, name);
-		*ret_hole = (struct rocks_hole){.log = logs[i], .end = (off_t)s.good};
+		if (r > 0)
+			ret_found->hole = (struct rocks_hole){.log = logs[i], .end = (off_t)s.good};
 	}
-	return r;
+	buf_release(&s.batch);
+	return r < 0 ? r : 0;
 }
 
 int rocks_log_newest(int dir)
@@ -257,6 +339,27 @@ int rocks_log_newest(int dir)
 	log_name(logs[n - 1], name);
 	fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int rocks_log_stand_in(const char *path, const char *folder)
+{
+	_cleanup_free_ uint64_t *logs = NULL;
+	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int to = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[ROCKS_LOG_NAME];
+	struct stat st;
+	size_t n = 0;
+	int r = dir < 0 || to < 0 ? -errno : list_logs(dir, &logs, &n);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		_cleanup_close_ int fd = -1;
+
+		log_name(logs[i], name);
+		fd = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 || fstatat(dir, name, &st, 0) < 0 || ftruncate(fd, st.st_size) < 0)
+			r = -errno;
+	}
+	return r;
 }
 
 /* A log, or of the one with the hole what lies before it, in the folder @to. */

@@ -9,8 +9,10 @@
  *    crash leaves. That it did not stop too early is checked above, by the commit's sequence.
  *  - RocksDB replays its logs over holes without a word. So the logs of a crash are looked at first
  *    (rocks_log.c): opened for writing, what lies behind a hole is cut off; read-only, it is left and
- *    RocksDB is given a copy of what lies before it. Reading comes first (kv.c), so nothing that was
- *    synced is cut off.
+ *    RocksDB is given a copy of what lies before it. kv judges what the logs hold before they are cut
+ *    or rewritten (open_judged), so nothing that was synced is lost.
+ *  - A log is replayed once. What kv judges is found in the logs by the same look; only where it lies in
+ *    the tables and in the logs, and the tables' may be the later one, is there a recovery in memory first.
  *  - Logs are not recycled: an old record must not be taken for one of the new log.
  *  - The kernel is not told that tables are read at random: it would not read ahead, and a large file's
  *    chunks lie one after the other.
@@ -22,7 +24,7 @@
  *  - RocksDB writes nothing to its own text log, which is an empty file: on a full disk the second
  *    line that cannot be written to it aborts the process (7.8.3 is packaged with its assertions
  *    on). It has no name for that level, so it cannot write its OPTIONS file, which nobody needs;
- *    what it leaves of that is removed at the next open. A read-only open has no text log; a
+ *    what it leaves of that is removed as soon as it is open. A read-only open has no text log; a
  *    directory for it that cannot be is how that is asked for.
  *
  * RocksDB creates its files with the umask of the process, and a umask is process-wide: what keeps
@@ -172,11 +174,8 @@ static int options_by_name(rocksdb_options_t *const options[KV_FAMILIES])
 	return rocks_error(NULL, "options", error);
 }
 
-/*
- * Whether @path holds no data yet: absent, empty, or what a crash in the first creation left. With
- * @tidy unfinished OPTIONS files are removed.
- */
-static int look_at(const char *path, bool tidy, bool *ret_nothing)
+/* Whether @path holds no data yet: absent, empty, or what a crash in the first creation left. */
+static int look_at(const char *path, bool *ret_nothing)
 {
 	DIR *dir = opendir(path);
 	bool nothing = true;
@@ -193,12 +192,25 @@ static int look_at(const char *path, bool tidy, bool *ret_nothing)
 		if (!strcmp(d->d_name, "CURRENT") ||
 			(dot && (!strcmp(dot, ".sst") || !strcmp(dot, ".log"))))
 			nothing = false;
-		if (tidy && dot && !strcmp(dot, ".dbtmp") && !strncmp(d->d_name, "OPTIONS-", 8))
-			unlinkat(dirfd(dir), d->d_name, 0);
 	}
 	closedir(dir);
 	*ret_nothing = nothing;
 	return 0;
+}
+
+/* Removes unfinished OPTIONS files. */
+static void tidy(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir))) {
+		const char *dot = strrchr(d->d_name, '.');
+		if (dot && !strcmp(dot, ".dbtmp") && !strncmp(d->d_name, "OPTIONS-", 8))
+			unlinkat(dirfd(dir), d->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 /* How many of our families, in their order, the database has. */
@@ -249,7 +261,7 @@ static void close_database(struct kv_engine *e)
 	e->db = NULL;
 }
 
-static void remove_folder(const char *path)
+static void empty_folder(const char *path)
 {
 	DIR *dir = opendir(path);
 	struct dirent *d;
@@ -258,50 +270,105 @@ static void remove_folder(const char *path)
 		unlinkat(dirfd(dir), d->d_name, 0);
 	if (dir)
 		closedir(dir);
-	rmdir(path);
+}
+
+/* The record's value as the open database has it, for its judge. */
+static int judge_opened(struct kv_engine *e, const struct kv_engine_record *record)
+{
+	_cleanup_buf_ struct buf value = {0};
+	int r = rocks_get(e, NULL, record->family, record->key, record->key_len, &value);
+
+	return r < 0 && r != -ENOENT ? r : record->judge(record->arg, r == 0 ? &value : NULL);
 }
 
 /*
- * Looks for a hole in the logs, as rocks_log_find_hole(). Which logs count, and up to where the tables
- * go, the manifest says: the database is opened with the empty folder @none in the place of its logs.
- * Where it misses some there, which it knows to be synced, it is opened with them, in memory.
+ * Looks through the logs. Which ones count, and up to where the tables go, the manifest says: the database is
+ * opened with empty logs of the same lengths, in @folder, so that it misses none, and replays none.
  */
-static int find_hole(
-	struct kv_engine *e, const char *path, const char *none, struct rocks_hole *ret_hole)
+static int look_at_logs(struct kv_engine *e, const char *path, const char *folder,
+	const struct kv_engine_record *record, struct rocks_found *ret_found)
 {
 	uint64_t from = 0, last = 0;
-	int r = open_database(e, path, true, none);
+	int r = rocks_log_stand_in(path, folder);
 
 	if (r == 0)
+		r = open_database(e, path, true, folder);
+	if (r == 0)
 		last = rocksdb_get_latest_sequence_number(e->db);
-	else
-		r = open_database(e, path, true, NULL);
 	if (r == 0 && rocksdb_property_int(e->db, "rocksdb.min-log-number-to-keep", &from) < 0)
 		r = -EIO;
 	close_database(e);
-	return r < 0 ? r : rocks_log_find_hole(path, from, last, ret_hole);
+	empty_folder(folder);
+	if (r == 0)
+		r = rocks_log_scan(path, from, last, record, ret_found);
+	/* What is no later than the tables may be older than they are. */
+	if (ret_found->sequence <= last)
+		ret_found->sequence = 0;
+	return r;
 }
 
-static int open_checked(struct kv_engine *e, const char *path)
+/* @folder: empty; it gets what is left of logs with a hole. */
+static int open_before_hole(struct kv_engine *e, const char *path, const struct rocks_hole *hole,
+	const char *folder)
+{
+	int r = hole->log ? rocks_log_copy_before(path, hole, folder) : 0;
+
+	return r < 0 ? r : open_database(e, path, true, hole->log ? folder : NULL);
+}
+
+static int judge_found(struct kv_engine *e, const char *path, const struct rocks_found *found,
+	const char *folder, const struct kv_engine_record *record)
+{
+	int r;
+
+	if (found->sequence)
+		return record->judge(record->arg, &found->value);
+	r = open_before_hole(e, path, &found->hole, folder);
+	if (r == 0)
+		r = judge_opened(e, record);
+	close_database(e);
+	return r;
+}
+
+static int open_looked_at(
+	struct kv_engine *e, const char *path, const char *folder, const struct kv_engine_record *record)
+{
+	struct rocks_found found = {0};
+	int r = look_at_logs(e, path, folder, record, &found);
+
+	if (r == 0 && record)
+		r = judge_found(e, path, &found, folder, record);
+	if (r == 0 && !e->read_only && found.hole.log)
+		r = rocks_log_cut(path, &found.hole);
+	if (r == 0)
+		r = e->read_only ? open_before_hole(e, path, &found.hole, folder)
+				 : open_database(e, path, false, NULL);
+	buf_release(&found.value);
+	return r;
+}
+
+static int open_checked(struct kv_engine *e, const char *path, const struct kv_engine_record *record)
 {
 	char folder[] = "/tmp/scribefs-logs-XXXXXX";
-	struct rocks_hole hole;
 	int r = rocks_log_any(path);
 
-	if (r <= 0)
-		return r < 0 ? r : open_database(e, path, e->read_only, NULL);
-	if (!mkdtemp(folder))
-		return -errno;
-	r = find_hole(e, path, folder, &hole);
-	if (r > 0)
-		r = e->read_only ? rocks_log_copy_before(path, &hole, folder)
-				 : rocks_log_cut(path, &hole);
-	else
-		hole.log = 0;
-	if (r == 0)
-		r = open_database(e, path, e->read_only, hole.log && e->read_only ? folder : NULL);
-	remove_folder(folder);
-	return r;
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		if (!mkdtemp(folder))
+			return -errno;
+		r = open_looked_at(e, path, folder, record);
+		empty_folder(folder);
+		rmdir(folder);
+		return r;
+	}
+	if (record) {
+		r = open_database(e, path, true, NULL);
+		if (r == 0)
+			r = judge_opened(e, record);
+		close_database(e);
+	}
+	return r < 0 ? r : open_database(e, path, e->read_only, NULL);
 }
 
 struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool read_only)
@@ -327,34 +394,51 @@ struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool 
 	return e;
 }
 
-static int open_with(const char *path, const struct kv_options *options, bool read_only,
-	int recovery, struct kv_engine **ret_engine)
+struct opening {
+	bool read_only;
+	bool skipping;			       /* what is damaged in the logs */
+	const struct kv_engine_record *record; /* to be judged first, or NULL */
+};
+
+/* Past what is damaged a hole in the logs is no reason to stop. */
+static int recover(struct kv_engine *e, const char *path, const struct opening *how)
+{
+	int r = options_by_name(e->options);
+
+	rocksdb_options_set_wal_recovery_mode(
+		e->options[KV_SYS], how->skipping ? SKIPPING_RECOVERY : POINT_IN_TIME_RECOVERY);
+	if (r < 0)
+		return r;
+	return how->skipping ? open_database(e, path, false, NULL) : open_checked(e, path, how->record);
+}
+
+static int open_with(const char *path, const struct kv_options *options, struct opening how,
+	struct kv_engine **ret_engine)
 {
 	struct kv_engine *e;
 	bool create = false;
-	int r = look_at(path, !read_only, &create);
+	int r = look_at(path, &create);
 
 	if (r < 0)
 		return r;
-	if (create && (read_only || recovery == SKIPPING_RECOVERY))
-		return read_only ? -ENOENT : -EBADMSG;
+	if (create && (how.read_only || how.record))
+		return -ENOENT;
+	if (create && how.skipping)
+		return -EBADMSG;
 	if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	e = rocks_new(options, create, read_only);
+	e = rocks_new(options, create, how.read_only);
 	if (!e)
 		return -ENOMEM;
-	rocksdb_options_set_wal_recovery_mode(e->options[KV_SYS], recovery);
-	r = options_by_name(e->options);
-	/* Past what is damaged: a hole in the logs is no reason to stop there. */
-	if (r == 0)
-		r = recovery == SKIPPING_RECOVERY ? open_database(e, path, false, NULL)
-						  : open_checked(e, path);
+	r = recover(e, path, &how);
 	if (r < 0) {
 		rocks_close(e);
 		return r;
 	}
-	if (!read_only)
+	if (!how.read_only) {
+		tidy(path);
 		e->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
 	*ret_engine = e;
 	return 0;
 }
@@ -362,13 +446,19 @@ static int open_with(const char *path, const struct kv_options *options, bool re
 int rocks_open(const char *path, const struct kv_options *options, bool read_only,
 	struct kv_engine **ret_engine)
 {
-	return open_with(path, options, read_only, POINT_IN_TIME_RECOVERY, ret_engine);
+	return open_with(path, options, (struct opening){.read_only = read_only}, ret_engine);
+}
+
+int rocks_open_judged(const char *path, const struct kv_options *options,
+	const struct kv_engine_record *record, struct kv_engine **ret_engine)
+{
+	return open_with(path, options, (struct opening){.record = record}, ret_engine);
 }
 
 int rocks_open_skipping(const char *path, const struct kv_options *options,
 	struct kv_engine **ret_engine)
 {
-	return open_with(path, options, false, SKIPPING_RECOVERY, ret_engine);
+	return open_with(path, options, (struct opening){.skipping = true}, ret_engine);
 }
 
 static void flush_buffers(struct kv_engine *e)

@@ -336,6 +336,43 @@ static void die_with_several_logs(const struct load *load)
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+/* What this process has read from files so far; 0: unknown here. */
+static uint64_t bytes_read(void)
+{
+	FILE *f = fopen("/proc/self/io", "re");
+	unsigned long long n = 0;
+
+	if (f && fscanf(f, "rchar: %llu", &n) != 1)
+		n = 0;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* A start after a crash replays the logs once, beside a look at zeros that stand for them. */
+START_TEST(logs_are_replayed_once)
+{
+	struct load load = {.synced = 90, .total = 100};
+	char logs[16][160];
+	uint64_t before, size = 0;
+	size_t n;
+
+	start(ON_ROCKS);
+	options.memtable_bytes = SMALL;
+	die_with_several_logs(&load);
+	n = find_files(".log", logs, 16);
+	ck_assert_uint_ge(n, 2);
+	for (size_t i = 0; i < n; i++)
+		size += (uint64_t)size_of(logs[i]);
+	before = bytes_read();
+	reopen();
+	if (before)
+		ck_assert_uint_lt(bytes_read() - before, 2 * size + size / 2);
+	shut();
+	finish();
+}
+END_TEST
+
 START_TEST(several_logs)
 {
 	struct load load = {.synced = _i ? 90 : 0, .total = 100};
@@ -411,6 +448,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, any_length);
 	tcase_add_test(t, room_ahead_of_the_end);
 	tcase_add_test(t, any_tail);
+	tcase_add_test(t, logs_are_replayed_once);
 	tcase_add_loop_test(t, several_logs, 0, 2);
 	suite_add_tcase(s, t);
 	return run_suite(s);
