@@ -19,7 +19,7 @@ struct command {
 };
 
 extern const struct command cmd_backup, cmd_cleanup, cmd_context, cmd_diff, cmd_fork, cmd_fsck, cmd_get, cmd_help,
-	cmd_inherit, cmd_init, cmd_key, cmd_mount, cmd_new, cmd_restore, cmd_resume, cmd_set, cmd_snapshot,
+	cmd_import, cmd_inherit, cmd_init, cmd_key, cmd_mount, cmd_new, cmd_restore, cmd_resume, cmd_set, cmd_snapshot,
 	cmd_status, cmd_umount;
 
 /* All verbs, in the order in which help lists them; a NULL ends it. */

@@ -14,6 +14,7 @@ const struct command *const commands[] = {
 	&cmd_mount,
 	&cmd_umount,
 	&cmd_new,
+	&cmd_import,
 	&cmd_status,
 	&cmd_key,
 	&cmd_snapshot,

@@ -189,6 +189,7 @@ static void touch(struct inode *inode)
 	rec->ctime = rec->mtime;
 	rec->flags &= (uint8_t)~INODE_MTIME_SET;
 	inode->untaken = true;
+	atomic_fetch_add(&inode->container->touched, 1);
 	if (rec->role)
 		container_stamp(inode->container);
 	inode->data.content = true;

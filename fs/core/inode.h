@@ -112,6 +112,7 @@ struct container {
 	 * from: read it (under lock) before what is derived from, and an equal one later says that it holds.
 	 */
 	_Atomic uint64_t stamp;
+	_Atomic uint64_t touched; /* rises with each change of anything in it, likewise */
 	_Atomic bool noted; /* core_set_stamped(): this one was told, and container_again() not called */
 	_Atomic uint64_t told; /* core_set_watch(): 1 + the epoch of the last change that was told */
 	/* lock: the epoch in which row 0 of the session layer was written last, 0 not known: that row says none */

@@ -478,8 +478,10 @@ static void publish(struct op *op)
 	if (op->row_of)
 		op->row_of->row_epoch = op->epoch;
 	for (unsigned i = 0; i < op->n_staged; i++) {
-		if (is_change(&op->staged[i]))
+		if (is_change(&op->staged[i])) {
+			atomic_fetch_add(&op->staged[i].inode->container->touched, 1);
 			watch_changed(op->core, op->staged[i].inode->container, op->epoch);
+		}
 		publish_one(&op->staged[i]);
 	}
 	if (op->kick)

@@ -32,17 +32,17 @@ void transcript_free(struct transcript *t)
 	free(t->metadata);
 	free(t->document);
 	free(t->context);
+	session_files_release(&t->files);
 	free(t->arg);
 	free(t);
 }
 DEFINE_CLEANUP(struct transcript *, transcript_free);
 
-static ssize_t read_message(const struct transcript *t, size_t i, void *data, size_t size,
-	uint64_t offset)
+static ssize_t read_file(const struct transcript *t, uint64_t ino, void *data, size_t size, uint64_t offset)
 {
 	const struct reader *reader = t->arg;
 	_cleanup_inode_ struct inode *file = NULL;
-	int r = inode_get(reader->s->core, t->messages[i].ino, NULL, &file);
+	int r = inode_get(reader->s->core, ino, NULL, &file);
 
 	if (r < 0)
 		return r;
@@ -50,6 +50,28 @@ static ssize_t read_message(const struct transcript *t, size_t i, void *data, si
 	ssize_t n = data_read(file, data, size, offset);
 	pthread_rwlock_unlock(&file->lock);
 	return n;
+}
+
+static ssize_t read_message(const struct transcript *t, size_t i, void *data, size_t size, uint64_t offset)
+{
+	return read_file(t, t->messages[i].ino, data, size, offset);
+}
+
+static int list_xattrs(const struct transcript *t, uint64_t ino, transcript_xattr each, void *arg)
+{
+	struct core *core = ((const struct reader *)t->arg)->s->core;
+	_cleanup_buf_ struct buf names = {0}, value = {0};
+	int r = core_listxattr(core, ino, &names);
+
+	for (size_t at = 0; r == 0 && at < names.len;) {
+		const char *name = (const char *)names.data + at;
+		r = core_getxattr(core, ino, name, &value);
+		if (r == 0)
+			each(arg, name, &value);
+		at += strlen(name) + 1;
+		r = r == -ENODATA ? 0 : r;
+	}
+	return r;
 }
 
 /* As it is taken in, or, while it is written, as it would be. The inode's lock is held. */
@@ -81,6 +103,10 @@ static int load_message(struct sessions *s, const struct message_name *name,
 		pthread_rwlock_rdlock(&file->lock);
 		r = facts_of(file, &m);
 		ret_message->size = file->rec.size;
+		ret_message->mode = file->rec.mode;
+		ret_message->uid = file->rec.uid;
+		ret_message->gid = file->rec.gid;
+		ret_message->mtime = file->rec.mtime;
 		pthread_rwlock_unlock(&file->lock);
 	}
 	if (r == -EBADMSG || r == -ENOENT) {
@@ -232,6 +258,8 @@ int transcript_open(struct sessions *s, uint64_t ino, const struct transcript_ra
 	reader->s = s;
 	t->arg = reader;
 	t->read = read_message;
+	t->read_file = read_file;
+	t->xattrs = list_xattrs;
 	int r = inode_get(s->core, ino, NULL, &session);
 	if (r == 0 && (!inode_is_dir(session) || session->rec.role != ROLE_SESSION))
 		r = -ENOENT;
@@ -243,6 +271,8 @@ int transcript_open(struct sessions *s, uint64_t ino, const struct transcript_ra
 		r = load_messages(s, session, range, t);
 	if (r == 0 && range->context)
 		r = load_context(s, session, t);
+	if (r == 0 && range->files)
+		r = session_files_load(s, session->ino, &t->files);
 	if (r < 0)
 		return r;
 	*ret_transcript = steal_ptr(t);

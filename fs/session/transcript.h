@@ -12,6 +12,7 @@
 #ifndef SCRIBEFS_FS_SESSION_TRANSCRIPT_H
 #define SCRIBEFS_FS_SESSION_TRANSCRIPT_H
 
+#include "fs/session/files.h"
 #include "fs/session/frontmatter.h"
 #include "fs/session/session.h"
 #include "fs/session/uuid.h"
@@ -74,6 +75,8 @@ struct transcript_message {
 	uint64_t ino, size, tokens;
 	int64_t time;
 	enum message_role role;
+	uint32_t mode, uid, gid;
+	struct timespec mtime;
 	bool archived, estimated;
 	bool unreadable; /* its record is damaged: number and ino only */
 	char *id, *agent, *model;
@@ -84,6 +87,8 @@ enum interrupted {
 	INTERRUPTED_DAEMON = 1, /* the daemon died while a file of it was open for writing */
 	INTERRUPTED_AGENT = 2,	/* no answer to the last message, or open steps, five quiet minutes, not archived */
 };
+
+typedef void (*transcript_xattr)(void *arg, const char *name, const struct buf *value);
 
 struct transcript {
 	uint8_t session_id[16];
@@ -108,6 +113,12 @@ struct transcript {
 	size_t n;
 	struct transcript_message *messages;
 
+	struct session_files files; /* all that lies in the session, where it was asked for */
+	/* The same as read() of any file that the transcript knows, by its number. */
+	ssize_t (*read_file)(const struct transcript *t, uint64_t ino, void *data, size_t size, uint64_t offset);
+	/* The extended attributes that are listed of one. */
+	int (*xattrs)(const struct transcript *t, uint64_t ino, transcript_xattr each, void *arg);
+
 	/* Up to @size bytes of message @i's file at @offset; the number, short only at the end, or -errno. */
 	ssize_t (*read)(const struct transcript *t, size_t i, void *data, size_t size, uint64_t offset);
 	void *arg;
@@ -121,6 +132,7 @@ struct transcript_range {
 	uint32_t from, count;
 	bool last;
 	bool context; /* context.json too */
+	bool files; /* all files too */
 	bool brief; /* without history, metadata and document, which are NULL then */
 };
 int transcript_open(struct sessions *s, uint64_t session, const struct transcript_range *range,

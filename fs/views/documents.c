@@ -8,7 +8,7 @@ static const struct document of_session[] = {
 	{2, "transcript.md", MESSAGES_ALL, .session = render_md},
 	{3, "transcript.txt", MESSAGES_ALL, .session = render_txt},
 	{4, "transcript.html", MESSAGES_ALL, .session = render_html},
-	{5, "transcript.json", MESSAGES_ALL, .session = render_json},
+	{5, "transcript.json", MESSAGES_ALL, .files = true, .session = render_json},
 	{6, "messages.jsonl", MESSAGES_ALL, .session = render_jsonl},
 	{7, "history.json", MESSAGES_ALL, .session = render_history},
 	{8, "agent.json", MESSAGES_NONE, .session = render_agent},

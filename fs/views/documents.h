@@ -27,6 +27,7 @@ struct document {
 	/* which messages it is rendered from */
 	enum { MESSAGES_ALL, MESSAGES_NONE, MESSAGES_REMEMBERED, MESSAGES_LAST } messages;
 	bool context; /* from context.json too */
+	bool files;   /* from all files */
 	render_session session; /* of a session, or */
 	render_listing listing; /* of a folder of sessions */
 };

@@ -23,10 +23,13 @@ bool kept_get(const struct kept_sizes *sizes, uint32_t document, uint64_t *ret_s
 /* Out of memory it is not remembered. */
 void kept_set(struct kept_sizes *sizes, uint32_t document, uint64_t size);
 
-int kept_encode(const uint8_t source[16], unsigned readers, const struct kept_sizes *sizes,
+void kept_forget(struct kept_sizes *sizes, uint32_t document);
+
+/* @files: the sum of all files (fs/session/files.h) for which sizes of what is made of them hold. */
+int kept_encode(const uint8_t source[16], unsigned readers, uint64_t files, const struct kept_sizes *sizes,
 	struct buf *ret_record);
 /* -ENOENT: of another source or version. -EBADMSG. @ret_sizes is empty before, and released on failure. */
-int kept_decode(const struct buf *record, const uint8_t source[16], unsigned *ret_readers,
+int kept_decode(const struct buf *record, const uint8_t source[16], unsigned *ret_readers, uint64_t *ret_files,
 	struct kept_sizes *ret_sizes);
 
 #endif

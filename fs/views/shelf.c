@@ -1,6 +1,7 @@
 #include "fs/views/shelf.h"
 
 #include "fs/views/folder.h"
+#include "fs/views/held.h"
 #include "fs/views/kept.h"
 #include "kv/cleanup.h"
 
@@ -18,16 +19,11 @@ struct shelf {
 	size_t total;
 	unsigned readers;
 	time_t settle_after; /* CLOCK_MONOTONIC; 0: it is settled, or a folder's */
+	uint64_t touched; /* of the session, when … */
+	struct session_files_sum files; /* … this was so: hash 0: not known … */
+	bool files_known;		/* … else it may be a kept one, and the rest is not known */
 	struct kept_sizes sizes;
 	struct shelf *hash_next, *prev, *next; /* by use, the latest first */
-};
-
-/* A rendering that is held, by use. */
-struct held {
-	uint64_t ino;
-	struct session_version version;
-	struct rendering *rendering;
-	struct held *hash_next, *prev, *next;
 };
 
 struct shelves {
@@ -38,25 +34,8 @@ struct shelves {
 	pthread_mutex_t lock; /* guards what follows */
 	struct shelf *shelf_hash[BUCKETS], *shelf_first, *shelf_last;
 	size_t shelf_count;
-	struct held *held_hash[BUCKETS], *held_first, *held_last;
-	size_t held_bytes;
+	struct held_cache held;
 };
-
-/* ---- renderings -------------------------------------------------------------------------------- */
-
-struct rendering *rendering_ref(struct rendering *r)
-{
-	atomic_fetch_add(&r->refs, 1);
-	return r;
-}
-
-void rendering_unref(struct rendering *r)
-{
-	if (r && atomic_fetch_sub(&r->refs, 1) == 1) {
-		buf_release(&r->bytes);
-		free(r);
-	}
-}
 
 static bool same_time(const struct session_version *a, const struct session_version *b)
 {
@@ -66,56 +45,6 @@ static bool same_time(const struct session_version *a, const struct session_vers
 static size_t bucket_of(uint64_t ino)
 {
 	return (ino ^ ino >> 24) % BUCKETS;
-}
-
-static void held_remove(struct shelves *s, struct held *h)
-{
-	struct held **p = &s->held_hash[bucket_of(h->ino)];
-
-	while (*p != h)
-		p = &(*p)->hash_next;
-	*p = h->hash_next;
-	*(h->prev ? &h->prev->next : &s->held_first) = h->next;
-	*(h->next ? &h->next->prev : &s->held_last) = h->prev;
-	s->held_bytes -= h->rendering->bytes.len;
-	rendering_unref(h->rendering);
-	free(h);
-}
-
-static struct held *held_find(struct shelves *s, uint64_t ino)
-{
-	struct held *h = s->held_hash[bucket_of(ino)];
-
-	while (h && h->ino != ino)
-		h = h->hash_next;
-	return h;
-}
-
-static void held_front(struct shelves *s, struct held *h)
-{
-	h->prev = NULL;
-	h->next = s->held_first;
-	*(s->held_first ? &s->held_first->prev : &s->held_last) = h;
-	s->held_first = h;
-}
-
-static void held_add(struct shelves *s, uint64_t ino, const struct session_version *v,
-	struct rendering *r)
-{
-	struct held *old = held_find(s, ino), *h;
-
-	if (old)
-		held_remove(s, old);
-	if (!r->whole || !(h = malloc(sizeof *h)))
-		return;
-	size_t b = bucket_of(ino);
-	*h = (struct held){.ino = ino, .version = *v, .rendering = rendering_ref(r),
-		.hash_next = s->held_hash[b]};
-	s->held_hash[b] = h;
-	held_front(s, h);
-	s->held_bytes += r->bytes.len;
-	while (s->held_bytes > SHELF_BYTES && s->held_last != h)
-		held_remove(s, s->held_last);
 }
 
 /* ---- shelves ----------------------------------------------------------------------------------- */
@@ -196,8 +125,7 @@ void shelves_close(struct shelves *s)
 {
 	if (!s)
 		return;
-	while (s->held_first)
-		held_remove(s, s->held_first);
+	held_empty(&s->held);
 	while (s->shelf_first)
 		shelf_remove(s, s->shelf_first);
 	pthread_mutex_destroy(&s->lock);
@@ -232,7 +160,7 @@ static int load_session(struct shelves *s, struct shelf *fresh)
 	_cleanup_buf_ struct buf record = {0};
 
 	if (fresh->version.settled && session_kept(s->sessions, fresh->dir, &record) == 0 &&
-		kept_decode(&record, fresh->version.source, &fresh->readers, &fresh->sizes) == 0)
+		kept_decode(&record, fresh->version.source, &fresh->readers, &fresh->files.hash, &fresh->sizes) == 0)
 		return 0;
 	return session_readers(s->sessions, fresh->dir, &fresh->readers);
 }
@@ -248,6 +176,8 @@ static void renew(struct shelves *s, struct shelf *f, struct shelf *fresh)
 		kept_release(&f->sizes);
 		f->sizes = fresh->sizes;
 		f->readers = fresh->readers;
+		f->files = fresh->files;
+		f->files_known = false;
 		fresh->sizes = (struct kept_sizes){0};
 	}
 	f->session = fresh->session;
@@ -265,7 +195,7 @@ static void store(struct shelves *s, uint64_t dir)
 	pthread_mutex_lock(&s->lock);
 	const struct shelf *f = shelf_find(s, dir);
 	if (f && f->session && f->version.settled)
-		r = kept_encode(f->version.source, f->readers, &f->sizes, &record);
+		r = kept_encode(f->version.source, f->readers, f->files.hash, &f->sizes, &record);
 	pthread_mutex_unlock(&s->lock);
 	if (r == 0)
 		(void)session_keep(s->sessions, dir, record.data, record.len);
@@ -296,6 +226,74 @@ static int refresh_session(struct shelves *s, uint64_t dir)
 	return f ? 0 : -ENOMEM;
 }
 
+/* ---- what is made of all files ------------------------------------------------------------------- */
+
+static bool has_files(uint64_t ino, bool session)
+{
+	const struct document *d = document_find(session, document_number(ino));
+
+	return d && d->files;
+}
+
+/* The lock is held. */
+static void take_files(struct shelves *s, uint64_t ino, uint64_t touched, const struct session_files_sum *sum)
+{
+	struct shelf *f = shelf_find(s, document_dir(ino));
+
+	if (!f)
+		return;
+	if (f->files.hash != sum->hash) {
+		struct held *h = held_find(&s->held, ino);
+		if (h)
+			held_remove(&s->held, h);
+		kept_forget(&f->sizes, document_number(ino));
+	}
+	f->files = *sum;
+	f->files_known = true;
+	f->touched = touched;
+}
+
+/*
+ * Most changes of files that are no messages raise no stamp: what is made of them is thrown away where another walk
+ * through them finds another sum.
+ */
+static int settle_files(struct shelves *s, uint64_t ino)
+{
+	struct session_files_sum sum;
+	uint64_t touched;
+	int r = session_touched(s->sessions, document_dir(ino), &touched);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&s->lock);
+	const struct shelf *f = shelf_find(s, document_dir(ino));
+	bool same = f && f->files_known && f->touched == touched;
+	pthread_mutex_unlock(&s->lock);
+	if (same)
+		return 0;
+	r = session_files_sum(s->sessions, document_dir(ino), &sum);
+	if (r < 0)
+		return r;
+	MUTEX_GUARD(&s->lock);
+	take_files(s, ino, touched, &sum);
+	return 0;
+}
+
+/* The lock is held. */
+static struct look look_of(const struct shelf *f, uint64_t ino, uint64_t size)
+{
+	struct look look = {.size = size, .changed = f->version.changed, .readers = f->readers, .total = f->total};
+	const struct timespec *files = &f->files.changed;
+
+	if (!has_files(ino, f->session))
+		return look;
+	look.readers &= f->files.readers;
+	if (files->tv_sec > look.changed.tv_sec ||
+		(files->tv_sec == look.changed.tv_sec && files->tv_nsec > look.changed.tv_nsec))
+		look.changed = *files;
+	return look;
+}
+
 /* ---- looking ----------------------------------------------------------------------------------- */
 
 static int stamp_of(struct shelves *s, uint64_t dir, bool session, struct session_version *ret_version)
@@ -319,15 +317,14 @@ static int look_at_shelf(struct shelves *s, uint64_t ino, const struct session_v
 
 	if (!f || !holds(s, f, v))
 		return 0;
-	*ret_look = (struct look){
-		.changed = f->version.changed, .readers = f->readers, .total = f->total};
+	*ret_look = look_of(f, ino, 0);
 	return kept_get(&f->sizes, document_number(ino), &ret_look->size);
 }
 
 static int render_session_document(struct shelves *s, uint64_t ino, const struct document *d,
 	struct sink *sink)
 {
-	struct transcript_range range = {.count = UINT32_MAX, .context = d->context};
+	struct transcript_range range = {.count = UINT32_MAX, .context = d->context, .files = d->files};
 	struct transcript *t;
 
 	if (d->number == DOCUMENT_PAGE)
@@ -423,7 +420,7 @@ static void put_on_shelf(struct shelves *s, uint64_t ino, const struct session_v
 	at.until = f ? f->version.until : 0;
 	if (f && same_time(&f->version, v))
 		kept_set(&f->sizes, document_number(ino), r->size);
-	held_add(s, ino, &at, r);
+	held_add(&s->held, ino, &at, r);
 }
 
 /* Renders the document as of the stamp @v, which was read before. */
@@ -466,8 +463,7 @@ static bool shelf_holds(struct shelves *s, uint64_t dir, const struct session_ve
 	return f && holds(s, f, v);
 }
 
-/* The stamp, with the session's shelf brought up to it. */
-static int settle(struct shelves *s, uint64_t ino, bool *ret_session, struct session_version *ret_version)
+static int settle_session(struct shelves *s, uint64_t ino, bool *ret_session, struct session_version *ret_version)
 {
 	uint64_t dir = document_dir(ino);
 	struct look look;
@@ -485,6 +481,14 @@ static int settle(struct shelves *s, uint64_t ino, bool *ret_session, struct ses
 		fresh = shelf_holds(s, dir, ret_version);
 	}
 	return r;
+}
+
+/* The stamp, with the session's shelf brought up to it. */
+static int settle(struct shelves *s, uint64_t ino, bool *ret_session, struct session_version *ret_version)
+{
+	int r = settle_session(s, ino, ret_session, ret_version);
+
+	return r == 0 && has_files(ino, *ret_session) ? settle_files(s, ino) : r;
 }
 
 int shelf_look(struct shelves *s, uint64_t ino, struct look *ret_look)
@@ -505,8 +509,7 @@ int shelf_look(struct shelves *s, uint64_t ino, struct look *ret_look)
 		pthread_mutex_lock(&s->lock);
 		const struct shelf *f = shelf_find(s, document_dir(ino));
 		if (f)
-			*ret_look = (struct look){.size = rendering->size, .changed = f->version.changed,
-				.readers = f->readers, .total = f->total};
+			*ret_look = look_of(f, ino, rendering->size);
 		pthread_mutex_unlock(&s->lock);
 		rendering_unref(rendering);
 		if (f)
@@ -524,7 +527,7 @@ int shelf_take(struct shelves *s, uint64_t ino, struct rendering **ret_rendering
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->lock);
-	struct held *h = held_find(s, ino);
+	struct held *h = held_find(&s->held, ino);
 	if (h && session_version_holds(s->sessions, &h->version, &v)) {
 		*ret_rendering = rendering_ref(h->rendering);
 		pthread_mutex_unlock(&s->lock);

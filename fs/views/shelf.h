@@ -7,11 +7,12 @@
  * readers, no bytes). Only what is on no shelf is rendered, and then kept with the session if it is settled.
  *
  *   kept record, big-endian:
- *     0  u8   format (1)
+ *     0  u8   format (2)
  *     1  u16  RENDER_VERSION
  *     3  16   source
  *    19  u8   readers
- *    20  u16  n, then n times: u32 document, u64 size
+ *    20  u64  sum of all files (fs/session/files.h), 0 not known: of what is made of them
+ *    28  u16  n, then n times: u32 document, u64 size
  *
  * The lock guards all shelves; nothing is rendered, read or written under it. Bytes are bounded by
  * SHELF_BYTES, shelves by SHELF_COUNT, the least recently used go. Renderings are reference-counted: an open

@@ -81,12 +81,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t first = nul ? (size_t)(nul - data) : size;
 	struct made_file files[2] = {{(const char *)data, first},
 		{nul ? (const char *)nul + 1 : "", nul ? size - first - 1 : 0}};
-	struct transcript_message messages[2] = {{.number = 1, .size = files[0].len},
-		{.number = 2, .size = files[1].len, .role = MESSAGE_ASSISTANT}};
+	struct transcript_message messages[2] = {{.number = 1, .ino = MADE_INO, .size = files[0].len},
+		{.number = 2, .ino = MADE_INO + 1, .size = files[1].len, .role = MESSAGE_ASSISTANT}};
+	struct session_file attachments[2] = {{.path = empty, .mode = S_IFDIR | 0700},
+		{.path = title, .mode = S_IFREG | 0600, .ino = MADE_FILES_INO, .size = files[1].len, .same = 1}};
 	struct transcript t = {.title = title, .user = title, .workflow = title, .state = "active",
 		.history = none, .metadata = empty, .document = empty, .total = 2, .n = 2,
-		.messages = messages, .read = made_read, .arg = files, .memory_size = 2,
-		.memory_tokens = 10};
+		.messages = messages, .read = made_read, .read_file = made_read_file, .arg = files, .memory_size = 2,
+		.memory_tokens = 10, .files = {.at = attachments, .n = 2}};
+	made_files = &files[1];
 
 	if (size > 1 << 16)
 		return 0;
@@ -95,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_json(&t, render_history);
 	check_json(&t, render_chat_store);
 	check_windows(&t, render_txt, size / 3 + 16);
+	check_windows(&t, render_json, size / 3 + 64);
 	check_windows(&t, render_md, size / 2 + 16);
 	check_windows(&t, render_html, size + 512);
 	t.context = (char *)(uintptr_t)files[1].data;

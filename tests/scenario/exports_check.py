@@ -122,6 +122,24 @@ def check_transcript(document, messages, session):
         same(f"transcript.json {m.number} file", os.path.relpath(m.path, m.path.split("/messages/")[0]), got["file"])
 
 
+def check_files(document, path):
+    """What is no message stands in files: all names, and the bytes of regular files."""
+    expected = {"."}
+    for root, dirs, names in os.walk(path):
+        expected |= {os.path.relpath(os.path.join(root, name), path) for name in dirs + names}
+    in_messages = {m["file"] for m in document["messages"]}
+    got = {f["path"] if "path" in f else os.fsdecode(base64.b64decode(f["path_base64"])): f for f in document["files"]}
+    same("transcript.json files", sorted(expected - in_messages), sorted(got.keys() - in_messages))
+    for name, f in got.items():
+        full = os.path.join(path, name)
+        if f["type"] != "file" or name == "session.json" or "same_as" in f:
+            continue
+        held = f["text"].encode() if "text" in f else base64.b64decode(f["base64"], validate=True)
+        same(f"transcript.json {name}", open(full, "rb").read(), held)
+        same(f"transcript.json {name} size and mode", (os.stat(full).st_size, f"{os.stat(full).st_mode & 0o7777:04o}"),
+             (f["size"], f["mode"]))
+
+
 def plain(text):
     """What a terminal may get."""
     text = text.replace("\r", "")
@@ -181,7 +199,9 @@ def check_session(path, export, args):
     check_list("messages.jsonl", messages, jsonl, counts=True)
     for m, got in zip(messages, jsonl):
         m.shown = got["timestamp"]
-    check_transcript(load(f"{export}/transcript.json"), messages, session)
+    document = load(f"{export}/transcript.json")
+    check_transcript(document, messages, session)
+    check_files(document, path)
     check_txt(open(f"{export}/transcript.txt", "rb").read().decode("utf-8"), messages, session)
     check_md(open(f"{export}/transcript.md", "rb").read().decode("utf-8", "replace"), messages)
     page = open(f"{export}/transcript.html", "rb").read()

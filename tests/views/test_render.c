@@ -43,6 +43,37 @@ static char agent[] = "coder", odd_agent[] = "a\nb\xe2\x80\xae<i>", model[] = "m
 		"{\"workingBranch\":\"main\",\"lastModifiedFiles\":[\"c.c\"],\"pendingChanges\":3}}",
 	metadata[] = "{\"project\":\"x\"}", document[] = "{\"session_id\":\"…\"}";
 static struct transcript_message messages[N];
+
+static char big[70000]; /* larger than what is shown as text */
+static const struct made_file attachments[] = {TEXT("Notes,\n\"quoted\"\0.\n"), TEXT("\x89PNG\r\n"), {big, sizeof big}};
+static char paths_of_files[][32] = {
+	".", "agent", "big", "context.json", "link", "messages", "messages/001.md", "session.json", "sub", "sub/\xff",
+	"sub/pipe"},
+	target[] = "agent";
+static struct session_file of_session[] = {
+	{.path = paths_of_files[0], .mode = S_IFDIR | 0700, .mtime = {7, 8}},
+	{.path = paths_of_files[1], .mode = S_IFREG | 0600, .ino = MADE_FILES_INO, .same = 1},
+	{.path = paths_of_files[2], .mode = S_IFREG | 0640, .ino = MADE_FILES_INO + 2, .size = sizeof big, .same = 2},
+	{.path = paths_of_files[3], .mode = S_IFREG | 0600, .ino = MADE_FILES_INO, .same = 1},
+	{.path = paths_of_files[4], .mode = S_IFLNK | 0777, .target = target, .same = 4},
+	{.path = paths_of_files[5], .mode = S_IFDIR | 0700, .same = 5},
+	{.path = paths_of_files[6], .mode = S_IFREG | 0600, .message = true, .same = 6},
+	{.path = paths_of_files[7], .mode = S_IFREG | 0600, .document = true, .same = 7},
+	{.path = paths_of_files[8], .mode = S_IFDIR | 01777, .same = 8},
+	{.path = paths_of_files[9], .mode = S_IFREG | 0400, .ino = MADE_FILES_INO + 1, .same = 9},
+	{.path = paths_of_files[10], .mode = S_IFIFO | 0600, .same = 10},
+};
+
+static int made_xattrs(const struct transcript *of, uint64_t ino, transcript_xattr each, void *arg)
+{
+	uint8_t bytes[] = {'v', 0, 0xff};
+	struct buf value = {.data = bytes, .len = sizeof bytes};
+	if (ino == MADE_FILES_INO)
+		each(arg, "user.x", &value);
+	if (ino == MADE_FILES_INO)
+		each(arg, "user.y", &value);
+	return 0;
+}
 static struct transcript t;
 
 static void setup(void)
@@ -52,11 +83,20 @@ static void setup(void)
 		.created = 1795168800000, .activity = 1795168860000, .tokens = 99, .switches = 1,
 		.counted = N, .memory_size = 4, .memory_tokens = 60, .total = N, .n = N,
 		.messages = messages, .read = made_read, .arg = files, .context = context,
-		.context_size = sizeof context - 1};
+		.context_size = sizeof context - 1, .read_file = made_read_file,
+		.xattrs = made_xattrs,
+		.files = {.at = of_session, .n = sizeof of_session / sizeof *of_session}};
+	made_files = attachments;
+	of_session[1].size = attachments[0].len;
+	of_session[2].size = 40;
+	of_session[9].size = attachments[1].len;
+	for (size_t i = 0; i < sizeof big; i++)
+		big[i] = (char)(i * i >> 3);
 	for (uint8_t i = 0; i < 16; i++)
 		t.session_id[i] = i;
 	for (size_t i = 0; i < N; i++)
-		messages[i] = (struct transcript_message){.number = (uint32_t)i + 1, .ino = i + 300,
+		messages[i] = (struct transcript_message){.number = (uint32_t)i + 1, .ino = i + MADE_INO,
+			.mode = 0100600, .mtime = {1795168800, (long)i},
 			.size = files[i].len, .tokens = files[i].len / 4, .estimated = true,
 			.time = 1795168800000 + (int64_t)i * 1000};
 	messages[1].header = (uint32_t)strlen(ANSWER_HEADER);
@@ -122,6 +162,31 @@ START_TEST(windows_together_are_the_whole)
 		ck_assert_uint_eq(parts.len, whole.len);
 		ck_assert_mem_eq(parts.data, whole.data, whole.len);
 	}
+}
+END_TEST
+
+/* Of a large file only what lies in the window is read. */
+START_TEST(windows_of_a_large_file)
+{
+	static const size_t sizes[] = {1000, 4096, 30000};
+	_cleanup_buf_ struct buf whole = {0};
+	of_session[2].size = sizeof big;
+	made_render(&t, render_json, 0, &whole);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		_cleanup_buf_ struct buf parts = {0};
+		made_render(&t, render_json, sizes[i], &parts);
+		ck_assert_uint_eq(parts.len, whole.len);
+		ck_assert_mem_eq(parts.data, whole.data, whole.len);
+	}
+	/* its size alone reads nothing of it */
+	struct sink sized = {.whole = true};
+	made_files = NULL;
+	of_session[1].size = of_session[9].size = 0;
+	of_session[3].same = 3;
+	of_session[3].size = of_session[2].size;
+	render_json(&t, &sized);
+	ck_assert_int_eq(sized.error, 0);
+	of_session[3].same = 1;
 }
 END_TEST
 
@@ -229,12 +294,14 @@ int main(void)
 {
 	TCase *c = tcase_create("render");
 	tcase_add_checked_fixture(c, setup, NULL);
+	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, golden, 0, DOCUMENTS);
 	tcase_add_loop_test(c, windows_together_are_the_whole, 0, DOCUMENTS);
 	tcase_add_loop_test(c, an_unreadable_message_hides_no_other, 0, DOCUMENTS);
 	tcase_add_loop_test(c, an_empty_session, 0, DOCUMENTS);
 	tcase_add_loop_test(c, listings, 0, 3);
 	tcase_add_loop_test(c, headings_are_ours, 0, LINES);
+	tcase_add_test(c, windows_of_a_large_file);
 	tcase_add_test(c, txt_grows_at_its_end);
 	return suite_run("render", c);
 }

@@ -11,7 +11,7 @@
 #include "fs/session/transcript.h"
 #include "fs/views/render/sink.h"
 
-#define RENDER_VERSION 3
+#define RENDER_VERSION 4
 #define RENDER_PAGE 50	      /* messages of a page of history/ */
 #define RENDER_SESSIONS 20    /* sessions of one of pages/ */
 
@@ -22,8 +22,9 @@ void render_txt(const struct transcript *t, struct sink *out);
 void render_md(const struct transcript *t, struct sink *out);
 /* html.c */
 void render_html(const struct transcript *t, struct sink *out);
-/* json.c */
+/* transcript_json.c */
 void render_json(const struct transcript *t, struct sink *out);
+/* json.c */
 void render_jsonl(const struct transcript *t, struct sink *out);
 void render_history(const struct transcript *t, struct sink *out);
 void render_history_page(const struct transcript *t, struct sink *out);

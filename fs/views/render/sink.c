@@ -33,6 +33,16 @@ void sink_put(struct sink *s, const void *data, size_t len)
 			&s->bytes, (const char *)data + (from - begin), (size_t)(to - from));
 }
 
+void sink_skip(struct sink *s, uint64_t n, char last)
+{
+	if (n == 0 || s->error)
+		return;
+	if (s->at < s->to && s->at + n > s->from)
+		s->error = -EINVAL; /* a renderer's mistake */
+	s->at += n;
+	s->last = last;
+}
+
 void sink_text(struct sink *s, const char *text)
 {
 	sink_put(s, text, strlen(text));

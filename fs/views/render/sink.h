@@ -51,6 +51,8 @@ static inline bool sink_wants(const struct sink *s)
 void sink_mark(struct sink *s, size_t index);
 
 void sink_put(struct sink *s, const void *data, size_t len);
+/* @n bytes that nobody wants now, of which none lies in the window, are counted; the last is @last. */
+void sink_skip(struct sink *s, uint64_t n, char last);
 void sink_text(struct sink *s, const char *text);
 void sink_printf(struct sink *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* RFC 3339, UTC, milliseconds. */
