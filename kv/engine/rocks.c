@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #define BATCH_KEEP_BYTES (1u << 20) /* a larger batch's memory is given back */
 #define LOG_OVERHEAD 12		    /* bytes of a write in the log besides key and value, about */
 #define DATA_DELETES_MAX 4096       /* 16 to 128 MiB of values */
 #define MULTI_GET_MAX 64            /* keys that are looked up in one call of RocksDB */
+#define SETTLE_MS 3000		    /* a checkpoint waits at most this long for compactions */
+#define SETTLE_STEP_MS 10
 
 static const rocksdb_readoptions_t *read_options(
 	const struct kv_engine *e, const struct kv_engine_view *view)
@@ -176,9 +179,31 @@ static void rocks_view_free(struct kv_engine *e, struct kv_engine_view *view)
 	free(view);
 }
 
+static bool compacts(struct kv_engine *e)
+{
+	uint64_t n = 0;
+	bool any = rocksdb_property_int(e->db, "rocksdb.num-running-compactions", &n) == 0 && n > 0;
+
+	for (int f = 0; !any && f < e->families; f++)
+		any = rocksdb_property_int_cf(e->db, e->family[f], "rocksdb.compaction-pending", &n) == 0 && n > 0;
+	return any;
+}
+
+/* Tables that are about to be written anew would be of no use to the next checkpoint, which shares what is the same. */
+static void settle(struct kv_engine *e)
+{
+	const struct timespec step = {.tv_nsec = SETTLE_STEP_MS * 1000000L};
+
+	rocks_flush(e);
+	for (int ms = 0; ms < SETTLE_MS && compacts(e); ms += SETTLE_STEP_MS)
+		nanosleep(&step, NULL);
+}
+
 static int rocks_checkpoint(struct kv_engine *e, const char *path)
 {
 	char *error = NULL;
+	if (!e->read_only)
+		settle(e);
 	rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(e->db, &error);
 
 	if (!error) {

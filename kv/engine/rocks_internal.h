@@ -63,6 +63,8 @@ int rocks_open(const char *path, const struct kv_options *options, bool read_onl
 int rocks_open_judged(const char *path, const struct kv_options *options,
 	const struct kv_engine_record *record, struct kv_engine **ret_engine);
 void rocks_close(struct kv_engine *e);
+/* What is in memory goes into tables. What fails stays in the log. */
+void rocks_flush(struct kv_engine *e);
 /* With the usual options, and no database yet. NULL: no memory. */
 struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool read_only);
 /* For salvage: log records that are damaged are passed over, and nothing is created. */

@@ -16,6 +16,10 @@
  *  - Logs are not recycled: an old record must not be taken for one of the new log.
  *  - The kernel is not told that tables are read at random: it would not read ahead, and a large file's
  *    chunks lie one after the other.
+ *  - Tables of records are small, and so is the first level below the newest ones. What is compacted into a level
+ *    is written anew with all of that level that lies between its keys, which for the newest tables is all of it; from
+ *    there down it is a table at a time. So a small change leaves most of a store's tables as they are, which
+ *    backups share; of files' chunks it leaves all, for they are compacted late.
  *  - Values are sealed, so compression is off: they do not compress.
  *  - Close flushes the write buffers, so that the log of a cleanly closed store is empty: a flipped
  *    byte at rest is then in a table, where it hits one block and not all that follows.
@@ -51,6 +55,7 @@
 #define DELETES_WINDOW 128
 #define DATA_FIRST_LEVEL 20
 #define DATA_LEVEL_BYTES (512u << 20)
+#define LEVEL_BASE_BYTES (8u << 20)
 
 static const char *const family_names[KV_FAMILIES] = {"default", "meta", "data",
 	"history"};
@@ -99,9 +104,11 @@ static rocksdb_options_t *family_options(
 	rocksdb_options_set_max_write_buffer_number(o, 3);
 	rocksdb_options_set_compaction_style(o, rocksdb_level_compaction);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
-	rocksdb_options_set_target_file_size_base(o, family == KV_DATA ? 64u << 20 : 16u << 20);
+	rocksdb_options_set_target_file_size_base(o, family == KV_DATA ? 64u << 20 : 4u << 20);
 	if (family == KV_DATA)
 		compact_late(o);
+	else
+		rocksdb_options_set_max_bytes_for_level_base(o, LEVEL_BASE_BYTES);
 	rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
 	rocksdb_options_set_memtable_whole_key_filtering(o, 1);
 	/*
@@ -461,7 +468,7 @@ int rocks_open_skipping(const char *path, const struct kv_options *options,
 	return open_with(path, options, (struct opening){.skipping = true}, ret_engine);
 }
 
-static void flush_buffers(struct kv_engine *e)
+void rocks_flush(struct kv_engine *e)
 {
 	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
 
@@ -478,7 +485,7 @@ static void flush_buffers(struct kv_engine *e)
 void rocks_close(struct kv_engine *e)
 {
 	if (e->db && !e->read_only && !atomic_load(&e->failed))
-		flush_buffers(e);
+		rocks_flush(e);
 	close_database(e);
 	if (e->dir >= 0)
 		close(e->dir);

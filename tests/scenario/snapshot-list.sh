@@ -1,6 +1,6 @@
 #!/bin/bash
-# scribefs snapshot list: what each snapshot holds alone, with thousands of them, while they come and go; those of what was
-# removed; by whom; as JSON.
+# scribefs snapshot list: what each snapshot holds alone, with thousands of them, while they come and go; those of what
+# was removed; by whom; as JSON.
 . "$(dirname "$0")/lib.sh"
 need_mount
 setup
