@@ -122,6 +122,16 @@ bool writers_any(struct sessions *s, const struct container *session);
  */
 unsigned session_interruption(struct sessions *s, const struct container *session, const struct srec *rec,
         const struct moment *m, int64_t *until, int64_t *changed);
+/* What time makes of a session, and where that is. */
+struct session_now {
+	struct place place;   /* to be released */
+	uint8_t state;        /* enum state */
+	int64_t until;        /* when time alone makes any of it another; TIME_NEVER */
+	unsigned interrupted; /* enum interrupted */
+};
+/* *changed: as session_interruption(). The record is freshened, and no lock of the container's is held. */
+int session_look(struct sessions *s, struct inode *session, const struct srec *rec, struct session_now *ret_now,
+        int64_t *changed);
 /* Before a file is released. */
 void writers_closed(struct sessions *s, struct file *file);
 void writers_release(struct sessions *s);

@@ -176,23 +176,20 @@ static int load_document(struct sessions *s, struct inode *session, const struct
 
 static int load_place(struct sessions *s, struct inode *session, const struct srec *rec, struct transcript *t)
 {
-	_cleanup_place_ struct place place = {0};
-	_cleanup_(op_end) struct op op;
+	struct session_now now = {0};
+	int r = session_look(s, session, rec, &now, &t->changed);
 
-	op_begin(&op, s->core, NULL);
-	int r = place_of_session(&op, session->container, &place);
-	if (r < 0)
-		return r;
-	pthread_rwlock_rdlock(&session->container->lock);
-	struct moment moment = place_moment(s, session->container, &place);
-	pthread_rwlock_unlock(&session->container->lock);
-	t->state = state_name(srec_state(rec, &moment));
-	t->until = srec_state_until(rec, &moment);
-	t->interrupted = session_interruption(s, session->container, rec, &moment, &t->until, &t->changed);
-	t->trashed = place.trash ? rec->trashed : 0;
+	if (r == 0) {
+		t->state = state_name(now.state);
+		t->until = now.until;
+		t->interrupted = now.interrupted;
+		t->trashed = now.place.trash ? rec->trashed : 0;
+		r = copy_text(&t->user, now.place.user_name);
+	}
 	if (r == 0)
-		r = copy_text(&t->user, place.user_name);
-	return r < 0 ? r : copy_text(&t->workflow, place.workflow_name);
+		r = copy_text(&t->workflow, now.place.workflow_name);
+	place_release(&now.place);
+	return r;
 }
 
 static int load_session(struct sessions *s, struct inode *session, bool brief, struct transcript *t)

@@ -108,24 +108,6 @@ static int hash_source(struct sessions *s, struct inode *session, const struct s
 		sizeof text, ret_hash);
 }
 
-static int until_of(struct sessions *s, struct inode *session, const struct srec *rec, int64_t *ret_until,
-	int64_t *changed, unsigned *ret_interrupted)
-{
-	_cleanup_place_ struct place place = {0};
-	_cleanup_(op_end) struct op op;
-
-	op_begin(&op, s->core, NULL);
-	int r = place_of_session(&op, session->container, &place);
-	if (r < 0)
-		return r;
-	pthread_rwlock_rdlock(&session->container->lock);
-	struct moment moment = place_moment(s, session->container, &place);
-	pthread_rwlock_unlock(&session->container->lock);
-	*ret_until = srec_state_until(rec, &moment);
-	*ret_interrupted = session_interruption(s, session->container, rec, &moment, ret_until, changed);
-	return 0;
-}
-
 /* Of a snapshot. Nothing is kept of it, so there is no source. */
 static int past_version(struct sessions *s, struct inode *session, struct session_version *v)
 {
@@ -145,8 +127,8 @@ int session_version(struct sessions *s, uint64_t ino, struct session_version *re
 	_cleanup_inode_ struct inode *session = NULL;
 	_cleanup_srec_ struct srec rec = {0};
 	struct session_version v;
+	struct session_now look = {0};
 	struct timespec now;
-	unsigned interrupted;
 	bool writing = false;
 
 	int r = session_stamp(s, ino, &v);
@@ -165,15 +147,17 @@ int session_version(struct sessions *s, uint64_t ino, struct session_version *re
 	if (r < 0)
 		return r;
 	int64_t changed = srec_last_change(&rec);
-	r = until_of(s, session, &rec, &v.until, &changed, &interrupted);
+	r = session_look(s, session, &rec, &look, &changed);
+	place_release(&look.place);
 	if (r < 0)
 		return r;
+	v.until = look.until;
 	v.changed = timestamp_from_ms(changed);
 	r = look_for_writers(s, session, &writing, &v.changed, &v.total);
 	if (r == 0)
 		r = look_for_context(s, session, &writing, &v.changed);
 	if (r == 0)
-		r = hash_source(s, session, &rec, interrupted, v.source);
+		r = hash_source(s, session, &rec, look.interrupted, v.source);
 	if (r < 0)
 		return r;
 	clock_gettime(CLOCK_REALTIME, &now);

@@ -102,6 +102,25 @@ unsigned session_interruption(struct sessions *s, const struct container *sessio
 	return bits;
 }
 
+int session_look(struct sessions *s, struct inode *session, const struct srec *rec, struct session_now *ret_now,
+        int64_t *changed)
+{
+	struct container *c = session->container;
+	_cleanup_(op_end) struct op op;
+
+	op_begin(&op, s->core, NULL);
+	int r = place_of_session(&op, c, &ret_now->place);
+	if (r < 0)
+		return r;
+	pthread_rwlock_rdlock(&c->lock);
+	struct moment moment = place_moment(s, c, &ret_now->place);
+	pthread_rwlock_unlock(&c->lock);
+	ret_now->state = srec_state(rec, &moment);
+	ret_now->until = srec_state_until(rec, &moment);
+	ret_now->interrupted = session_interruption(s, c, rec, &moment, &ret_now->until, changed);
+	return 0;
+}
+
 void writers_closed(struct sessions *s, struct file *file)
 {
 	const struct container *c = file_inode(file)->container;
