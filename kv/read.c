@@ -123,6 +123,10 @@ int kv_multi_get(struct kv *kv, const struct kv_view *view, enum kv_family famil
 		return 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = kv_check_key(family, lookups[i].key, lookups[i].key_len);
+	if (r == 0 && n == 1) { /* most files are one chunk */
+		lookups->result = kv_get(kv, view, family, lookups->key, lookups->key_len, &lookups->value);
+		return 0;
+	}
 	if (r == 0)
 		r = multi_init(&m, lookups, n);
 	if (r == 0)

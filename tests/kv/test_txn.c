@@ -508,7 +508,13 @@ START_TEST(many_at_once)
 			ck_assert_mem_eq(l->value.data, keys[i].bytes + 4, keys[i].len - 4);
 		buf_release(&l->value);
 	}
+	for (int i = 0; i < 2; i++) {
+		ok(kv_multi_get(kv, NULL, KV_META, &lookups[149 - i], 1));
+		ck_assert_int_eq(lookups[149 - i].result, i ? 0 : -ENOENT);
+		buf_release(&lookups[149 - i].value);
+	}
 	ok(kv_multi_get(kv, NULL, KV_META, NULL, 0));
+	fails(kv_multi_get(kv, NULL, KV_META, &(struct kv_lookup){.key = "ab", .key_len = 2}, 1), -EINVAL);
 	lookups[7].key_len = 2;
 	fails(kv_multi_get(kv, NULL, KV_META, lookups, 150), -EINVAL);
 	finish();
