@@ -6,7 +6,7 @@
 
 #define BATCH_KEEP_BYTES (1u << 20) /* a larger batch's memory is given back */
 #define LOG_OVERHEAD 12		    /* bytes of a write in the log besides key and value, about */
-#define DATA_DELETES_MAX 4096       /* 16 to 128 MiB of values */
+#define DATA_DELETES_MAX 2048       /* 8 to 64 MiB of values */
 #define MULTI_GET_MAX 64            /* keys that are looked up in one call of RocksDB */
 #define SETTLE_MS 3000		    /* a checkpoint waits at most this long for compactions */
 #define SETTLE_STEP_MS 10
