@@ -71,7 +71,7 @@ whole() {
 # ---- from a backup ----------------------------------------------------------------------------------
 damage chunk-flip 2
 status "without a copy a flipped chunk is left" 4 --repair
-said 'left: .*big: 1 chunks of it cannot be read, the first at byte 65536; no snapshot or backup holds it'
+said 'left: .*big: 1 chunks of it cannot be read, the first at byte 8192; no snapshot or backup holds it'
 status "with a backup in another folder it is mended" 1 --repair --backup-dir "$W/elsewhere"
 said 'mended: .*big: 1 chunks .*; just that was taken from a backup since when the file has not changed'
 whole "a flipped chunk"
