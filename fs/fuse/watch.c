@@ -10,11 +10,13 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #define ENDED SIGUSR1	/* the daemon's main thread has ended */
+#define MNT_ID_UNIQUE 0x4000u /* STATX_MNT_ID_UNIQUE: younger than some C libraries */
 #define GRACE_MS 500 /* for the rest of its threads: nothing holds them up but the kernel's own locks */
 
 static void silence(void)
@@ -47,6 +49,20 @@ void watch_start(const char *point)
 		log_warning("nobody watches over the mount: %s", strerror(errno));
 }
 
+/*
+ * The number of the mount at @point that is never given again (Linux 6.8), else 0. It asks the daemon nothing, who may
+ * not answer any more.
+ */
+static uint64_t mount_number(const char *point)
+{
+	const int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW;
+	struct statx st;
+
+	if (statx(AT_FDCWD, point, flags, MNT_ID_UNIQUE, &st) < 0 || !(st.stx_mask & MNT_ID_UNIQUE))
+		return 0;
+	return st.stx_mnt_id;
+}
+
 /* By the control filesystem, which lets the owner of the mount do it; else as root. */
 static void abort_connection(const struct mountinfo *mount)
 {
@@ -75,6 +91,7 @@ int watch_main(int argc, char **argv)
 {
 	pid_t daemon = argc == 3 ? (pid_t)strtol(argv[1], NULL, 10) : 0;
 	struct mountinfo before, now;
+	uint64_t number;
 	sigset_t set;
 	int sig;
 
@@ -83,11 +100,15 @@ int watch_main(int argc, char **argv)
 	if (daemon <= 0 || prctl(PR_SET_PDEATHSIG, ENDED) < 0 || getppid() != daemon ||
 		mountinfo_find(argv[2], &before) < 0)
 		return 1;
+	number = mount_number(argv[2]);
 	while (sigwait(&set, &sig) != 0)
 		;
-	/* A number is given again after an unmount: it must be the mount that we were started for. */
+	/*
+	 * Who mounts anew, as soon as the daemon has given up its store, gets the same device number, at the same
+	 * place and from the same source: the mount must be the one that we were started for.
+	 */
 	if (!gone(daemon) && mountinfo_find(argv[2], &now) == 0 && now.ours && now.device == before.device &&
-		strcmp(now.source, before.source) == 0)
+		strcmp(now.source, before.source) == 0 && mount_number(argv[2]) == number && getppid() == daemon)
 		abort_connection(&now);
 	return 0;
 }
