@@ -6,7 +6,7 @@ setup_folder
 check "help" "$SCRIBEFS" help
 same "--help is help" "$("$SCRIBEFS" help)" "$("$SCRIBEFS" --help)"
 verbs=$("$SCRIBEFS" help | sed -nE 's/^  ([a-z]+) .*/\1/p')
-same "the verbs" "init mount umount new status key snapshot restore diff context resume fork cleanup backup set get inherit fsck help" "$(echo $verbs)"
+same "the verbs" "init mount umount new import status key snapshot restore diff context resume fork cleanup backup set get inherit fsck help" "$(echo $verbs)"
 for verb in $verbs; do
 	check "$verb --help" "$SCRIBEFS" "$verb" --help
 	same "help $verb" "$("$SCRIBEFS" "$verb" -h)" "$("$SCRIBEFS" help "$verb")"
