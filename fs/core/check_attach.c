@@ -221,7 +221,7 @@ static int make_remnant(struct attach *a, struct inode *file, uint64_t *ret_ino)
 /* What cannot be read stays a hole. */
 static int copy_readable(struct core *core, struct file *in, struct file *out, off_t size)
 {
-	_cleanup_free_ uint8_t *bytes = malloc(1u << CHUNK_SHIFT);
+	_cleanup_free_ uint8_t *bytes = malloc(1u << CHUNK_SHIFT_NOISE);
 	off_t at = 0;
 
 	while (bytes && at < size) {
@@ -231,13 +231,13 @@ static int copy_readable(struct core *core, struct file *in, struct file *out, o
 		if (data == -ENXIO)
 			break;
 		if (data > at)
-			at = data & ~(off_t)((1 << CHUNK_SHIFT) - 1);
-		n = core_read(core, in, bytes, 1u << CHUNK_SHIFT, at);
+			at = data & ~(off_t)((1 << CHUNK_SHIFT_NOISE) - 1);
+		n = core_read(core, in, bytes, 1u << CHUNK_SHIFT_NOISE, at);
 		if (n > 0)
 			n = core_write(core, out, bytes, (size_t)n, at, 0);
 		if (n == -ENOMEM || n == -ENOSPC)
 			return (int)n;
-		at += 1 << CHUNK_SHIFT;
+		at += 1 << CHUNK_SHIFT_NOISE;
 	}
 	return bytes ? core_file_flush(core, out) : -ENOMEM;
 }
