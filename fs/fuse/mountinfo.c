@@ -25,8 +25,8 @@ int mountinfo_resolve(const char *path, char ret_path[PATH_MAX])
 		memcpy(ret_path, resolved, PATH_MAX);
 		return 0;
 	}
-	/* ENOTCONN: its daemon died. EACCES: the mount is another user's. */
-	if (errno != ENOTCONN && errno != EACCES && errno != EIO)
+	/* ENOTCONN: its daemon died, ECONNABORTED: just now. EACCES: the mount is another user's. */
+	if (errno != ENOTCONN && errno != ECONNABORTED && errno != EACCES && errno != EIO)
 		return -errno;
 	char above[PATH_MAX];
 	if (snprintf(above, sizeof above, "%s", path) >= PATH_MAX)
@@ -170,7 +170,7 @@ int mountinfo_find_store(const char *store, struct mountinfo *ret_mount)
 bool mountinfo_is_dead(const char *point)
 {
 	struct statfs fs;
-	return statfs(point, &fs) < 0 && errno == ENOTCONN;
+	return statfs(point, &fs) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 /* fusermount3 is setuid root: it unmounts what its caller has mounted. */
