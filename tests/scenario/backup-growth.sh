@@ -32,6 +32,7 @@ PY
 cat "$W/added"
 same "the first is all of it" "0 1000" "$(head -1 "$W/added")"
 second=$(awk 'NR == 2 { print $2 }' "$W/added")
-check "the second adds what changed: $second in a thousand" test "$second" -lt 50
+# … and the records, not the chunks, where the first left as many tables as are merged.
+check "the second adds little: $second in a thousand" test "$second" -lt 200
 all=$(awk 'NR > 1 { n += $2 } END { print n }' "$W/added")
 check "and twelve together less than two stores: $all in a thousand" test "$all" -lt 2000
