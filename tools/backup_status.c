@@ -71,7 +71,7 @@ static void warn_of(struct report *report, const char *folder, const struct newe
 		warn(report, "there is no good backup in %s; 'scribefs backup create' makes one", folder);
 	else if (!n->good->verified)
 		warn(report, "%s in %s was never verified; 'scribefs backup verify' reads it", n->good->name, folder);
-	if (n->damaged && (!n->good || n->damaged->made > n->good->made))
+	if (n->damaged && (!n->good || n->damaged > n->good)) /* by the list's order */
 		warn(report, "%s in %s is damaged", n->damaged->name, folder);
 	if (shares && n->good)
 		warn(report, "%s is on the store's own disk: that protects against deletion, not against a disk that "
