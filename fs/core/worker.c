@@ -277,7 +277,7 @@ static int work_do(struct worker *worker, const struct work *w, bool starting)
 		r = remove_domain(core, w->domain);
 		return r < 0 ? r : 1;
 	case WORK_SWEEP:
-		/* The row is there a moment before the snapshot leaves memory, and a sweep then would keep all of it. */
+		/* The row is there a moment before the snapshot leaves memory: a sweep then would keep all of it. */
 		pthread_mutex_lock(&core->snapshot_lock);
 		pthread_mutex_unlock(&core->snapshot_lock);
 		return sweep_run(core, w->domain, w->container, w->from_chunk == 1, &worker->stop);
