@@ -165,8 +165,6 @@ struct inode *file_inode(struct file *file);
 uint64_t file_ino(const struct file *file);
 /* Whether it was opened for writing. */
 bool file_may_write(const struct file *file);
-/* Whether this handle has written since its last core_file_flush(). */
-bool file_wrote(const struct file *file);
 
 /* Up to @size bytes at @offset into @data; returns the number (short only at the end) or -errno. */
 ssize_t core_read(struct core *core, struct file *file, void *data, size_t size, off_t offset);

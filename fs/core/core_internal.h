@@ -66,7 +66,6 @@ struct core {
 struct file {
 	struct inode *inode; /* a reference */
 	int flags;
-	_Atomic bool wrote;
 	/* ahead.c: */
 	_Atomic(struct ahead *) ahead;
 	_Atomic uint64_t next;	 /* where who reads from the front goes on */

@@ -63,7 +63,6 @@ int core_file_open(struct core *core, const struct cred *who, uint64_t ino, int 
 			core_file_release(core, file);
 			return r;
 		}
-		file->wrote = true;
 	}
 	*ret_file = file;
 	return 0;
@@ -106,11 +105,6 @@ uint64_t file_ino(const struct file *file)
 bool file_may_write(const struct file *file)
 {
 	return may_write(file->flags);
-}
-
-bool file_wrote(const struct file *file)
-{
-	return file->wrote;
 }
 
 ssize_t core_read(struct core *core, struct file *file, void *data, size_t size, off_t offset)
@@ -370,8 +364,6 @@ ssize_t core_write(struct core *core, struct file *file, const void *data, size_
 		size = CORE_FILE_MAX - at;
 	if (r == 0)
 		r = write_locked(inode, data, size, at, kill);
-	if (r == 0)
-		file->wrote = true;
 	pthread_rwlock_unlock(&inode->lock);
 	gate_leave(&core->gate);
 	if (r < 0)
@@ -383,7 +375,6 @@ ssize_t core_write(struct core *core, struct file *file, const void *data, size_
 
 int core_file_sync(struct core *core, struct file *file)
 {
-	file->wrote = false;
 	return commit_or_tell(core, file->inode);
 }
 

@@ -176,8 +176,6 @@ int core_fallocate(struct core *core, struct file *file, int mode, off_t offset,
 	do
 		r = OP_RETRY(fallocate_once(core, file->inode, &range));
 	while (r > 0);
-	if (r == 0)
-		file->wrote = true;
 	return r;
 }
 

@@ -92,7 +92,7 @@ void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
 	struct file *file = server_file(ino, fi);
-	bool durable = file && s->options->sync && file_wrote(file);
+	bool durable = file && s->options->sync && file_may_write(file);
 	int r = file ? session_flush(s->sessions, file) : 0;
 	if (r == 0 && durable)
 		reply_when_synced(req);

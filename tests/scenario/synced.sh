@@ -5,18 +5,20 @@ need_mount
 need_tool strace
 setup
 S=$(session one)
-daemon=$(daemon_pid)
 strace -o "$W/probe" true 2>/dev/null || skip "nothing may be traced here"
 
-python3 - "$S" "$daemon" "$W/calls" <<'PY'
+# $1: which steps; their syncs go to calls.$1.table
+traced() {
+	python3 - "$S" "$(daemon_pid)" "$W/calls.$1" "$1" <<'PY'
 import mmap, os, subprocess, sys, time
 
-folder, daemon, calls = sys.argv[1:]
+folder, daemon, calls, which = sys.argv[1:]
 os.chdir(folder)
 for name in ("a", "b", "other"):
     with open(name, "wb") as f:
         f.write(os.urandom(9000))
-os.link("a", "link")
+if which == "fsync":
+    os.link("a", "link")
 os.makedirs("messages", exist_ok=True)
 tracer = subprocess.Popen(["strace", "-f", "-ttt", "-e", "trace=fdatasync,fsync", "-o", calls, "-p", daemon],
                           stderr=subprocess.DEVNULL)
@@ -66,19 +68,45 @@ def renamed(fd):
     os.rename("a.new", "a")
 
 
+def closed(path, flags, change=lambda fd: None):
+    fd = os.open(path, os.O_WRONLY | flags, 0o600)
+    change(fd)
+    os.close(fd)
+
+
+def closed_twice():
+    fd = os.open("a", os.O_WRONLY)
+    os.pwrite(fd, b"x", 0)
+    os.close(os.dup(fd))
+    os.close(fd)
+
+
+def sync_on_close():
+    step("close of a new file with nothing in it", lambda: closed("new", os.O_CREAT | os.O_EXCL))
+    step("close of one that was cut to nothing", lambda: closed("new", os.O_TRUNC))
+    step("close after ftruncate", lambda: closed("a", 0, lambda fd: os.ftruncate(fd, 10)))
+    step("close after fchmod", lambda: closed("a", 0, lambda fd: os.fchmod(fd, 0o600)))
+    step("close after a write", lambda: closed("a", 0, lambda fd: os.pwrite(fd, b"x", 0)))
+    step("close of a copy of the descriptor", closed_twice)
+
+
+def sync_on_demand():
+    step("write with O_SYNC", lambda: write(os.O_SYNC))
+    step("write with O_DSYNC", lambda: write(os.O_DSYNC))
+    step("fdatasync by a reader", lambda: write(sync=os.fdatasync))
+    step("fsync by a reader", lambda: write(sync=os.fsync))
+    step("fsync of another link", lambda: write(sync=os.fsync, through="link"))
+    step("msync without a descriptor", mapped)
+    step("fsync after chmod", lambda: write(sync=os.fsync, change=lambda fd: os.fchmod(fd, 0o640)))
+    step("fsync after setxattr", lambda: write(sync=os.fsync, change=lambda fd: os.setxattr(fd, "user.x", b"1")))
+    step("fsync after fallocate", lambda: write(sync=os.fsync, change=lambda fd: os.posix_fallocate(fd, 0, 20000)))
+    step("fsync after copy_file_range", lambda: write(sync=os.fsync, change=copied))
+    step("fsync after renames", lambda: write(sync=os.fsync, change=renamed))
+    step("fsync of the folder after symlink", lambda: (os.symlink("a", "s"), write(sync=os.fsync, through=".")))
+
+
 time.sleep(1)
-step("write with O_SYNC", lambda: write(os.O_SYNC))
-step("write with O_DSYNC", lambda: write(os.O_DSYNC))
-step("fdatasync by a reader", lambda: write(sync=os.fdatasync))
-step("fsync by a reader", lambda: write(sync=os.fsync))
-step("fsync of another link", lambda: write(sync=os.fsync, through="link"))
-step("msync without a descriptor", mapped)
-step("fsync after chmod", lambda: write(sync=os.fsync, change=lambda fd: os.fchmod(fd, 0o640)))
-step("fsync after setxattr", lambda: write(sync=os.fsync, change=lambda fd: os.setxattr(fd, "user.x", b"1")))
-step("fsync after fallocate", lambda: write(sync=os.fsync, change=lambda fd: os.posix_fallocate(fd, 0, 20000)))
-step("fsync after copy_file_range", lambda: write(sync=os.fsync, change=copied))
-step("fsync after renames", lambda: write(sync=os.fsync, change=renamed))
-step("fsync of the folder after symlink", lambda: (os.symlink("a", "s"), write(sync=os.fsync, through=".")))
+sync_on_close() if which == "close" else sync_on_demand()
 tracer.terminate()
 tracer.wait()
 with open(calls) as f:
@@ -87,7 +115,12 @@ with open(calls + ".table", "w") as f:
     for name, start, end in done:
         print(sum(start - 0.001 <= at <= end + 0.001 for at in syncs), name, file=f)
 PY
-while read -r n name; do
-	check "$name reaches the disk" test "$n" -ge 1
-done <"$W/calls.table"
-same "all were tried" 12 "$(wc -l <"$W/calls.table")"
+	while read -r n name; do
+		check "$name reaches the disk" test "$n" -ge 1
+	done <"$W/calls.$1.table"
+	same "all were tried" "$2" "$(wc -l <"$W/calls.$1.table")"
+}
+traced fsync 12
+echo "-- mounted with sync"
+remount -o sync
+traced close 6
