@@ -223,8 +223,9 @@ class Worker:
             self.ledger.put("D", "note/" + sides[which], number)
             if self.syncs(0.3):
                 self.sync_path(path, "note/" + sides[which], number)
-            number = self.ledger.begin("mode/" + sides[which], 0o700 + n % 64)
-            os.chmod(path, 0o700 + n % 64)
+            mode = 0o700 + n % 45  # never the 0755 that they are made with
+            number = self.ledger.begin("mode/" + sides[which], mode)
+            os.chmod(path, mode)
             self.ledger.put("D", "mode/" + sides[which], number)
             time.sleep(0.01)
 
