@@ -6,6 +6,7 @@
 #define SCRIBEFS_TESTS_CORE_LEVELS_H
 
 #include "fs/core/core_internal.h"
+#include "fs/core/snapshot.h"
 #include "tests/core/store.h"
 
 #include <check.h>
@@ -29,6 +30,20 @@ static inline uint64_t level_make(struct store *s, uint64_t parent, const char *
 	ck_assert_int_eq(r, 0);
 	core_forget(s->core, e.ino, 1);
 	return e.ino;
+}
+
+/* What a snapshot holds alone, as a list of @place's (0: the store's) says. */
+static inline uint64_t level_held(struct store *s, uint64_t place, uint64_t id)
+{
+	_cleanup_free_ struct snapshot_held *held = NULL;
+	size_t n;
+
+	ck_assert_int_eq(snapshot_held(s->core, place, 0, &held, &n), 0);
+	ck_assert_uint_eq(n, snapshot_count(s->core, place));
+	for (size_t i = 0; i < n; i++)
+		if (held[i].id == id)
+			return held[i].bytes;
+	ck_abort_msg("snapshot %llu is not in the list", (unsigned long long)id);
 }
 
 #endif

@@ -126,3 +126,33 @@ void store_expect(struct store *s, uint64_t ino, const char *contents)
 	ck_assert_int_eq(n, (ssize_t)strlen(contents));
 	ck_assert_mem_eq(got, contents, (size_t)n);
 }
+
+struct file *store_open_file(struct store *s, uint64_t ino, int flags)
+{
+	struct file *f;
+	ck_assert_int_eq(core_file_open(s->core, &s->who, ino, flags, &f), 0);
+	return f;
+}
+
+struct file *store_new_file(struct store *s, const char *name, int flags)
+{
+	return store_open_file(s, store_make(s, CORE_ROOT_INO, name, S_IFREG | 0644), flags);
+}
+
+void store_put(struct store *s, struct file *f, const void *data, size_t size, off_t at)
+{
+	ck_assert_int_eq(core_write(s->core, f, data, size, at, false), (ssize_t)size);
+}
+
+void store_done(struct store *s, struct file *f)
+{
+	ck_assert_int_eq(core_file_flush(s->core, f), 0);
+	ck_assert_int_eq(core_file_release(s->core, f), 0);
+}
+
+void store_expect_at(struct store *s, struct file *f, const void *data, size_t size, off_t at)
+{
+	_cleanup_free_ char *got = malloc(size + 1);
+	ck_assert_int_eq(core_read(s->core, f, got, size, at), (ssize_t)size);
+	ck_assert_mem_eq(got, data, size);
+}

@@ -36,4 +36,13 @@ void store_chmod(struct store *s, uint64_t ino, mode_t mode);
 /* That reading it gives @contents. */
 void store_expect(struct store *s, uint64_t ino, const char *contents);
 
+struct file *store_open_file(struct store *s, uint64_t ino, int flags);
+/* A new one in the root. */
+struct file *store_new_file(struct store *s, const char *name, int flags);
+void store_put(struct store *s, struct file *f, const void *data, size_t size, off_t at);
+/* Flushed and released. */
+void store_done(struct store *s, struct file *f);
+/* That reading @size bytes at @at gives @data. */
+void store_expect_at(struct store *s, struct file *f, const void *data, size_t size, off_t at);
+
 #endif

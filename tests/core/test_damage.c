@@ -27,36 +27,6 @@ static void teardown(void)
 	store_close(&s);
 }
 
-static struct file *open_ino(uint64_t ino, int flags)
-{
-	struct file *f;
-	ck_assert_int_eq(core_file_open(s.core, &s.who, ino, flags, &f), 0);
-	return f;
-}
-
-static struct file *open_new(const char *name, int flags)
-{
-	return open_ino(store_make(&s, ROOT, name, S_IFREG | 0644), flags);
-}
-
-static void put(struct file *f, const void *data, size_t size, off_t at)
-{
-	ck_assert_int_eq(core_write(s.core, f, data, size, at, false), (ssize_t)size);
-}
-
-static void done(struct file *f)
-{
-	ck_assert_int_eq(core_file_flush(s.core, f), 0);
-	ck_assert_int_eq(core_file_release(s.core, f), 0);
-}
-
-static void expect_at(struct file *f, const void *data, size_t size, off_t at)
-{
-	_cleanup_free_ char *got = malloc(size + 1);
-	ck_assert_int_eq(core_read(s.core, f, got, size, at), (ssize_t)size);
-	ck_assert_mem_eq(got, data, size);
-}
-
 static struct key chunk_key(struct file *f, uint64_t index)
 {
 	const struct inode *inode = file_inode(f);
@@ -86,31 +56,31 @@ static void expect_damage_in_1(struct file *f)
 	ck_assert_int_eq(core_read(s.core, f, got, sizeof got, 0), -EBADMSG);
 	/* Nor may it be mended by accident with zeros. */
 	ck_assert_int_eq(core_write(s.core, f, "x", 1, CHUNK + 5, false), -EBADMSG);
-	expect_at(f, big, CHUNK, 0);
-	expect_at(f, big + 2 * CHUNK, CHUNK, 2 * CHUNK);
+	store_expect_at(&s, f, big, CHUNK, 0);
+	store_expect_at(&s, f, big + 2 * CHUNK, CHUNK, 2 * CHUNK);
 }
 
 START_TEST(a_missing_chunk_is_no_hole)
 {
-	struct file *f = open_new("f", O_RDWR);
-	put(f, big, 3 * CHUNK, 0);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
+	store_put(&s, f, big, 3 * CHUNK, 0);
 	ck_assert_int_eq(core_file_flush(s.core, f), 0);
 	struct key key = chunk_key(f, 1);
 	poke(&key, NULL);
 	expect_damage_in_1(f);
 	/* Written as a whole it is good again. */
-	put(f, big, CHUNK, CHUNK);
-	expect_at(f, big, CHUNK, CHUNK);
-	done(f);
+	store_put(&s, f, big, CHUNK, CHUNK);
+	store_expect_at(&s, f, big, CHUNK, CHUNK);
+	store_done(&s, f);
 }
 END_TEST
 
 START_TEST(swapped_chunks)
 {
-	struct file *f = open_new("f", O_RDWR), *g = open_new("g", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR), *g = store_new_file(&s, "g", O_RDWR);
 	_cleanup_buf_ struct buf a = {0}, b = {0};
-	put(f, big, 3 * CHUNK, 0);
-	put(g, big, 3 * CHUNK, 0);
+	store_put(&s, f, big, 3 * CHUNK, 0);
+	store_put(&s, g, big, 3 * CHUNK, 0);
 	ck_assert_int_eq(core_file_flush(s.core, f), 0);
 	ck_assert_int_eq(core_file_flush(s.core, g), 0);
 	struct key kf = chunk_key(f, 1), kg = chunk_key(g, 1);
@@ -120,48 +90,48 @@ START_TEST(swapped_chunks)
 	poke(&kg, &a);
 	expect_damage_in_1(f);
 	expect_damage_in_1(g);
-	done(f);
-	done(g);
+	store_done(&s, f);
+	store_done(&s, g);
 }
 END_TEST
 
 START_TEST(an_old_chunk_replayed)
 {
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 	_cleanup_buf_ struct buf old = {0};
-	put(f, big, 3 * CHUNK, 0);
+	store_put(&s, f, big, 3 * CHUNK, 0);
 	ck_assert_int_eq(core_file_flush(s.core, f), 0);
 	struct key key = chunk_key(f, 1);
 	peek(&key, &old);
-	put(f, "new", 3, CHUNK);
+	store_put(&s, f, "new", 3, CHUNK);
 	ck_assert_int_eq(core_file_flush(s.core, f), 0);
 	struct key next = chunk_key(f, 1);
 	ck_assert_mem_ne(key.bytes, next.bytes, key.len);
 	poke(&next, &old);
 	expect_damage_in_1(f);
-	done(f);
+	store_done(&s, f);
 }
 END_TEST
 
 START_TEST(a_missing_page)
 {
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 	uint64_t ino = file_ino(f);
-	put(f, big, CHUNK, 0);
-	put(f, big, CHUNK, 1 << 30);
+	store_put(&s, f, big, CHUNK, 0);
+	store_put(&s, f, big, CHUNK, 1 << 30);
 	ck_assert_int_eq(core_file_flush(s.core, f), 0);
 	const struct inode *inode = file_inode(f);
 	struct key key = map_page_key(inode, 0, 0, inode->rec.map.root.version);
-	done(f);
+	store_done(&s, f);
 	store_reopen(&s);
 	poke(&key, NULL);
-	f = open_ino(ino, O_RDWR);
+	f = store_open_file(&s, ino, O_RDWR);
 	char got[10];
 	ck_assert_int_eq(core_read(s.core, f, got, 10, 0), -EBADMSG);
 	ck_assert_int_eq(core_read(s.core, f, got, 10, CHUNK), -EBADMSG);
 	ck_assert_int_eq(core_write(s.core, f, "x", 1, 0, false), -EBADMSG);
-	expect_at(f, big, CHUNK, 1 << 30);
-	done(f);
+	store_expect_at(&s, f, big, CHUNK, 1 << 30);
+	store_done(&s, f);
 }
 END_TEST
 

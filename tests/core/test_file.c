@@ -28,55 +28,25 @@ static void teardown(void)
 	store_close(&s);
 }
 
-static struct file *open_ino(uint64_t ino, int flags)
-{
-	struct file *f;
-	ck_assert_int_eq(core_file_open(s.core, &s.who, ino, flags, &f), 0);
-	return f;
-}
-
-static struct file *open_new(const char *name, int flags)
-{
-	return open_ino(store_make(&s, ROOT, name, S_IFREG | 0644), flags);
-}
-
-static void put(struct file *f, const void *data, size_t size, off_t at)
-{
-	ck_assert_int_eq(core_write(s.core, f, data, size, at, false), (ssize_t)size);
-}
-
-static void done(struct file *f)
-{
-	ck_assert_int_eq(core_file_flush(s.core, f), 0);
-	ck_assert_int_eq(core_file_release(s.core, f), 0);
-}
-
-static void expect_at(struct file *f, const void *data, size_t size, off_t at)
-{
-	_cleanup_free_ char *got = malloc(size + 1);
-	ck_assert_int_eq(core_read(s.core, f, got, size, at), (ssize_t)size);
-	ck_assert_mem_eq(got, data, size);
-}
-
 /* ---- commits --------------------------------------------------------------------------------- */
 
 START_TEST(close_keeps_it)
 {
-	struct file *f = open_new("f", O_RDWR), *g = open_new("g", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR), *g = store_new_file(&s, "g", O_RDWR);
 	uint64_t f_ino = file_ino(f), g_ino = file_ino(g);
 	struct stat st;
-	put(f, big, 100000, 0);
+	store_put(&s, f, big, 100000, 0);
 	ck_assert_int_eq(core_file_flush(s.core, f), 0);
-	put(g, big, 100000, 0);
+	store_put(&s, g, big, 100000, 0);
 	core_file_release(s.core, f);
 	store_crash(&s, false);
 	store_stat(&s, f_ino, &st);
 	ck_assert_int_eq(st.st_size, 100000);
 	store_stat(&s, g_ino, &st);
 	ck_assert_int_eq(st.st_size, 0);
-	f = open_ino(f_ino, O_RDONLY);
-	expect_at(f, big, 100000, 0);
-	done(f);
+	f = store_open_file(&s, f_ino, O_RDONLY);
+	store_expect_at(&s, f, big, 100000, 0);
+	store_done(&s, f);
 	free(g); /* its inode went with the core that died */
 }
 END_TEST
@@ -99,9 +69,9 @@ START_TEST(time_commits)
 	struct file *f;
 	store_close(&s);
 	store_new(&s, &(struct core_options){.commit_ms = 40});
-	f = open_new("f", O_RDWR);
+	f = store_new_file(&s, "f", O_RDWR);
 	uint64_t ino = file_ino(f);
-	put(f, "hello", 5, 0);
+	store_put(&s, f, "hello", 5, 0);
 	unsigned failures;
 	for (int i = 0; i < 100 && uncommitted(f, &failures); i++)
 		usleep(10000);
@@ -117,10 +87,10 @@ START_TEST(deferred_errors_are_told_once)
 	struct file *f, *g;
 	store_close(&s);
 	store_new(&s, &(struct core_options){.commit_ms = 20});
-	f = open_new("f", O_RDWR);
-	g = open_ino(file_ino(f), O_RDWR);
+	f = store_new_file(&s, "f", O_RDWR);
+	g = store_open_file(&s, file_ino(f), O_RDWR);
 	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -EIO);
-	put(f, big, 100000, 0);
+	store_put(&s, f, big, 100000, 0);
 	unsigned failures = 0;
 	for (int i = 0; i < 200 && uncommitted(f, &failures) && !failures; i++)
 		usleep(1000);
@@ -132,22 +102,22 @@ START_TEST(deferred_errors_are_told_once)
 	core_file_release(s.core, f);
 	core_file_release(s.core, g);
 	store_crash(&s, false);
-	f = open_ino(ino, O_RDONLY);
-	expect_at(f, big, 100000, 0);
-	done(f);
+	f = store_open_file(&s, ino, O_RDONLY);
+	store_expect_at(&s, f, big, 100000, 0);
+	store_done(&s, f);
 }
 END_TEST
 
 START_TEST(a_kept_error_reaches_the_next_write)
 {
-	struct file *f = open_new("f", O_RDWR);
-	put(f, "a", 1, 0);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
+	store_put(&s, f, "a", 1, 0);
 	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -ENOSPC);
 	ck_assert_int_eq(core_commit_all(s.core), -ENOSPC);
 	ck_assert_int_eq(core_write(s.core, f, "b", 1, 1, false), -ENOSPC);
-	put(f, "b", 1, 1);
+	store_put(&s, f, "b", 1, 1);
 	uint64_t ino = file_ino(f);
-	done(f);
+	store_done(&s, f);
 	store_reopen(&s);
 	store_expect(&s, ino, "ab");
 }
@@ -156,9 +126,9 @@ END_TEST
 START_TEST(a_failed_operation_has_not_happened)
 {
 	uint64_t ino = store_file(&s, ROOT, "f", "abcdef");
-	struct file *f = open_ino(ino, O_RDWR);
+	struct file *f = store_open_file(&s, ino, O_RDWR);
 	const off_t sizes[] = {2, 0, 100, 100000};
-	put(f, "AB", 2, 0); /* buffered, and stays so */
+	store_put(&s, f, "AB", 2, 0); /* buffered, and stays so */
 	for (int i = 0; i < 5; i++) {
 		struct stat st = {.st_size = i < 4 ? sizes[i] : 0};
 		int r;
@@ -170,22 +140,22 @@ START_TEST(a_failed_operation_has_not_happened)
 		ck_assert_int_eq(r, -EIO);
 		store_expect(&s, ino, "ABcdef");
 		store_chmod(&s, ino, 0600); /* takes the buffered bytes along */
-		done(f);
+		store_done(&s, f);
 		store_reopen(&s);
 		store_expect(&s, ino, "ABcdef");
-		f = open_ino(ino, O_RDWR);
+		f = store_open_file(&s, ino, O_RDWR);
 	}
-	done(f);
+	store_done(&s, f);
 }
 END_TEST
 
 /* What is buffered stays bounded, and so it does while nothing can be committed. */
 START_TEST(buffers_are_bounded)
 {
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 	ssize_t n = 0;
 	for (off_t at = 0; at < 16 << 20; at += 1 << 18) {
-		put(f, big, 1 << 18, at);
+		store_put(&s, f, big, 1 << 18, at);
 		ck_assert_uint_lt(s.core->dirty_bytes, 1 << 20);
 	}
 	for (off_t at = 0; at < 16 << 20; at += 1 << 18) {
@@ -196,7 +166,7 @@ START_TEST(buffers_are_bounded)
 	}
 	ck_assert_int_eq(n, -EIO);
 	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 0, 0);
-	done(f);
+	store_done(&s, f);
 	ck_assert_uint_eq(s.core->dirty_bytes, 0);
 }
 END_TEST
@@ -211,52 +181,52 @@ START_TEST(open_rules)
 	struct stat st;
 	ck_assert_int_eq(core_file_open(s.core, &s.who, dir, O_RDWR, &f), -EISDIR);
 	ck_assert_int_eq(core_file_open(s.core, &s.who, 1 << 20, O_RDWR, &f), -ENOENT);
-	f = open_ino(ino, O_RDONLY);
+	f = store_open_file(&s, ino, O_RDONLY);
 	ck_assert_int_eq(core_write(s.core, f, "x", 1, 0, false), -EBADF);
 	ck_assert_int_eq(core_fallocate(s.core, f, 0, 0, 1), -EBADF);
-	done(f);
-	f = open_ino(ino, O_WRONLY | O_TRUNC);
+	store_done(&s, f);
+	f = store_open_file(&s, ino, O_WRONLY | O_TRUNC);
 	store_stat(&s, ino, &st);
 	ck_assert_int_eq(st.st_size, 0);
-	put(f, "new", 3, 0);
-	done(f);
+	store_put(&s, f, "new", 3, 0);
+	store_done(&s, f);
 	store_expect(&s, ino, "new");
-	f = open_ino(ino, O_RDWR);
+	f = store_open_file(&s, ino, O_RDWR);
 	ck_assert_int_eq(core_write(s.core, f, "xy", 2, CORE_FILE_MAX - 1, 0), 1);
 	ck_assert_int_eq(core_write(s.core, f, "xy", 2, CORE_FILE_MAX, 0), -EFBIG);
 	ck_assert_int_eq(core_write(s.core, f, "xy", 2, INT64_MAX - 1, false), -EFBIG);
-	put(f, "x", 1, CORE_FILE_MAX - 1);
+	store_put(&s, f, "x", 1, CORE_FILE_MAX - 1);
 	store_stat(&s, ino, &st);
 	ck_assert_int_eq(st.st_size, (off_t)CORE_FILE_MAX);
 	st.st_size = CORE_FILE_MAX + 1;
 	ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &st, CORE_SET_SIZE, &st), -EFBIG);
-	done(f);
+	store_done(&s, f);
 }
 END_TEST
 
 START_TEST(appends_go_to_the_end)
 {
-	struct file *f = open_new("f", O_WRONLY | O_APPEND);
-	struct file *g = open_ino(file_ino(f), O_WRONLY | O_APPEND);
-	put(f, "one ", 4, 0);
-	put(g, "two ", 4, 0);
-	put(f, "three", 5, 1000);
+	struct file *f = store_new_file(&s, "f", O_WRONLY | O_APPEND);
+	struct file *g = store_open_file(&s, file_ino(f), O_WRONLY | O_APPEND);
+	store_put(&s, f, "one ", 4, 0);
+	store_put(&s, g, "two ", 4, 0);
+	store_put(&s, f, "three", 5, 1000);
 	store_expect(&s, file_ino(f), "one two three");
-	done(f);
-	done(g);
+	store_done(&s, f);
+	store_done(&s, g);
 }
 END_TEST
 
 START_TEST(writes_mark_times_and_bits)
 {
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 	uint64_t ino = file_ino(f);
 	struct stat before, after, set = {.st_mtim = {1000, 1}, .st_mode = 06775};
 	ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &set, CORE_SET_MTIME | CORE_SET_MODE,
 				 &before), 0);
 	ck_assert_int_eq(before.st_mtim.tv_sec, 1000);
 	ck_assert_uint_eq(before.st_mode & 07777, 06775);
-	put(f, "x", 1, 0);
+	store_put(&s, f, "x", 1, 0);
 	store_stat(&s, ino, &after);
 	ck_assert_int_gt(after.st_mtim.tv_sec, 1000);
 	ck_assert_uint_eq(after.st_mode & 07777, 06775);
@@ -274,7 +244,7 @@ START_TEST(writes_mark_times_and_bits)
 	ck_assert_int_eq(core_read(s.core, f, &c, 1, 0), 1);
 	store_stat(&s, ino, &after);
 	ck_assert_mem_eq(&before.st_atim, &after.st_atim, sizeof after.st_atim);
-	done(f);
+	store_done(&s, f);
 	store_reopen(&s); /* commits it */
 	store_stat(&s, ino, &before);
 	ck_assert_mem_eq(&before.st_atim, &after.st_atim, sizeof after.st_atim);
@@ -283,7 +253,7 @@ END_TEST
 
 START_TEST(allocation_rules)
 {
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 	struct stat st;
 	ck_assert_int_eq(core_fallocate(s.core, f, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), -EOPNOTSUPP);
 	ck_assert_int_eq(core_fallocate(s.core, f, FALLOC_FL_PUNCH_HOLE, 0, 4096), -EOPNOTSUPP);
@@ -301,7 +271,7 @@ START_TEST(allocation_rules)
 	st.st_size = 0;
 	ck_assert_int_eq(core_setattr(s.core, &s.who, file_ino(f), &st, CORE_SET_SIZE, &st), 0);
 	ck_assert_int_eq(core_fallocate(s.core, f, 0, 100, 1 << 20), 0);
-	put(f, "x", 1, 50000);
+	store_put(&s, f, "x", 1, 50000);
 	ck_assert_int_eq(core_lseek(s.core, f, 0, SEEK_DATA), CHUNK);
 	ck_assert_int_eq(core_lseek(s.core, f, CHUNK + 7, SEEK_DATA), CHUNK + 7);
 	ck_assert_int_eq(core_lseek(s.core, f, CHUNK + 7, SEEK_HOLE), 2 * CHUNK);
@@ -310,25 +280,25 @@ START_TEST(allocation_rules)
 	ck_assert_int_eq(core_lseek(s.core, f, 2 * CHUNK, SEEK_DATA), -ENXIO);
 	ck_assert_int_eq(core_lseek(s.core, f, 2 * CHUNK, SEEK_HOLE), 2 * CHUNK);
 	ck_assert_int_eq(core_lseek(s.core, f, 100 + (1 << 20), SEEK_HOLE), -ENXIO);
-	done(f);
+	store_done(&s, f);
 }
 END_TEST
 
 START_TEST(copies_ranges)
 {
-	struct file *f = open_new("f", O_RDWR), *g = open_new("g", O_RDWR);
-	put(f, big, sizeof big, 0);
+	struct file *f = store_new_file(&s, "f", O_RDWR), *g = store_new_file(&s, "g", O_RDWR);
+	store_put(&s, f, big, sizeof big, 0);
 	ck_assert_int_eq(core_copy_range(s.core, f, 1000, g, 5, sizeof big), sizeof big - 1000);
-	expect_at(g, big + 1000, sizeof big - 1000, 5);
+	store_expect_at(&s, g, big + 1000, sizeof big - 1000, 5);
 	ck_assert_int_eq(core_copy_range(s.core, f, 0, f, 10, 100), -EINVAL);
 	ck_assert_int_eq(core_copy_range(s.core, f, 0, f, 100, 100), 100);
-	expect_at(f, big, 100, 100);
+	store_expect_at(&s, f, big, 100, 100);
 	ck_assert_int_eq(core_copy_range(s.core, f, sizeof big, g, 0, 10), 0);
 	/* what was there when it began, not what it makes itself */
 	const off_t end = sizeof big;
 	ck_assert_int_eq(core_copy_range(s.core, f, end - 10, f, end + 50, 1000), 10);
-	done(f);
-	done(g);
+	store_done(&s, f);
+	store_done(&s, g);
 }
 END_TEST
 
@@ -336,22 +306,22 @@ END_TEST
 
 START_TEST(unlinked_files_live_on)
 {
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 	struct stat st = {.st_size = 2 << 20};
-	put(f, "small", 5, 0);
+	store_put(&s, f, "small", 5, 0);
 	ck_assert_int_eq(core_unlink(s.core, &s.who, ROOT, "f", NULL), 0);
-	expect_at(f, "small", 5, 0);
-	put(f, "er", 2, 5);
+	store_expect_at(&s, f, "small", 5, 0);
+	store_put(&s, f, "er", 2, 5);
 	ck_assert_int_eq(core_file_flush(s.core, f), 0);
 	ck_assert_uint_eq(tree_records(&s, KEY_INODE), 1); /* nothing of it is stored */
-	put(f, big, 2 << 20, 7); /* too much for memory: an orphan */
+	store_put(&s, f, big, 2 << 20, 7); /* too much for memory: an orphan */
 	ck_assert_int_eq(core_file_flush(s.core, f), 0);
 	ck_assert_uint_gt(tree_records(&s, KEY_CHUNK), 0);
 	ck_assert_uint_eq(tree_records(&s, KEY_INODE), 2);
-	expect_at(f, "smaller", 7, 0);
-	expect_at(f, big, 2 << 20, 7);
+	store_expect_at(&s, f, "smaller", 7, 0);
+	store_expect_at(&s, f, big, 2 << 20, 7);
 	ck_assert_int_eq(core_setattr(s.core, &s.who, file_ino(f), &st, CORE_SET_SIZE, &st), 0);
-	put(f, "x", 1, 0);
+	store_put(&s, f, "x", 1, 0);
 	ck_assert_int_eq(core_file_release(s.core, f), 0);
 	core_settle(s.core);
 	tree_check(&s);
@@ -372,32 +342,32 @@ static void check_tail(uint64_t ino, off_t size, size_t chunks)
 START_TEST(a_long_file_is_cut)
 {
 	enum { CHUNKS = 3000 };
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 	uint64_t ino = file_ino(f);
 	struct stat st;
 	for (off_t i = 0; i < CHUNKS; i++)
-		put(f, "x", 1, i * CHUNK);
-	done(f);
+		store_put(&s, f, "x", 1, i * CHUNK);
+	store_done(&s, f);
 	check_tail(ino, (CHUNKS - 1) * (off_t)CHUNK + 1, CHUNKS);
 	for (int i = 0; i < 2; i++) {
 		st.st_size = (2500 - i * 2000) * (off_t)CHUNK - 7;
 		ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &st, CORE_SET_SIZE, &st), 0);
 		if (i == 0)
 			store_crash(&s, false);
-		f = open_ino(ino, O_RDWR);
-		put(f, "y", 1, 2600 * (off_t)CHUNK);
+		f = store_open_file(&s, ino, O_RDWR);
+		store_put(&s, f, "y", 1, 2600 * (off_t)CHUNK);
 		ck_assert_int_eq(core_file_flush(s.core, f), 0);
 		char c = 1;
 		ck_assert_int_eq(core_read(s.core, f, &c, 1, 2600 * (off_t)CHUNK - 1), 1);
 		ck_assert_int_eq(c, 0);
-		done(f);
+		store_done(&s, f);
 		check_tail(ino, 2600 * (off_t)CHUNK + 1, 2500 - (size_t)i * 2000 + 1);
 	}
-	f = open_ino(ino, O_RDWR);
-	expect_at(f, "y", 1, 2600 * (off_t)CHUNK);
+	f = store_open_file(&s, ino, O_RDWR);
+	store_expect_at(&s, f, "y", 1, 2600 * (off_t)CHUNK);
 	for (off_t i = 0; i < 500; i++)
-		expect_at(f, "x", 1, i * CHUNK);
-	done(f);
+		store_expect_at(&s, f, "x", 1, i * CHUNK);
+	store_done(&s, f);
 	ck_assert_int_eq(core_unlink(s.core, &s.who, ROOT, "f", NULL), 0);
 	core_settle(s.core);
 	tree_check(&s);
@@ -407,16 +377,16 @@ END_TEST
 START_TEST(a_long_range_is_punched)
 {
 	enum { CHUNKS = 3000 };
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 	for (off_t i = 0; i < CHUNKS; i++)
-		put(f, "x", 1, i * CHUNK);
+		store_put(&s, f, "x", 1, i * CHUNK);
 	ck_assert_int_eq(core_fallocate(s.core, f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 5,
 				 2990 * (off_t)CHUNK - 5), 0);
 	check_tail(file_ino(f), (CHUNKS - 1) * (off_t)CHUNK + 1, 11);
-	expect_at(f, "x", 1, 0);
-	expect_at(f, "\0", 1, CHUNK);
-	expect_at(f, "x", 1, 2990 * (off_t)CHUNK);
-	done(f);
+	store_expect_at(&s, f, "x", 1, 0);
+	store_expect_at(&s, f, "\0", 1, CHUNK);
+	store_expect_at(&s, f, "x", 1, 2990 * (off_t)CHUNK);
+	store_done(&s, f);
 }
 END_TEST
 

@@ -22,48 +22,18 @@ static void teardown(void)
 	store_close(&s);
 }
 
-static struct file *open_ino(uint64_t ino, int flags)
-{
-	struct file *f;
-	ck_assert_int_eq(core_file_open(s.core, &s.who, ino, flags, &f), 0);
-	return f;
-}
-
-static struct file *open_new(const char *name, int flags)
-{
-	return open_ino(store_make(&s, ROOT, name, S_IFREG | 0644), flags);
-}
-
-static void put(struct file *f, const void *data, size_t size, off_t at)
-{
-	ck_assert_int_eq(core_write(s.core, f, data, size, at, false), (ssize_t)size);
-}
-
-static void done(struct file *f)
-{
-	ck_assert_int_eq(core_file_flush(s.core, f), 0);
-	ck_assert_int_eq(core_file_release(s.core, f), 0);
-}
-
-static void expect_at(struct file *f, const void *data, size_t size, off_t at)
-{
-	_cleanup_free_ char *got = malloc(size + 1);
-	ck_assert_int_eq(core_read(s.core, f, got, size, at), (ssize_t)size);
-	ck_assert_mem_eq(got, data, size);
-}
-
 /* Writes @size bytes of noise, and keeps them in @image. */
 static void put_noise(struct file *f, uint8_t *image, size_t size, off_t at)
 {
 	kv_random(image + at, size);
-	put(f, image + at, size, at);
+	store_put(&s, f, image + at, size, at);
 }
 
 /* Beyond its first chunk it lies in small ones, whether the first was stored before, buffered, or neither. */
 START_TEST(noise_lies_in_small_chunks)
 {
 	static uint8_t image[5 * CHUNK];
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 	uint64_t ino = file_ino(f);
 	size_t size = _i < 2 ? 4 * CHUNK - 100 : 3 * CHUNK;
 	struct stat st;
@@ -73,19 +43,19 @@ START_TEST(noise_lies_in_small_chunks)
 	if (_i < 1)
 		ck_assert_int_eq(core_file_flush(s.core, f), 0);
 	put_noise(f, image, 3 * CHUNK, _i < 2 ? CHUNK - 100 : 0);
-	expect_at(f, image, size, 0);
+	store_expect_at(&s, f, image, size, 0);
 	store_stat(&s, ino, &st);
 	ck_assert_int_eq(st.st_blocks, (blkcnt_t)((size + 511) / 512));
 	ck_assert_int_eq(core_file_flush(s.core, f), 0);
 	ck_assert_uint_eq(file_inode(f)->rec.map.chunk_shift, CHUNK_SHIFT_NOISE);
 	ck_assert_uint_eq(tree_records(&s, KEY_CHUNK), (_i < 2 ? 4 : 3) * CHUNK >> CHUNK_SHIFT_NOISE);
 	put_noise(f, image, 10, CHUNK + 10);
-	expect_at(f, image, size, 0);
-	done(f);
+	store_expect_at(&s, f, image, size, 0);
+	store_done(&s, f);
 	store_reopen(&s);
-	f = open_ino(ino, O_RDWR);
-	expect_at(f, image, size, 0);
-	done(f);
+	f = store_open_file(&s, ino, O_RDWR);
+	store_expect_at(&s, f, image, size, 0);
+	store_done(&s, f);
 	tree_check(&s);
 	ck_assert_int_eq(core_unlink(s.core, &s.who, ROOT, "f", NULL), 0);
 	core_settle(s.core);
@@ -97,14 +67,14 @@ END_TEST
 START_TEST(what_compresses_stays_in_large_chunks)
 {
 	static char big[3 * CHUNK];
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 
 	memset(big, 'a', sizeof big);
-	put(f, big, 3 * CHUNK, 0);
+	store_put(&s, f, big, 3 * CHUNK, 0);
 	ck_assert_int_eq(core_file_flush(s.core, f), 0);
 	ck_assert_uint_eq(file_inode(f)->rec.map.chunk_shift, CHUNK_SHIFT);
 	ck_assert_uint_eq(tree_records(&s, KEY_CHUNK), 3);
-	done(f);
+	store_done(&s, f);
 }
 END_TEST
 
@@ -112,7 +82,7 @@ END_TEST
 START_TEST(small_chunks_are_cut_before_they_are_stored)
 {
 	static uint8_t image[3 * CHUNK];
-	struct file *f = open_new("f", O_RDWR);
+	struct file *f = store_new_file(&s, "f", O_RDWR);
 	struct stat st = {.st_size = CHUNK / 2 + 5};
 
 	put_noise(f, image, CHUNK, 0);
@@ -120,13 +90,13 @@ START_TEST(small_chunks_are_cut_before_they_are_stored)
 	put_noise(f, image, 2 * CHUNK, CHUNK);
 	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -EIO);
 	ck_assert_int_eq(core_setattr(s.core, &s.who, file_ino(f), &st, CORE_SET_SIZE, &st), -EIO);
-	expect_at(f, image, 3 * CHUNK, 0);
+	store_expect_at(&s, f, image, 3 * CHUNK, 0);
 	st.st_size = CHUNK / 2 + 5;
 	ck_assert_int_eq(core_setattr(s.core, &s.who, file_ino(f), &st, CORE_SET_SIZE, &st), 0);
-	expect_at(f, image, CHUNK / 2 + 5, 0);
+	store_expect_at(&s, f, image, CHUNK / 2 + 5, 0);
 	ck_assert_uint_eq(tree_records(&s, KEY_CHUNK), (CHUNK / 2 >> CHUNK_SHIFT_NOISE) + 1);
 	ck_assert_int_eq(kv_counter_total(s.kv, KV_COUNT_BYTES), CHUNK / 2 + 5);
-	done(f);
+	store_done(&s, f);
 	tree_check(&s);
 }
 END_TEST

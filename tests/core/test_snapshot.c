@@ -56,20 +56,6 @@ static size_t history(void)
 	return n;
 }
 
-/* What the snapshot holds alone, as a list of @place's (0: the store's) says. */
-static uint64_t held_in(uint64_t place, uint64_t id)
-{
-	_cleanup_free_ struct snapshot_held *held = NULL;
-	size_t n;
-
-	ck_assert_int_eq(snapshot_held(s.core, place, 0, &held, &n), 0);
-	ck_assert_uint_eq(n, snapshot_count(s.core, place));
-	for (size_t i = 0; i < n; i++)
-		if (held[i].id == id)
-			return held[i].bytes;
-	ck_abort_msg("snapshot %llu is not in the list", (unsigned long long)id);
-}
-
 static void rewrite(uint64_t ino, const char *text, off_t at)
 {
 	struct file *f;
@@ -254,12 +240,12 @@ START_TEST(costs)
 	ck_assert_int_eq(core_setxattr(s.core, &s.who, g, "user.a", "1", 1, 0), 0);
 	ck_assert_int_eq(core_setxattr(s.core, &s.who, g, "user.a", "2", 1, 0), 0);
 	ck_assert_uint_eq(history(), 3); /* that there was none */
-	ck_assert_uint_eq(held_in(other, snaps[0].id), 0); /* the others hold the same */
+	ck_assert_uint_eq(level_held(&s, other, snaps[0].id), 0); /* the others hold the same */
 	for (int i = 0; i < 199; i++)
 		ck_assert_int_eq(snapshot_drop(s.core, snaps[i].id), 0);
 	core_settle(s.core);
 	ck_assert_uint_eq(history(), 3);
-	ck_assert_uint_gt(held_in(other, snaps[199].id), 300);
+	ck_assert_uint_gt(level_held(&s, other, snaps[199].id), 300);
 	store_expect(&s, store_find(&s, snaps[199].root, "g"), "text");
 	drop(&snaps[199]);
 	ck_assert_uint_eq(history(), 0);

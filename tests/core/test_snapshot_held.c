@@ -28,20 +28,6 @@ static void teardown(void)
 	store_close(&s);
 }
 
-/* What the snapshot holds alone, as a list of @place's (0: the store's) says. */
-static uint64_t held_in(uint64_t place, uint64_t id)
-{
-	_cleanup_free_ struct snapshot_held *held = NULL;
-	size_t n;
-
-	ck_assert_int_eq(snapshot_held(s.core, place, 0, &held, &n), 0);
-	ck_assert_uint_eq(n, snapshot_count(s.core, place));
-	for (size_t i = 0; i < n; i++)
-		if (held[i].id == id)
-			return held[i].bytes;
-	ck_abort_msg("snapshot %llu is not in the list", (unsigned long long)id);
-}
-
 static void rewrite(uint64_t ino, const char *text, off_t at)
 {
 	struct file *f;
@@ -119,8 +105,8 @@ START_TEST(what_each_holds_alone)
 	core_settle(s.core);
 	for (; n > 0; n--) {
 		size_t i = (size_t)rand_r(&seed) % n;
-		uint64_t before = bytes_of(KV_HISTORY) + bytes_of(KV_DATA), held = held_in(0, snaps[i].id);
-		ck_assert_uint_eq(held_in(snaps[i].place, snaps[i].id), held);
+		uint64_t before = bytes_of(KV_HISTORY) + bytes_of(KV_DATA), held = level_held(&s, 0, snaps[i].id);
+		ck_assert_uint_eq(level_held(&s, snaps[i].place, snaps[i].id), held);
 		ck_assert_int_eq(snapshot_drop(s.core, snaps[i].id), 0);
 		core_settle(s.core);
 		ck_assert_uint_eq(before - bytes_of(KV_HISTORY) - bytes_of(KV_DATA), held);
