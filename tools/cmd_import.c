@@ -97,6 +97,8 @@ static int run_import(const struct command *self, int argc, char **argv)
 		log_error("%s is there already; name a workflow, or a session that is not there yet", argv[1]);
 	else if (r == -ENOTTY || r == -EINVAL)
 		log_error("%s is no place of a session; name MOUNTPOINT/users/USER/WORKFLOW[/SESSION]", argv[1]);
+	else if (r == -ENOENT)
+		log_error("there is no workflow for %s; mkdir it first", argv[1]);
 	else if (r < 0)
 		log_error("cannot make %s: %s", argv[1], strerror(-r));
 	if (r < 0)

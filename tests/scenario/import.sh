@@ -63,6 +63,7 @@ check "the next session of a workflow" test -d "$n/messages/archive"
 same "is a copy" "$(field "$s/session.json" session_id)" "$(field "$n/session.json" copied_from)"
 same "standard input" 5 "$(find "$("$SCRIBEFS" import - "$U/ann/chat" <"$W/t.json")"/messages -maxdepth 1 -name '0*.md' | wc -l)"
 refused "nothing is written over" "$SCRIBEFS" import "$W/t.json" "$s"
+refused "a workflow that is not there" "$SCRIBEFS" import "$W/t.json" "$U/ann/nowhere/new"
 check_not "no place of a session" "$SCRIBEFS" import "$W/t.json" "$U/ann/chat/full/attachments/new"
 check_not "and nothing was left there" ls "$U/ann/chat/full/attachments/new"
 
