@@ -18,6 +18,15 @@ static void open_view(fuse_req_t req, uint64_t ino, struct fuse_file_info *fi)
 		reply_error(req, ino, r);
 }
 
+/*
+ * Where an append goes is the kernel's to say, which knows the size and holds the inode's lock. The flag is put on and
+ * taken off while a file is open, or for one write, and does not hold for pages that come from a mapping.
+ */
+static int flags_of(const struct fuse_file_info *fi)
+{
+	return fi->flags & ~O_APPEND;
+}
+
 void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct server *s = server_of(req);
@@ -31,7 +40,7 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if ((fi->flags & O_TRUNC) && protocol_kills_priv())
 		r = server_kill_priv(req, &who, ino);
 	if (r == 0)
-		r = session_file_open(s->sessions, &who, ino, fi->flags, &file);
+		r = session_file_open(s->sessions, &who, ino, flags_of(fi), &file);
 	if (r == 0)
 		reply_open(req, NULL, file, fi);
 	else
@@ -47,7 +56,7 @@ void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	struct file *file = NULL;
 	int r = views_owns(parent) ? -EPERM : server_check_name(name);
 	if (r == 0)
-		r = session_create(s->sessions, &who, parent, name, mode, fi->flags, &entry, &file);
+		r = session_create(s->sessions, &who, parent, name, mode, flags_of(fi), &entry, &file);
 	if (r == 0)
 		reply_open(req, &entry, file, fi);
 	else

@@ -227,7 +227,8 @@ int main(int argc, char **argv)
 {
 	static const struct posix_case *const all[] = {path_cases, open_cases, rename_cases, time_cases,
 		rights_cases, owner_cases, acl_cases, sticky_cases, data_cases, space_cases, lock_cases,
-		xattr_cases, dir_cases, limit_cases, orphan_cases, NULL};
+		xattr_cases, dir_cases, limit_cases, orphan_cases, move_cases, watch_cases,
+		request_cases, NULL};
 	static const struct posix_case *const frozen[] = {read_only_cases, NULL};
 	const struct posix_case *const *list = all;
 	int option;

@@ -29,7 +29,8 @@ struct posix_case {
 /* One array a file, ended by an entry without a name. */
 extern const struct posix_case path_cases[], open_cases[], rename_cases[], time_cases[], rights_cases[],
 	owner_cases[], acl_cases[], sticky_cases[], data_cases[], space_cases[], lock_cases[],
-	xattr_cases[], dir_cases[], limit_cases[], orphan_cases[];
+	xattr_cases[], dir_cases[], limit_cases[], orphan_cases[], move_cases[],
+	watch_cases[], request_cases[];
 extern const struct posix_case read_only_cases[]; /* on a mount that is read-only */
 
 /* Two ordinary users, each in a group of its own number and in one more; and a group of nobody's. */
