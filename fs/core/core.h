@@ -82,6 +82,7 @@ struct core_entry {
 	bool fleeting_attr; /* … and for the attributes (a writer is at work) */
 };
 
+/* -ENOENT, -ENOTDIR. "." may be asked of what is no directory, and is -ENOENT of what has no name any more. */
 int core_lookup(struct core *core, uint64_t parent, const char *name, struct core_entry *ret_entry);
 void core_forget(struct core *core, uint64_t ino, uint64_t nlookup);
 

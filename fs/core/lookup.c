@@ -65,20 +65,31 @@ static int lookup_parent(struct inode *dir, struct core_entry *ret_entry)
 	return r < 0 ? r : entry_fill(parent, ret_entry);
 }
 
+/* ".", of whatever has a name. */
+static int lookup_self(struct core *core, uint64_t ino, struct core_entry *ret_entry)
+{
+	_cleanup_inode_ struct inode *inode = NULL;
+	int r = inode_get(core, ino, NULL, &inode);
+
+	if (r == 0 && (inode->ghost || inode->orphan))
+		r = -ENOENT;
+	return r < 0 ? r : entry_fill(inode, ret_entry);
+}
+
 int core_lookup(struct core *core, uint64_t parent, const char *name, struct core_entry *ret_entry)
 {
 	_cleanup_inode_ struct inode *dir = NULL, *child = NULL;
 	size_t len;
 	int r = name_check(name, &len);
 
+	if (r == 0 && strcmp(name, ".") == 0)
+		return lookup_self(core, parent, ret_entry);
 	if (r == 0)
 		r = dir_get(core, parent, &dir);
 	if (r < 0)
 		return r;
 	if (snapshot_is_dir(parent))
 		return snapdir_lookup(dir, name, ret_entry);
-	if (strcmp(name, ".") == 0)
-		return entry_fill(dir, ret_entry);
 	if (strcmp(name, "..") == 0)
 		return lookup_parent(dir, ret_entry);
 	r = dir_find(core, dir, name, len, &child);

@@ -64,8 +64,6 @@ int snapdir_lookup(struct inode *dir, const char *name, struct core_entry *ret_e
 	struct snapshot_info info;
 	int r;
 
-	if (strcmp(name, ".") == 0)
-		return entry_fill(dir, ret_entry);
 	if (strcmp(name, "..") == 0)
 		return entry_of(dir->core, place, ret_entry);
 	r = snapshot_find(dir->core, place, name, &info);

@@ -35,7 +35,7 @@ static void ops_init(void *userdata, struct fuse_conn_info *conn)
 	want(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
 	want(conn, FUSE_CAP_EXPLICIT_INVAL_DATA, true);
 	want(conn, FUSE_CAP_WRITEBACK_CACHE, false); /* sizes are never the kernel's guess */
-	want(conn, FUSE_CAP_EXPORT_SUPPORT, false);
+	want(conn, FUSE_CAP_EXPORT_SUPPORT, true); /* file handles: "." is looked up */
 	want(conn, FUSE_CAP_HANDLE_KILLPRIV, false); /* in favour of its second version: protocol.h */
 	want(conn, FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS, false); /* the kernel's own */
 	want(conn, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE, false);

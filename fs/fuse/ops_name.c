@@ -5,8 +5,30 @@
 
 #include <limits.h>
 
+/* An inode that the kernel has forgotten, and a file handle names. What does not lead there is -ENOENT: ESTALE. */
+static void lookup_self(fuse_req_t req, uint64_t ino)
+{
+	struct server *s = server_of(req);
+	_cleanup_asker_ struct asker asker;
+	struct core_entry entry = {0};
+	asker_init(req, &asker);
+	int r = views_owns(ino) ? views_lookup(s->views, &asker.viewer, ino, ".", &entry)
+				: core_lookup(s->core, ino, ".", &entry);
+	if (r == -ENOTDIR) /* a document */
+		r = -ENOENT;
+	entry.fleeting_attr = true; /* of session.json they would be */
+	if (r == 0)
+		reply_entry(req, &entry);
+	else
+		reply_error(req, ino, r);
+}
+
 void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	if (strcmp(name, ".") == 0) {
+		lookup_self(req, parent);
+		return;
+	}
 	struct server *s = server_of(req);
 	struct cred who = server_cred(req);
 	_cleanup_asker_ struct asker asker;

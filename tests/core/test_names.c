@@ -199,6 +199,29 @@ START_TEST(lookup_errors)
 }
 END_TEST
 
+/* Whatever has a name is found by its number alone, loaded or not, and nothing else is. */
+START_TEST(found_by_number)
+{
+	uint64_t file = store_file(&s, ROOT, "f", "content"), dir = store_make(&s, ROOT, "d", S_IFDIR | 0755),
+		 link = store_symlink(&s, ROOT, "s", "f"), open_one = store_file(&s, ROOT, "o", "open");
+	ck_assert_int_eq(lookup(file, "."), 0);
+	store_reopen(&s);
+	ck_assert_int_eq(lookup(file, "."), 0);
+	ck_assert_int_eq(lookup(dir, "."), 0);
+	ck_assert_int_eq(lookup(link, "."), 0);
+	ck_assert_int_eq(lookup(file, ".."), -ENOTDIR);
+	ck_assert_int_eq(lookup(1 << 30, "."), -ENOENT);
+	struct file *f = store_open_file(&s, open_one, O_RDWR);
+	ck_assert_int_eq(core_unlink(s.core, &s.who, ROOT, "o", NULL), 0);
+	ck_assert_int_eq(lookup(open_one, "."), -ENOENT);
+	store_done(&s, f);
+	ck_assert_int_eq(core_unlink(s.core, &s.who, ROOT, "f", NULL), 0);
+	ck_assert_int_eq(core_rmdir(s.core, &s.who, ROOT, "d", NULL), 0);
+	ck_assert_int_eq(lookup(file, "."), -ENOENT);
+	ck_assert_int_eq(lookup(dir, "."), -ENOENT);
+}
+END_TEST
+
 START_TEST(inheritance)
 {
 	struct stat st;
@@ -462,6 +485,7 @@ int main(void)
 	tcase_add_test(t, names_of_any_bytes);
 	tcase_add_test(t, make_refused);
 	tcase_add_test(t, lookup_errors);
+	tcase_add_test(t, found_by_number);
 	tcase_add_test(t, inheritance);
 	tcase_add_test(t, times_of_making);
 	tcase_add_test(t, hard_links);
