@@ -52,8 +52,8 @@ struct kv_options {
 	bool read_only;
 	const struct kv_engine_ops *engine; /* NULL: RocksDB. Tests pass the in-memory one. */
 	void *engine_arg;		    /* handed to the engine's open */
-	size_t cache_bytes;		    /* block cache, an eighth more for chunks; 0: 32 MiB */
-	size_t memtable_bytes;		    /* all write buffers together; 0: 32 MiB */
+	size_t cache_bytes;		    /* of blocks, an eighth more for chunks; 0: 4 to 32 MiB, by its size */
+	size_t memtable_bytes;		    /* all write buffers together; 0: 16 MiB */
 	uint64_t reserve_bytes;		    /* of the disk, kept for deletes and for opening; 0: 64 MiB */
 	unsigned sync_seconds;	/* everything is synced at most this long after its commit; 0: 5 */
 	bool repair; /* for check.h: damage is no reason for read-only, and stays marked until kv_settle() */

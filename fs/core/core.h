@@ -47,7 +47,7 @@ struct core_options {
 	mode_t root_mode;	/* permission bits */
 	unsigned commit_ms;	/* buffered data is committed at most this long after its write; 0: 1000 */
 	size_t dirty_bytes;	/* bound on buffered data of all files; 0: 32 MiB */
-	size_t inodes;		/* inodes kept in memory when nobody uses them; 0: 16384 */
+	size_t inodes;		/* kept in memory when nobody uses them, as far as 8 MiB hold them; 0: 16384 */
 	bool noatime;		/* reading marks no atime */
 	unsigned name_hash_bits; /* tests: fewer bits, so that names collide; 0: all */
 };

@@ -25,7 +25,7 @@ struct core {
 	/* Caches: icache.c and container.c. */
 	pthread_mutex_t cache_lock;
 	struct inode **inode_hash;
-	size_t inode_buckets, inode_count, inode_unused;
+	size_t inode_buckets, inode_count, inode_unused, inode_unused_bytes;
 	struct inode *lru_head, *lru_tail; /* unused ones, least recently used first */
 	struct container **container_hash;
 	size_t container_buckets, container_count;

@@ -1,16 +1,17 @@
 /*
  * icache.c: inodes in memory, by number.
  *
- * An inode is found in the hash while anyone refers to it, and for a while after (the least recently used
- * of the unreferenced ones leave first). It is loaded by whoever asks first: the object is hashed as
- * INODE_LOADING with its lock write-held, so that nobody can load a second, older copy beside an op that
- * changes it; the others wait for the lock. Ghosts and orphans are pinned: they hold a reference of their
- * own until neither the kernel nor an open file can reach them.
+ * An inode is found in the hash while anyone refers to it, and for a while after: the least recently used
+ * of the unreferenced ones leave first, when they are too many or take more than UNUSED_BYTES. It is loaded
+ * by whoever asks first: the object is hashed as INODE_LOADING with its lock write-held, so that nobody can
+ * load a second, older copy beside an op that changes it; the others wait for the lock. Ghosts and orphans
+ * are pinned: they hold a reference of their own until neither the kernel nor an open file can reach them.
  */
 #include "fs/core/chunk.h"
 #include "fs/core/past.h"
 
 #define ICACHE_BUCKETS_MIN 4096
+#define UNUSED_BYTES (8u << 20)
 
 int icache_init(struct core *core)
 {
@@ -73,12 +74,19 @@ static void hash_remove(struct core *core, struct inode *in)
 	core->inode_count--;
 }
 
+/* Of the heap; of an unused inode it does not change. */
+static size_t inode_bytes(const struct inode *in)
+{
+	return sizeof *in + in->inline_data.cap + (in->facts ? in->facts->len : 0);
+}
+
 static void lru_remove(struct core *core, struct inode *in)
 {
 	*(in->lru_prev ? &in->lru_prev->lru_next : &core->lru_head) = in->lru_next;
 	*(in->lru_next ? &in->lru_next->lru_prev : &core->lru_tail) = in->lru_prev;
 	in->lru_prev = in->lru_next = NULL;
 	core->inode_unused--;
+	core->inode_unused_bytes -= inode_bytes(in);
 }
 
 static void lru_append(struct core *core, struct inode *in)
@@ -88,6 +96,23 @@ static void lru_append(struct core *core, struct inode *in)
 	*(core->lru_tail ? &core->lru_tail->lru_next : &core->lru_head) = in;
 	core->lru_tail = in;
 	core->inode_unused++;
+	core->inode_unused_bytes += inode_bytes(in);
+}
+
+/* Those that leave, by lru_next. */
+static struct inode *lru_trim(struct core *core)
+{
+	struct inode *victims = NULL;
+
+	while (core->inode_unused > core->options.inodes || core->inode_unused_bytes > UNUSED_BYTES) {
+		struct inode *in = core->lru_head;
+
+		lru_remove(core, in);
+		hash_remove(core, in);
+		in->lru_next = victims;
+		victims = in;
+	}
+	return victims;
 }
 
 static struct inode *find_ref(struct core *core, uint64_t ino)
@@ -150,7 +175,7 @@ struct inode *inode_ref(struct inode *inode)
 
 void inode_put(struct inode *inode)
 {
-	struct inode *victim = NULL;
+	struct inode *victims = NULL;
 	struct core *core;
 
 	if (!inode)
@@ -159,19 +184,17 @@ void inode_put(struct inode *inode)
 	pthread_mutex_lock(&core->cache_lock);
 	if (--inode->refs == 0) {
 		if (!inode->hashed) {
-			victim = inode;
+			victims = inode;
 		} else {
 			lru_append(core, inode);
-			if (core->inode_unused > core->options.inodes) {
-				victim = core->lru_head;
-				lru_remove(core, victim);
-				hash_remove(core, victim);
-			}
+			victims = lru_trim(core);
 		}
 	}
 	pthread_mutex_unlock(&core->cache_lock);
-	if (victim)
-		inode_free(victim);
+	for (struct inode *next; victims; victims = next) {
+		next = victims->lru_next;
+		inode_free(victims);
+	}
 }
 
 struct inode *inode_peek(struct core *core, uint64_t ino)

@@ -75,8 +75,11 @@ void daemon_harden(void)
 		log_warning("cannot leave the current directory: %m");
 	/* One arena a processor: what each of sixteen workers has freed is no use to the others. */
 	mallopt(M_ARENA_MAX, get_nprocs() > 2 ? get_nprocs() : 2);
-	/* Buffers of a whole READ come from the heap, not from a mapping made anew for each. */
-	mallopt(M_MMAP_THRESHOLD, 4 * SERVER_MAX_IO);
+	/*
+	 * Buffers of a READ come from the heap, not from a mapping made anew for each. The engine's write buffers, in
+	 * blocks of that size, do not: between smaller things what they free would not be given back.
+	 */
+	mallopt(M_MMAP_THRESHOLD, SERVER_MAX_IO);
 	mallopt(M_TRIM_THRESHOLD, 8 * SERVER_MAX_IO);
 }
 

@@ -148,6 +148,7 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 	}
 	r = rocks_error(e, "write", error);
 	rocks_room_used(e, bytes);
+	rocks_cache_note(e, bytes);
 	if (r == 0 && e->data_deletes >= DATA_DELETES_MAX)
 		flush_deletes(e);
 	return r;

@@ -3,7 +3,7 @@
  *
  * rocks_open.c opens and closes, rocks_log.c looks at the logs of a crash before that, rocks.c reads
  * and writes, rocks_sync.c syncs, rocks_room.c keeps room in the log, rocks_crc.c computes its check sums,
- * rocks_iter.c iterates, rocks_error.c turns RocksDB's error strings into errno.
+ * rocks_cache.c sizes the caches, rocks_iter.c iterates, rocks_error.c turns RocksDB's error strings into errno.
  */
 #ifndef SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
 #define SCRIBEFS_KV_ENGINE_ROCKS_INTERNAL_H
@@ -24,6 +24,8 @@ struct kv_engine {
 	rocksdb_writeoptions_t *write; /* in the log, not synced */
 	rocksdb_writebatch_t *batch;   /* write()'s, which one thread at a time calls */
 	unsigned data_deletes; /* by write() since the last flush that it asked for */
+	bool cache_grows;      /* with the store: rocks_cache.c */
+	size_t since_fit;      /* bytes that write() has written since its size was looked at */
 	bool read_only;
 	int dir;		  /* that the database lies in; -1 where it is only read */
 	int64_t room;		  /* bytes, about, that are left in the log: rocks_room.c. write()'s */
@@ -113,6 +115,13 @@ void rocks_room_make(struct kv_engine *e);
 void rocks_room_used(struct kv_engine *e, size_t bytes);
 /* Before a sync. */
 void rocks_room_sync(struct kv_engine *e);
+
+/* Makes the caches: of @bytes, and an eighth more for chunks, or (0) of what rocks_cache_fit() finds fitting. */
+void rocks_cache_new(struct kv_engine *e, size_t bytes);
+/* With the database open. */
+void rocks_cache_fit(struct kv_engine *e);
+/* By write(). */
+void rocks_cache_note(struct kv_engine *e, size_t bytes);
 
 int rocks_iter_open(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
 	const void *prefix, size_t prefix_len, struct kv_engine_iter **ret_iter);

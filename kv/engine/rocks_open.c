@@ -44,9 +44,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CACHE_BYTES_DEFAULT (32u << 20)
-#define DATA_CACHE_PART 8 /* of the cache for blocks of chunks, besides it */
-#define MEMTABLE_BYTES_DEFAULT (32u << 20)
+#define MEMTABLE_BYTES_DEFAULT (16u << 20)
 #define OPEN_FILES_MAX 256
 #define POINT_IN_TIME_RECOVERY 2
 #define SKIPPING_RECOVERY 3
@@ -380,7 +378,6 @@ static int open_checked(struct kv_engine *e, const char *path, const struct kv_e
 
 struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool read_only)
 {
-	size_t cache = options->cache_bytes ? options->cache_bytes : CACHE_BYTES_DEFAULT;
 	struct kv_engine *e = calloc(1, sizeof *e);
 
 	if (!e)
@@ -389,8 +386,7 @@ struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool 
 	e->dir = -1;
 	pthread_mutex_init(&e->sync_lock, NULL);
 	pthread_mutex_init(&e->log_lock, NULL);
-	e->cache = rocksdb_cache_create_lru(cache);
-	e->data_cache = rocksdb_cache_create_lru(cache / DATA_CACHE_PART);
+	rocks_cache_new(e, options->cache_bytes);
 	for (int f = 0; f < KV_FAMILIES; f++)
 		e->options[f] = family_options(f, options, e);
 	database_options(e->options[KV_SYS], options, create, read_only);
@@ -442,6 +438,7 @@ static int open_with(const char *path, const struct kv_options *options, struct 
 		rocks_close(e);
 		return r;
 	}
+	rocks_cache_fit(e);
 	if (!how.read_only) {
 		tidy(path);
 		e->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

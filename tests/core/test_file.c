@@ -390,6 +390,23 @@ START_TEST(a_long_range_is_punched)
 }
 END_TEST
 
+START_TEST(unused_inodes_are_bounded_in_bytes)
+{
+	enum { FILES = 3000, BYTES = 4000 };
+	char name[16];
+	for (int i = 0; i < FILES; i++) {
+		snprintf(name, sizeof name, "f%d", i);
+		struct file *f = store_new_file(&s, name, O_RDWR);
+		uint64_t ino = file_ino(f);
+		store_put(&s, f, big, BYTES, 0);
+		store_done(&s, f);
+		core_forget(s.core, ino, 1);
+	}
+	ck_assert_uint_gt(s.core->inode_unused, 1000);
+	ck_assert_uint_lt(s.core->inode_unused * BYTES, 8u << 20);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("file");
@@ -413,6 +430,7 @@ int main(void)
 	tcase_add_test(tc, unlinked_files_live_on);
 	tcase_add_test(tc, a_long_file_is_cut);
 	tcase_add_test(tc, a_long_range_is_punched);
+	tcase_add_test(tc, unused_inodes_are_bounded_in_bytes);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
