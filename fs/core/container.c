@@ -180,6 +180,16 @@ int container_get(struct core *core, uint32_t domain, uint32_t id, struct contai
 	return 0;
 }
 
+bool container_is_warm(struct core *core, uint32_t id)
+{
+	bool warm = false;
+
+	MUTEX_GUARD(&core->cache_lock);
+	for (struct container *c = *bucket(core, id); c && !warm; c = c->hash_next)
+		warm = c->id == id;
+	return warm;
+}
+
 int container_removed(struct core *core, uint32_t domain, uint32_t id,
 	struct container **ret_container)
 {

@@ -121,6 +121,7 @@ void irec_kill_set_id(struct irec *rec, unsigned kill);
 int container_init(struct core *core);
 void container_release(struct core *core);
 void container_publish(struct container *c); /* a new one, after the commit */
+bool container_is_warm(struct core *core, uint32_t id); /* it is in memory */
 /* One that stands in for a removed container, whose orphans are to be deleted. Not in the cache. */
 int container_removed(struct core *core, uint32_t domain, uint32_t id,
 	struct container **ret_container);

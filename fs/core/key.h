@@ -63,6 +63,7 @@ static inline void key_add_u8(struct key *k, uint8_t v)
 {
 	k->bytes[k->len++] = v;
 }
+#define KEY_KIND_END 9 /* bytes of domain, container and kind */
 #define KEY_PREFIX 14 /* bytes of domain, container, kind, inode */
 
 #endif

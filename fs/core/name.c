@@ -89,25 +89,29 @@ int dentry_decode(const void *data, size_t len, struct dentry *ret_dentry)
 	return 0;
 }
 
-/* The key of ordinal 0 of a name. */
-static int name_key(struct core *core, struct inode *dir, const char *name, size_t len,
-	uint64_t *ret_key)
+int name_key_hashed(struct core *core, uint32_t domain, const char *name, size_t len, uint64_t *ret_key)
 {
-	uint32_t number = dir->numbered ? name_message_number(name, len) : 0;
 	uint64_t hash;
-	int r;
+	int r = kv_hash64(core->kv, domain, HASH_PURPOSE_NAME, name, len, &hash);
 
-	if (number) {
-		*ret_key = (uint64_t)number << ORDINAL_BITS;
-		return 0;
-	}
-	r = kv_hash64(core->kv, dir->container->domain, HASH_PURPOSE_NAME, name, len, &hash);
 	if (r < 0)
 		return r;
 	hash >>= 64 - HASH_BITS;
 	if (core->options.name_hash_bits)
 		hash >>= HASH_BITS - core->options.name_hash_bits;
 	*ret_key = HASHED_KEY | hash << ORDINAL_BITS;
+	return 0;
+}
+
+/* The key of ordinal 0 of a name. */
+static int name_key(struct core *core, struct inode *dir, const char *name, size_t len,
+	uint64_t *ret_key)
+{
+	uint32_t number = dir->numbered ? name_message_number(name, len) : 0;
+
+	if (!number)
+		return name_key_hashed(core, dir->container->domain, name, len, ret_key);
+	*ret_key = (uint64_t)number << ORDINAL_BITS;
 	return 0;
 }
 

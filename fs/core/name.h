@@ -46,6 +46,8 @@ size_t dentry_encode(const struct dentry *d, uint8_t *ret_record);	      /* at m
  */
 int dentry_find(struct core *core, struct kv_txn *txn, struct inode *dir, const char *name, size_t len,
 	struct dentry *ret_dentry);
+/* The first key at which a name that is no number may stand in any directory of @domain; others follow it. */
+int name_key_hashed(struct core *core, uint32_t domain, const char *name, size_t len, uint64_t *ret_key);
 /* The entry's element in the directory's multiset hash. */
 int dentry_hash(struct core *core, struct inode *dir, const struct dentry *d, uint8_t ret_hash[16]);
 

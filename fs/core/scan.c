@@ -11,8 +11,6 @@
 
 #define SCAN_NEAR 8 /* numbers between: so many steps are not dearer than a look-up */
 
-#define KEY_KIND_END 9 /* bytes of domain, container and kind */
-
 void inode_scan_release(struct inode_scan *scan)
 {
 	kv_iter_free(scan->it);

@@ -57,7 +57,7 @@ int archive_messages(struct sessions *s, uint64_t ino, uint32_t max, bool *ret_m
 		n += !list.at[i].archived;
 	if (r < 0 || n <= max)
 		return r;
-	if (writers_any(s, session->container))
+	if (writers_any(s, session->container->id))
 		return -EBUSY;
 	r = need_archive(s, list.dirs[0], &archive);
 	for (size_t i = 0; i < list.n && r >= 0 && n > max; i++) {

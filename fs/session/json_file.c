@@ -14,7 +14,7 @@
  * last one keeps all of it. One that says what a restored file had said (the claim) is that file
  * again.
  */
-static int settle_claim(struct op *op, struct container *c, struct srec *rec, const struct place *place,
+static int settle_claim(struct op *op, uint32_t domain, struct srec *rec, const struct place *place,
         const struct moment *moment, const struct shown *shown)
 {
 	struct shown claimed = *shown;
@@ -23,7 +23,7 @@ static int settle_claim(struct op *op, struct container *c, struct srec *rec, co
 	if (!(rec->flags & SREC_CLAIM))
 		return 0;
 	claimed.state = srec_claimed_state(rec, moment);
-	int r = render_hash(op, c, rec, place, &claimed, hash);
+	int r = render_hash(op, domain, rec, place, &claimed, hash);
 	if (r == 0 && memcmp(hash, rec->claim_hash, 16) == 0 && !rec->claim_version)
 		rec->flags &= (uint16_t)~SREC_CLAIM; /* a copy, and now complete */
 	else if (r == 0 && memcmp(hash, rec->claim_hash, 16) == 0)
@@ -68,10 +68,10 @@ int json_load(struct op *op, struct sessions *s, struct container *c, struct sre
 		return r;
 	struct moment moment = place_moment(s, c, &place);
 	struct shown shown = shown_of(rec, &moment, automatic);
-	return settle_claim(op, c, rec, &place, &moment, &shown);
+	return settle_claim(op, c->domain, rec, &place, &moment, &shown);
 }
 
-int json_settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
+int json_settle(struct op *op, uint32_t domain, struct srec *rec, const struct place *place,
         const struct moment *moment, struct shown *ret_shown, bool *ret_changed)
 {
 	char automatic[TITLE_AUTO_MAX + 1];
@@ -79,12 +79,12 @@ int json_settle(struct op *op, struct container *c, struct srec *rec, const stru
 	uint64_t version = rec->version;
 	struct shown shown = shown_of(rec, moment, automatic);
 
-	int r = settle_claim(op, c, rec, place, moment, &shown);
+	int r = settle_claim(op, domain, rec, place, moment, &shown);
 	bool claimed = rec->flags & SREC_CLAIM_MATCHED;
 	shown.activity = claimed ? rec->claim_activity : rec->activity;
 	shown.state = srec_state(rec, moment);
 	if (r == 0)
-		r = render_hash(op, c, rec, place, &shown, hash);
+		r = render_hash(op, domain, rec, place, &shown, hash);
 	if (r < 0)
 		return r;
 	if (claimed && shown.state == rec->claim_state) {
@@ -206,7 +206,7 @@ int json_replace(struct op *op, struct inode *session, struct inode *old, struct
 {
 	struct shown shown;
 	bool changed;
-	int r = json_settle(op, session->container, rec, place, moment, &shown, &changed);
+	int r = json_settle(op, session->container->domain, rec, place, moment, &shown, &changed);
 	return r < 0 ? r : put_file(op, session, old, rec, place, &shown);
 }
 
@@ -257,7 +257,7 @@ static int freshen_locked(struct op *op, struct sessions *s, struct inode *sessi
 			r = recount(op, session, &rec);
 		if (r == 0) {
 			moment = place_moment(s, session->container, &place);
-			r = json_settle(op, session->container, &rec, &place, &moment, &shown, &changed);
+			r = json_settle(op, session->container->domain, &rec, &place, &moment, &shown, &changed);
 		}
 		if (r == 0 && changed)
 			r = put_file(op, session, file, &rec, &place, &shown);

@@ -160,7 +160,7 @@ static void again_later(struct round *round, const struct inode *session)
 	add(l, session->container->id, false);
 	l->waiting = true;
 	pthread_mutex_unlock(&l->lock);
-	if (!writers_any(l->s, session->container)) /* he was done before we said that we wait */
+	if (!writers_any(l->s, session->container->id)) /* he was done before we said that we wait */
 		lifecycle_closed(l->s);
 }
 
@@ -202,7 +202,7 @@ static int look_in_trash(struct round *round, const struct rules *rules, const s
 		again_at(round, after(rec.trashed, rules->trash));
 		return 0;
 	}
-	if (writers_any(s, session->container))
+	if (writers_any(s, session->container->id))
 		return -EBUSY;
 	return trash_purge(s, item, stopping, round->l);
 }

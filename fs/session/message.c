@@ -71,6 +71,11 @@ int message_decode(const struct blob *facts, struct message *ret_message)
 	return 0;
 }
 
+bool message_is_as_taken(const struct message *m, const struct irec *rec)
+{
+	return m->size == rec->size && m->mtime.tv_sec == rec->mtime.tv_sec && m->mtime.tv_nsec == rec->mtime.tv_nsec;
+}
+
 int64_t message_file_time(const struct irec *rec)
 {
 	int64_t birth = timestamp_ms(&rec->btime), mtime = timestamp_ms(&rec->mtime);

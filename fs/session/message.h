@@ -40,6 +40,8 @@ struct message {
 int message_encode(const struct message *m, struct blob **ret_facts);
 /* @facts may be NULL: -ENOENT. -EBADMSG, -EPROTONOSUPPORT. */
 int message_decode(const struct blob *facts, struct message *ret_message);
+/* Whether the file has not been written since. */
+bool message_is_as_taken(const struct message *m, const struct irec *rec);
 
 /*
  * Reads the file, whose lock the caller holds (an op has it staged; @rec is the staged record).

@@ -113,7 +113,7 @@ static int render(struct sessions *s, struct inode *file, struct inode *session,
 	if (r == 0 && rec->flags & SREC_RECOUNT)
 		r = recount(&op, session, rec);
 	if (r == 0)
-		r = json_settle(&op, session->container, rec, &place, &moment, &shown, &changed);
+		r = json_settle(&op, session->container->domain, rec, &place, &moment, &shown, &changed);
 	if (r < 0 || !changed)
 		return r;
 	shown.title = srec_title(rec, automatic);

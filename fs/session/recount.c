@@ -182,9 +182,7 @@ static void mark_untaken(struct inode *file)
 	struct message m;
 
 	pthread_rwlock_wrlock(&file->lock);
-	bool taken = message_decode(file->facts, &m) == 0 && m.size == file->rec.size &&
-	             m.mtime.tv_sec == file->rec.mtime.tv_sec &&
-	             m.mtime.tv_nsec == file->rec.mtime.tv_nsec;
+	bool taken = message_decode(file->facts, &m) == 0 && message_is_as_taken(&m, &file->rec);
 	if (!taken)
 		file->untaken = true;
 	pthread_rwlock_unlock(&file->lock);

@@ -162,7 +162,7 @@ static int note_trash(struct op *op, struct move *m, struct inode *session, stru
 		r = srec_load(op, session->container, &rec);
 	if (r < 0) /* a damaged session can be moved */
 		return r == -EBADMSG && !m->expected ? 0 : r;
-	if (m->expected && (rec.activity != m->expected->activity || writers_any(m->s, session->container)))
+	if (m->expected && (rec.activity != m->expected->activity || writers_any(m->s, session->container->id)))
 		return -EBUSY;
 	if (was == is)
 		return 0;

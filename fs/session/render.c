@@ -122,7 +122,7 @@ int render_session(const struct srec *rec, const struct place *place, const stru
 	return r < 0 ? r : buf_append(out, "\n", 1);
 }
 
-int render_hash(struct op *op, struct container *c, const struct srec *rec,
+int render_hash(struct op *op, uint32_t domain, const struct srec *rec,
         const struct place *place, const struct shown *shown, uint8_t ret_hash[16])
 {
 	_cleanup_buf_ struct buf text = {0};
@@ -132,6 +132,6 @@ int render_hash(struct op *op, struct container *c, const struct srec *rec,
 	without.updated = 0;
 	int r = render_session(rec, place, &without, &text);
 	return r < 0 ? r
-	             : kv_hash128(core_kv(op->core), c->domain, HASH_PURPOSE_RENDERING, text.data,
+	             : kv_hash128(core_kv(op->core), domain, HASH_PURPOSE_RENDERING, text.data,
 	                       text.len, ret_hash);
 }

@@ -64,7 +64,7 @@ int repack_session(struct repack *p, struct inode *session)
 	bool wanted;
 	int r = OP_RETRY(look_once(p->s, session, NULL, &rec, &wanted));
 
-	if (r < 0 || !wanted || writers_any(p->s, session->container))
+	if (r < 0 || !wanted || writers_any(p->s, session->container->id))
 		return r;
 	r = take_packer(p, session);
 	if (r == 0)

@@ -77,7 +77,7 @@ static int claim(struct op *op, struct container *c, const struct place *place,
 		rec->version_high = m->version;
 	rec->flags |= SREC_CLAIM;
 	rec->flags &= (uint16_t)~SREC_CLAIM_MATCHED;
-	return render_hash(op, c, rec, place, &shown, rec->claim_hash);
+	return render_hash(op, c->domain, rec, place, &shown, rec->claim_hash);
 }
 
 /*

@@ -114,13 +114,13 @@ int maker_adopt(
         struct sessions *s, const struct cred *who, uint64_t parent, const char *name, mode_t mode);
 
 /* writers.c */
-/* Whether a file of the session is open for writing. */
-bool writers_any(struct sessions *s, const struct container *session);
+/* Whether a file of the session, the container of this number, is open for writing. */
+bool writers_any(struct sessions *s, uint32_t session);
 /*
  * enum interrupted of a session; *until is lowered to when time alone changes that, *changed raised to when it did. The
  * record is freshened, and no lock of the container's is held.
  */
-unsigned session_interruption(struct sessions *s, const struct container *session, const struct srec *rec,
+unsigned session_interruption(struct sessions *s, uint32_t session, const struct srec *rec,
         const struct moment *m, int64_t *until, int64_t *changed);
 /* What time makes of a session, and where that is. */
 struct session_now {
@@ -208,6 +208,14 @@ int recount(struct op *op, struct inode *session, struct srec *rec);
 /* After a daemon died: takes in what it had no time for. No locks held. */
 int recount_after_crash(struct sessions *s, struct inode *session);
 
+/*
+ * untaken.c: -EBUSY: @rec is of before a daemon's death, and something may have been written that was not taken in. The
+ * first is of the container that @cold is at; the second of one whose lock is not held, @cold may be NULL.
+ */
+struct cold;
+int untaken_cold(struct sessions *s, struct cold *cold, struct srec *rec);
+int untaken_warm(struct sessions *s, struct container *c, struct cold *cold, struct srec *rec);
+
 /* render.c */
 struct shown {
 	const char *title;
@@ -225,7 +233,7 @@ const char *state_name(uint8_t state);
 /* -EINVAL: no state. */
 int state_parse(const char *name, uint8_t *ret_state);
 /* A hash of the rendering without version and times of its own. */
-int render_hash(struct op *op, struct container *c, const struct srec *rec,
+int render_hash(struct op *op, uint32_t domain, const struct srec *rec,
         const struct place *place, const struct shown *shown, uint8_t ret_hash[16]);
 
 /* json_file.c: the file session.json. */
@@ -237,7 +245,7 @@ int json_freshen(struct sessions *s, struct inode *session);
  * Decides what is shown as version, updated_at and activity, and sets rec's; *ret_changed: whether that is
  * another file than the last rendering. Of @op only core and now are used.
  */
-int json_settle(struct op *op, struct container *c, struct srec *rec, const struct place *place,
+int json_settle(struct op *op, uint32_t domain, struct srec *rec, const struct place *place,
         const struct moment *moment, struct shown *ret_shown, bool *ret_changed);
 /*
  * srec_load() for who changes what messages there are: what comes after all that a restored session.json told of is

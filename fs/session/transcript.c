@@ -243,6 +243,21 @@ static int load_context(struct sessions *s, struct inode *session, struct transc
 	return 0;
 }
 
+/* Nothing is looked at that may have been written and not taken in. */
+static int bring_up_to_date(struct sessions *s, struct inode *session, const struct transcript_range *range)
+{
+	_cleanup_srec_ struct srec rec = {0};
+
+	if (session->at)
+		return 0;
+	if (!range->as_is)
+		return json_freshen(s, session);
+	int r = record_read(s, session->container, &rec);
+	if (r == 0)
+		r = untaken_warm(s, session->container, NULL, &rec);
+	return r == -EBUSY ? json_freshen(s, session) : r;
+}
+
 int transcript_open(struct sessions *s, uint64_t ino, const struct transcript_range *range,
 	struct transcript **ret_transcript)
 {
@@ -260,8 +275,8 @@ int transcript_open(struct sessions *s, uint64_t ino, const struct transcript_ra
 	int r = inode_get(s->core, ino, NULL, &session);
 	if (r == 0 && (!inode_is_dir(session) || session->rec.role != ROLE_SESSION))
 		r = -ENOENT;
-	if (r == 0 && !session->at)
-		r = json_freshen(s, session);
+	if (r == 0)
+		r = bring_up_to_date(s, session, range);
 	if (r == 0)
 		r = load_session(s, session, range->brief, t);
 	if (r == 0)

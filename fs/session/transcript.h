@@ -134,6 +134,7 @@ struct transcript_range {
 	bool context; /* context.json too */
 	bool files; /* all files too */
 	bool brief; /* without history, metadata and document, which are NULL then */
+	bool as_is; /* session.json is not rendered first, as whoever looks at messages alone does not need it */
 };
 int transcript_open(struct sessions *s, uint64_t session, const struct transcript_range *range,
 	struct transcript **ret_transcript);

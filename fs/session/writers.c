@@ -19,11 +19,11 @@ struct writing {
 	uint32_t busy; /* kv's note */
 };
 
-static struct writing **find(struct sessions *s, const struct container *c)
+static struct writing **find(struct sessions *s, uint32_t container)
 {
-	struct writing **p = &s->writing[c->id % SESSION_WRITERS];
+	struct writing **p = &s->writing[container % SESSION_WRITERS];
 
-	while (*p && (*p)->container != c->id)
+	while (*p && (*p)->container != container)
 		p = &(*p)->next;
 	return p;
 }
@@ -41,7 +41,7 @@ static void opened(struct sessions *s, struct file *file)
 	if (!counts(file, c))
 		return;
 	MUTEX_GUARD(&s->writers_lock);
-	struct writing **p = find(s, c), *w = *p;
+	struct writing **p = find(s, c->id), *w = *p;
 	if (!w) {
 		w = *p = calloc(1, sizeof *w);
 		if (!w)
@@ -67,7 +67,7 @@ int session_file_open(struct sessions *s, const struct cred *who, uint64_t ino, 
 	return r;
 }
 
-bool writers_any(struct sessions *s, const struct container *session)
+bool writers_any(struct sessions *s, uint32_t session)
 {
 	MUTEX_GUARD(&s->writers_lock);
 	return *find(s, session) != NULL;
@@ -79,7 +79,7 @@ static bool unfinished(const struct srec *rec)
 	       (rec->last_number && (rec->last_role == MESSAGE_USER || rec->last_role == MESSAGE_TOOL));
 }
 
-unsigned session_interruption(struct sessions *s, const struct container *session, const struct srec *rec,
+unsigned session_interruption(struct sessions *s, uint32_t session, const struct srec *rec,
         const struct moment *m, int64_t *until, int64_t *changed)
 {
 	unsigned bits = rec->flags & SREC_INTERRUPTED ? INTERRUPTED_DAEMON : 0;
@@ -117,7 +117,7 @@ int session_look(struct sessions *s, struct inode *session, const struct srec *r
 	pthread_rwlock_unlock(&c->lock);
 	ret_now->state = srec_state(rec, &moment);
 	ret_now->until = srec_state_until(rec, &moment);
-	ret_now->interrupted = session_interruption(s, c, rec, &moment, &ret_now->until, changed);
+	ret_now->interrupted = session_interruption(s, c->id, rec, &moment, &ret_now->until, changed);
 	return 0;
 }
 
@@ -128,7 +128,7 @@ void writers_closed(struct sessions *s, struct file *file)
 	if (!counts(file, c))
 		return;
 	MUTEX_GUARD(&s->writers_lock);
-	struct writing **p = find(s, c), *w = *p;
+	struct writing **p = find(s, c->id), *w = *p;
 	if (!w || --w->handles > 0)
 		return;
 	*p = w->next;

@@ -213,7 +213,7 @@ static int get_of_session(
 	if (strcmp(name, "state") == 0)
 		return put_text(out, state_name(rec.shown_state));
 	if (strcmp(name, "writing") == 0)
-		return !inode->at && writers_any(s, inode->container) ? buf_append(out, "true", 4) : -ENODATA;
+		return !inode->at && writers_any(s, inode->container->id) ? buf_append(out, "true", 4) : -ENODATA;
 	if (strcmp(name, "agent") == 0)
 		return put_text(out, rec.agent ? rec.agent : "");
 	if (strcmp(name, "interrupted") == 0)

@@ -161,8 +161,8 @@ static bool is_gone(int r)
 /* The session @ino lies in @workflow as @name. */
 static int put_session(struct catalogue *c, uint64_t ino, struct catalogue_folder *workflow, const char *name)
 {
-	struct catalogue_session *old = catalogue_session(c, ino), fresh;
-	int r = catalogue_read(c->sessions, ino, &fresh);
+	struct catalogue_session *old = c->loaded ? catalogue_session(c, ino) : NULL, fresh;
+	int r = catalogue_read(c->sessions, workflow, ino, c->walk, &fresh);
 
 	if (r < 0) {
 		if (old && is_gone(r))
@@ -370,7 +370,8 @@ static int load_below(struct catalogue *c, struct catalogue_folder *f)
 	int r = folder_list(c->sessions, f->ino, 0, SIZE_MAX, &entries);
 
 	for (size_t i = 0; i < entries.n && r == 0; i++)
-		r = put_child(c, f, entries.at[i].ino, entries.at[i].name);
+		r = f->role == ROLE_WORKFLOW ? put_session(c, entries.at[i].ino, f, entries.at[i].name)
+					     : put_child(c, f, entries.at[i].ino, entries.at[i].name);
 	return is_gone(r) ? 0 : r;
 }
 
@@ -419,7 +420,11 @@ static int load(struct catalogue *c)
 
 	forget_all(c);
 	c->until = INT64_MAX;
-	int r = put_folder(c, CORE_ROOT_INO, ROLE_USERS, NULL, "");
+	int r = session_walk_open(c->sessions, &c->walk);
+	if (r == 0)
+		r = put_folder(c, CORE_ROOT_INO, ROLE_USERS, NULL, "");
+	session_walk_close(c->walk);
+	c->walk = NULL;
 	if (r < 0)
 		return r;
 	orders_of(c, orders);

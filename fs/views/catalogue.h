@@ -12,6 +12,7 @@
 #ifndef SCRIBEFS_FS_VIEWS_CATALOGUE_H
 #define SCRIBEFS_FS_VIEWS_CATALOGUE_H
 
+#include "fs/session/brief.h"
 #include "fs/session/news.h"
 #include "fs/session/transcript.h"
 #include "fs/views/rights.h"
@@ -29,7 +30,7 @@ struct catalogue_folder {
 struct tally;
 struct catalogue_session {
 	uint64_t ino;
-	uint64_t stamp; /* of the container, before it was read */
+	uint64_t stamp; /* of the container, before it was read; 0: it was not in memory */
 	struct catalogue_folder *workflow;
 	char *name, *title, *agent; /* agent: NULL none */
 	char *link;		    /* the title as a name (link_name.h) */
@@ -56,6 +57,7 @@ struct order {
 
 struct catalogue {
 	struct sessions *sessions;
+	struct session_walk *walk; /* while everything is loaded */
 	pthread_mutex_t lock;
 	bool noting, loaded;
 	uint64_t version;	 /* rises with each change of what a list shows */
@@ -87,8 +89,9 @@ int catalogue_hash(struct sessions *s, const char *name, uint64_t *ret_hash);
 
 /* ---- catalogue_read.c --------------------------------------------------------------------------- */
 
-/* The facts of the session, all but name and workflow. -ENOENT, -EBADMSG. */
-int catalogue_read(struct sessions *s, uint64_t ino, struct catalogue_session *ret_session);
+/* The facts of the session, which lies in @workflow, but name and workflow. @walk may be NULL. -ENOENT, -EBADMSG. */
+int catalogue_read(struct sessions *s, const struct catalogue_folder *workflow, uint64_t ino,
+	struct session_walk *walk, struct catalogue_session *ret_session);
 void catalogue_session_release(struct catalogue_session *s);
 /* Whether a list that shows @a would show @b likewise. */
 bool catalogue_same(const struct catalogue_session *a, const struct catalogue_session *b);

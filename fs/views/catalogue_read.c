@@ -13,8 +13,6 @@
 #define HASH_PURPOSE_NAME 0x76696577u
 #define HASH_BITS 46
 
-DEFINE_CLEANUP(struct transcript *, transcript_free);
-
 void catalogue_session_release(struct catalogue_session *s)
 {
 	free(s->name);
@@ -49,69 +47,60 @@ static int link_of(const char *text, char **ret_link)
 	return *ret_link ? 0 : -ENOMEM;
 }
 
-static int take_facts(struct transcript *t, struct catalogue_session *s)
+static int take_facts(struct session_brief *b, struct catalogue_session *s)
 {
-	s->title = steal_ptr(t->title);
-	s->agent = steal_ptr(t->agent);
-	s->state = t->state;
-	s->created = t->created;
-	s->activity = t->activity;
-	s->changed = t->changed;
-	s->messages = t->counted;
-	s->tokens = t->tokens;
-	s->interrupted = t->interrupted;
-	s->until = t->until;
-	memcpy(s->id, t->session_id, sizeof s->id);
-	return s->title ? 0 : -EBADMSG;
-}
-
-static int read_rights(struct core *core, struct catalogue_session *s)
-{
-	struct core_entry entry;
-	struct stat st;
-	int r = core_getattr(core, s->ino, &st, NULL);
-
-	if (r == 0)
-		r = rights_load(core, s->ino, &st, &s->dir);
-	if (r < 0)
-		return r;
-	r = core_lookup(core, s->ino, "session.json", &entry);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	r = rights_load(core, entry.ino, &entry.st, &s->document);
-	s->has_document = r == 0 && S_ISREG(entry.st.st_mode);
-	core_forget(core, entry.ino, 1);
+	s->stamp = b->stamp;
+	s->title = steal_ptr(b->title);
+	s->agent = steal_ptr(b->agent);
+	s->state = b->state;
+	s->created = b->created;
+	s->activity = b->activity;
+	s->changed = b->changed;
+	s->messages = b->messages;
+	s->tokens = b->tokens;
+	s->interrupted = b->interrupted;
+	s->until = b->until;
+	memcpy(s->id, b->id, sizeof s->id);
+	int r = link_of(s->title, &s->link);
+	if (r == 0 && s->agent)
+		r = link_of(s->agent, &s->agent_link);
 	return r;
 }
 
-static int read_session(struct sessions *sessions, struct catalogue_session *s)
+static int take_rights(struct core *core, uint64_t ino, const struct stat *st, bool has_acl, struct rights *ret_rights)
 {
-	_cleanup_(transcript_freep) struct transcript *t = NULL;
-	struct transcript_range none = {.brief = true};
-	struct session_version version;
-	int r = session_stamp(sessions, s->ino, &version);
+	if (has_acl)
+		return rights_load(core, ino, st, ret_rights);
+	*ret_rights = (struct rights){.uid = st->st_uid, .gid = st->st_gid, .mode = st->st_mode & 0777};
+	return 0;
+}
+
+static int read_session(struct sessions *sessions, const struct catalogue_folder *workflow, struct session_walk *walk,
+	struct catalogue_session *s)
+{
+	_cleanup_(session_brief_release) struct session_brief b = {0};
+	const struct session_where where = {
+		.workflow = workflow->ino, .workflow_name = workflow->name, .user_name = workflow->parent->name};
+	struct core *core = session_core(sessions);
+	int r = session_brief(sessions, s->ino, &where, walk, &b);
 
 	if (r == 0)
-		r = transcript_open(sessions, s->ino, &none, &t);
-	if (r < 0)
-		return r;
-	s->stamp = version.stamp;
-	r = take_facts(t, s);
+		r = take_facts(&b, s);
 	if (r == 0)
-		r = read_rights(session_core(sessions), s);
-	if (r == 0)
-		r = link_of(s->title, &s->link);
-	if (r == 0 && s->agent)
-		r = link_of(s->agent, &s->agent_link);
+		r = take_rights(core, s->ino, &b.dir, b.has_xattrs, &s->dir);
+	s->has_document = b.document_ino != 0;
+	if (r == 0 && s->has_document)
+		r = take_rights(core, b.document_ino, &b.document, b.has_xattrs, &s->document);
 	if (r == 0 && s->agent)
 		r = catalogue_hash(sessions, s->agent_link, &s->agent_hash);
 	return r;
 }
 
-int catalogue_read(struct sessions *sessions, uint64_t ino, struct catalogue_session *ret_session)
+int catalogue_read(struct sessions *sessions, const struct catalogue_folder *workflow, uint64_t ino,
+	struct session_walk *walk, struct catalogue_session *ret_session)
 {
 	struct catalogue_session s = {.ino = ino};
-	int r = read_session(sessions, &s);
+	int r = read_session(sessions, workflow, walk, &s);
 
 	if (r < 0)
 		catalogue_session_release(&s);

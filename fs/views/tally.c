@@ -77,7 +77,7 @@ uint64_t tally_messages(const struct tally *t)
 int tally_take(struct sessions *s, uint64_t session, struct tally *ret_tally)
 {
 	_cleanup_(transcript_freep) struct transcript *t = NULL;
-	struct transcript_range all = {.count = UINT32_MAX, .brief = true};
+	struct transcript_range all = {.count = UINT32_MAX, .brief = true, .as_is = true};
 	int r = transcript_open(s, session, &all, &t);
 
 	if (r == 0)
