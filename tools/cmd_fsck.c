@@ -74,6 +74,12 @@ static int look(struct fsck *f)
 		f->rebuild = true;
 	}
 	r = core_check(kv, &f->options, &result);
+	if (is_engine_damage(r)) {
+		fsck_report_store(&f->report, CHECK_FOUND, "database",
+			"what the database keeps of itself cannot be read");
+		f->rebuild = true;
+		r = 0;
+	}
 	f->rebuild |= result.gaps > 0;
 	fsck_report_result(&f->report, &result);
 	check_result_release(&result);
@@ -215,10 +221,12 @@ const struct command cmd_fsck = {
 		"Options:\n"
 		"  --repair                mend what follows from other records, and take what is lost from the\n"
 		"                          store's snapshots and backups, the newest that is good; each one that\n"
-		"                          was tried is told. A file that changed since becomes what it was then,\n"
-		"                          and what could be read of it goes to .lost+found/, as does what has\n"
-		"                          lost its name (of its session, workflow or user). damaged.txt there,\n"
-		"                          of the user, lists all of it. An interrupted repair is run again.\n"
+		"                          was tried in vain is told. What is lost whole, a directory, session,\n"
+		"                          workflow or user, comes back with its name. A file that changed since\n"
+		"                          becomes what it was then, and what could be read of it goes to\n"
+		"                          .lost+found/ of its session, workflow or user, as does what has lost\n"
+		"                          its name. damaged.txt there, of the user, lists all of it. An\n"
+		"                          interrupted repair is run again.\n"
 		"  --backup-dir DIR        look for backups there as well\n"
 		"  --json                  print it as JSON\n\n"
 		"Exit status: 0 nothing is wrong, 1 everything was mended, 4 something is wrong still, 8 it could\n"

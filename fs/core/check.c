@@ -25,6 +25,68 @@ void *list_add(struct list *list, size_t size)
 	return item;
 }
 
+/* ---- an index -------------------------------------------------------------------------------- */
+
+static struct ino_slot *slot_of(const struct ino_index *index, uint64_t ino, size_t step)
+{
+	uint64_t hash = ino * 0x9e3779b97f4a7c15u;
+
+	return &index->slots[((hash >> 32) + step) & (index->cap - 1)];
+}
+
+static void index_insert(struct ino_index *index, uint64_t ino, size_t item)
+{
+	size_t step = 0;
+
+	while (slot_of(index, ino, step)->item)
+		step++;
+	*slot_of(index, ino, step) = (struct ino_slot){.ino = ino, .item = item};
+}
+
+int ino_index_add(struct ino_index *index, uint64_t ino, size_t item)
+{
+	if (index->n * 2 >= index->cap) {
+		struct ino_index grown = {.n = index->n, .cap = index->cap ? index->cap * 2 : 64};
+
+		grown.slots = calloc(grown.cap, sizeof *grown.slots);
+		if (!grown.slots)
+			return -ENOMEM;
+		for (size_t i = 0; i < index->cap; i++)
+			if (index->slots[i].item)
+				index_insert(&grown, index->slots[i].ino, index->slots[i].item);
+		free(index->slots);
+		*index = grown;
+	}
+	index_insert(index, ino, item + 1);
+	index->n++;
+	return 0;
+}
+
+size_t ino_index_next(const struct ino_index *index, uint64_t ino, size_t *at)
+{
+	while (index->cap) {
+		const struct ino_slot *slot = slot_of(index, ino, (*at)++);
+		if (!slot->item)
+			break;
+		if (slot->ino == ino)
+			return slot->item - 1;
+	}
+	return SIZE_MAX;
+}
+
+void ino_index_clear(struct ino_index *index)
+{
+	if (index->n)
+		memset(index->slots, 0, index->cap * sizeof *index->slots);
+	index->n = 0;
+}
+
+void ino_index_release(struct ino_index *index)
+{
+	free(index->slots);
+	*index = (struct ino_index){0};
+}
+
 static void list_release(struct list *list)
 {
 	free(list->items);
@@ -182,6 +244,7 @@ static void container_begin(struct check *c)
 	c->stand_in = (struct container){.id = c->container, .domain = c->domain, .core = &c->core};
 	c->cont = NULL;
 	c->nodes.n = c->fixes.n = c->danglings.n = c->pages.n = 0;
+	ino_index_clear(&c->dangling_index);
 	c->entries = c->data_records = 0;
 	c->path_dir = 0;
 }
@@ -348,6 +411,7 @@ int core_check(struct kv *kv, const struct check_options *options, struct check_
 	list_release(&c.nodes);
 	list_release(&c.fixes);
 	list_release(&c.danglings);
+	ino_index_release(&c.dangling_index);
 	list_release(&c.pages);
 	list_release(&c.pins);
 	buf_release(&c.value);

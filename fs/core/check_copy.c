@@ -198,6 +198,8 @@ static int take_file(struct check *c, struct kv *kv, const struct buf *record, v
 	clock_gettime(CLOCK_REALTIME, &rec->ctime);
 	if (r == 0)
 		r = mend_store(c, lost->d->ino, &copy);
+	if (r == 0 && kv != c->kv)
+		r = rescue_xattrs(c, kv, lost->d->ino);
 	if (r == 0)
 		r = drop_older(c, lost->d->ino, rec);
 	return r < 0 ? r : RESCUE_TAKEN;
@@ -334,7 +336,7 @@ int rescue_version(struct check *c, uint64_t ino, const struct irec *version, ui
 {
 	struct lost_version lost = {.ino = ino, .rec = version};
 	const struct rescue want = {.prefix = key_make(c->domain, c->container, KEY_INODE, ino), .match = is_version,
-		.use = take_version, .arg = &lost, .elsewhere = true, .ino = ino, .part = until};
+		.use = take_version, .arg = &lost, .from = RESCUE_BACKUPS_PAST, .ino = ino, .part = until};
 
 	return rescue_try(c, &want);
 }

@@ -23,10 +23,15 @@ static bool xattr_good(const struct buf *record)
 	return record->len > 2 && get_be16(record->data) > 0 && get_be16(record->data) + 2u <= record->len;
 }
 
+int xattr_hash(struct check *c, const struct buf *record, uint8_t ret_hash[16])
+{
+	return kv_hash128(c->kv, c->domain, XATTR_SUM_PURPOSE, record->data, record->len, ret_hash);
+}
+
 static int count_xattr(struct check *c, struct xattr_run *run, const struct buf *record)
 {
 	uint8_t hash[16];
-	int r = kv_hash128(c->kv, c->domain, XATTR_SUM_PURPOSE, record->data, record->len, hash);
+	int r = xattr_hash(c, record, hash);
 
 	msum_add(&run->sum, hash);
 	run->count++;
@@ -58,12 +63,12 @@ static int lost_xattr(struct check *c, struct xattr_run *run, const struct node 
 	return r < 0 ? r : count_xattr(c, run, &record);
 }
 
-static bool entry_dangles(const struct check *c, uint64_t ino)
+/* In a mending look what they are of may come back where its entry is settled; else the next look sees to them. */
+static bool may_come_back(const struct check *c, uint64_t ino)
 {
-	for (size_t i = 0; i < c->danglings.n; i++)
-		if (LIST_AT(&c->danglings, struct dangling, i)->entry.ino == ino)
-			return true;
-	return false;
+	bool root = ino == (uint64_t)c->container << 8 && (c->nodes.n || c->entries);
+
+	return c->options->mend && (root || dangles(c, ino));
 }
 
 static int read_xattr(struct check *c, struct xattr_run *run, const struct node *node)
@@ -72,8 +77,7 @@ static int read_xattr(struct check *c, struct xattr_run *run, const struct node 
 	const uint8_t *key = kv_scan_key(c->meta, &len);
 	bool good = c->value_error == 0 && len == KEY_PREFIX + 8 && xattr_good(&c->value);
 
-	/* In a mending look it may come back where its entry is settled; else the next one sees to them. */
-	if (!node && c->options->mend && entry_dangles(c, run->ino))
+	if (!node && may_come_back(c, run->ino))
 		return 0;
 	if (node)
 		return good ? count_xattr(c, run, &c->value) : lost_xattr(c, run, node);
@@ -87,16 +91,21 @@ static int read_xattr(struct check *c, struct xattr_run *run, const struct node 
 static int settle_xattrs(struct check *c, const struct xattr_run *run)
 {
 	_cleanup_copy_ struct inode_copy copy = {0};
-	int r = mend_load(c, run->ino, &copy);
+	int r = mend_load(c, run->ino, &copy), back = RESCUE_NOT;
 
 	if (r < 0)
 		return r == -ENOENT || r == -EBADMSG ? 0 : r;
 	if (copy.rec.xattrs == run->count && copy.rec.xattr_sum.hi == run->sum.hi &&
 		copy.rec.xattr_sum.lo == run->sum.lo)
 		return 0;
+	strcpy(c->rescued, "");
+	if (c->options->mend && run->count < copy.rec.xattrs)
+		back = rescue_lost_xattrs(c, run->ino, &copy.rec, &run->sum);
+	if (back < 0)
+		return back;
 	if (!check_tell(c, true, "xattr", 0, NULL, run->ino,
-		    "it says %u extended attributes and has %u, or others", copy.rec.xattrs,
-		    run->count))
+		    "it says %u extended attributes and has %u, or others%s", copy.rec.xattrs,
+		    run->count, rescue_said(c)) || back == RESCUE_TAKEN)
 		return 0;
 	copy.rec.xattrs = run->count;
 	copy.rec.xattr_sum = run->sum;

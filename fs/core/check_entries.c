@@ -49,31 +49,6 @@ static int count_entry(struct check *c, struct dir_fix *sum, const struct dentry
 
 /* ---- one entry ------------------------------------------------------------------------------- */
 
-static int add_link(struct check *c, const struct run *run, const struct dentry *d, uint8_t role)
-{
-	struct cont_link *link = LIST_ADD(&c->links, struct cont_link);
-
-	if (!link)
-		return -ENOMEM;
-	*link = (struct cont_link){.dir = run->dir, .key = d->key, .ino = d->ino,
-		.dir_domain = c->domain, .dir_container = c->container, .domain = d->domain,
-		.container = d->container, .generation = d->generation, .type = d->type,
-		.want_role = role};
-	return 0;
-}
-
-static int add_dangling(struct check *c, const struct run *run, const struct dentry *d)
-{
-	struct dangling *dangling = LIST_ADD(&c->danglings, struct dangling);
-
-	if (!dangling)
-		return -ENOMEM;
-	dangling->dir = run->dir;
-	dangling->role = run->role;
-	dangling->entry = *d;
-	return 0;
-}
-
 static int check_child(struct check *c, const struct run *run, struct dentry *d, struct node *child)
 {
 	bool differs = d->generation != child->generation || d->type != child->mode >> 12;
@@ -154,11 +129,11 @@ static int check_entry(struct check *c, struct run *run, struct dentry *d)
 	if (r < 0)
 		return r;
 	if (d->container) {
-		r = add_link(c, run, d, role);
+		r = entry_leads_out(c, run->dir, d, role);
 	} else if (!child || child->state & NODE_BAD) {
 		if (child)
 			child->links++;
-		return add_dangling(c, run, d);
+		return entry_dangles(c, run->dir, run->role, d);
 	} else {
 		bool numbered = known ? c->rules->numbered(dir_role)
 				      : run->node && run->node->flags & INODE_NUMBERED;
@@ -243,7 +218,7 @@ int entries_read(struct check *c)
 
 /* ---- differences ----------------------------------------------------------------------------- */
 
-static struct dir_fix *fix_of(struct check *c, uint64_t dir)
+struct dir_fix *fix_of(struct check *c, uint64_t dir)
 {
 	for (size_t i = 0; i < c->fixes.n; i++)
 		if (LIST_AT(&c->fixes, struct dir_fix, i)->ino == dir)
@@ -261,8 +236,7 @@ static void difference(const struct dir_fix *fix, const struct irec *rec, struct
 	msum_sub(ret, stored);
 }
 
-/* The sum that this directory is to have after entry @d went (@sign -1) or came (1). */
-static int adjust(struct check *c, uint64_t dir, const struct dentry *d, int sign)
+int entry_counts(struct check *c, uint64_t dir, const struct dentry *d, int sign)
 {
 	struct dir_fix *fix = fix_of(c, dir);
 	struct node *node = node_find(c, dir);
@@ -289,7 +263,7 @@ static int take_away(struct check *c, uint64_t dir, const struct dentry *d)
 {
 	int r = mend_delete_entry(c, dir, d->key);
 
-	return r < 0 ? r : adjust(c, dir, d, -1);
+	return r < 0 ? r : entry_counts(c, dir, d, -1);
 }
 
 /* An entry that was put back: the sum is as if it were not there, and it is one of two or leads nowhere. */
@@ -370,7 +344,7 @@ static int find_number(struct check *c, struct dir_fix *fix, const struct irec *
 		node->want_number = node->number;
 		r = mend_put_entry(c, fix->ino, &d);
 		if (r == 0)
-			r = adjust(c, fix->ino, &d, 1);
+			r = entry_counts(c, fix->ino, &d, 1);
 	}
 	return r;
 }
@@ -416,6 +390,25 @@ static int find_older(struct check *c, struct dir_fix *fix, const struct irec *r
 	return 0;
 }
 
+/* Names that were lost with all that they led to. */
+static int find_lost(struct check *c, const struct dir_fix *fix, const struct irec *rec)
+{
+	const struct node *node = node_find(c, fix->ino);
+	const struct remake m = {.ino = fix->ino, .generation = rec->generation,
+		.role = node ? node->role : ROLE_UNKNOWN};
+	size_t back = 0;
+	int r;
+
+	if (!c->options->mend || fix->count >= rec->size)
+		return 0;
+	r = rescue_names(c, &m, rec, NULL, &back);
+	if (r != RESCUE_TAKEN)
+		return r < 0 ? r : 0;
+	check_tell(c, true, "directory", 0, NULL, fix->ino, "%llu names in it were lost, and %zu are back%s",
+		(unsigned long long)(rec->size - (fix->count - back)), back, rescue_said(c));
+	return mend_note(c, 0, NULL, fix->ino, true, "names in it were lost");
+}
+
 static int settle_fix(struct check *c, uint64_t dir)
 {
 	struct dir_fix *fix = fix_of(c, dir);
@@ -427,123 +420,33 @@ static int settle_fix(struct check *c, uint64_t dir)
 	r = find_extra(c, fix, &copy.rec);
 	if (r == 0)
 		r = find_older(c, fix, &copy.rec);
-	return r < 0 ? r : find_number(c, fix, &copy.rec);
-}
-
-/* ---- entries that lead nowhere, directories that are not there ------------------------------- */
-
-uint32_t subdirs_of(struct check *c, uint64_t dir)
-{
-	struct key prefix = key_make(c->domain, c->container, KEY_DENTRY, dir);
-	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
-	_cleanup_buf_ struct buf value = {0};
-	uint32_t n = 0;
-	int r = kv_iter_open(c->kv, NULL, c->txn, KV_META, prefix.bytes, prefix.len, &it);
-
-	for (r = r < 0 ? r : kv_iter_seek(it, NULL, 0); r > 0; r = kv_iter_next(it)) {
-		struct dentry d;
-		if (kv_iter_value(it, &value) == 0 &&
-			dentry_decode(value.data, value.len, &d) == 0)
-			n += d.type == S_IFDIR >> 12;
-	}
-	return n;
-}
-
-static int lost_dir(struct check *c, const struct dangling *d, struct node *node, const char *why)
-{
-	const struct dentry *e = &d->entry;
-	uint8_t role = c->rules && d->role >= 0 ? c->rules->role((uint8_t)d->role, e->name, e->name_len, S_IFDIR) : 0;
-	struct irec like;
-	int r = c->options->mend ? rescue_dir(c, d->dir, e->name, e->ino, &e->generation, &like) : RESCUE_NOT;
-
-	if (r < 0)
-		return r;
-	if (!check_tell(c, true, "directory", d->dir, e->name, e->ino, "%s; what is in it is kept, with %s%s", why,
-		    r == RESCUE_TAKEN ? "older rights" : "rights 0700", r == RESCUE_TAKEN ? rescue_said(c) : ""))
-		return 0;
-	if (node)
-		node->state |= NODE_MADE;
-	return mend_make_dir(c, e->ino, e->generation, d->dir, role, 0, fix_of(c, e->ino), subdirs_of(c, e->ino),
-		r == RESCUE_TAKEN ? &like : NULL);
-}
-
-/* All entries that lead to it lead to it again. */
-static int found_again(struct check *c, const struct dangling *d, const char *why)
-{
-	check_tell(c, true, "inode", d->dir, d->entry.name, d->entry.ino, "%s%s", why, rescue_said(c));
-	for (size_t i = 0; i < c->danglings.n; i++) {
-		struct dangling *other = LIST_AT(&c->danglings, struct dangling, i);
-		other->done |= other->entry.ino == d->entry.ino;
-	}
-	return mend_note(c, d->dir, d->entry.name, d->entry.ino, true, why);
-}
-
-static int lost_file(struct check *c, const struct dangling *d, const struct node *node, const char *why)
-{
-	struct key key = key_make(c->domain, c->container, KEY_INODE, d->entry.ino);
-	struct work_row row = {.ino = d->entry.ino, .kind = WORK_REMOVE, .domain = c->domain,
-		.container = c->container};
-	uint32_t links = 0;
-	int r = RESCUE_NOT;
-
-	for (size_t i = 0; i < c->danglings.n; i++)
-		links += LIST_AT(&c->danglings, struct dangling, i)->entry.ino == d->entry.ino;
-	if (c->options->mend)
-		r = rescue_file(c, d->dir, &d->entry, links);
-	if (r == RESCUE_TAKEN)
-		return found_again(c, d, why);
-	if (r < 0 || !check_tell(c, true, "inode", d->dir, d->entry.name, d->entry.ino, "%s%s", why,
-			     c->options->mend ? rescue_said(c) : ""))
-		return r < 0 ? r : 0;
-	r = mend_note(c, d->dir, d->entry.name, d->entry.ino, false, why);
 	if (r == 0)
-		r = take_away(c, d->dir, &d->entry);
-	if (r == 0 && node)
-		r = check_delete(c, KV_META, key.bytes, key.len);
-	return r < 0 ? r : mend_put_work(c, &row);
+		r = find_number(c, fix, &copy.rec);
+	return r < 0 ? r : find_lost(c, fix, &copy.rec);
 }
 
-static int settle_dangling(struct check *c, const struct dangling *d)
-{
-	struct node *node = node_find(c, d->entry.ino);
-	const char *why = node ? "its record cannot be read" : "its record is missing";
-
-	return d->entry.type == S_IFDIR >> 12 ? lost_dir(c, d, node, why) : lost_file(c, d, node, why);
-}
-
-/* Entries without their directory, to which nothing leads either. */
-static int settle_stray(struct check *c, const struct dir_fix *fix)
-{
-	struct check_lost lost = {.domain = c->domain, .container = c->container,
-		.ino = fix->ino, .type = S_IFDIR >> 12};
-	uint32_t generation;
-	int r;
-
-	for (size_t i = 0; i < c->danglings.n; i++)
-		if (LIST_AT(&c->danglings, struct dangling, i)->entry.ino == fix->ino)
-			return 0;
-	if (!check_tell(c, true, "directory", 0, NULL, fix->ino,
-		    "there are entries of a directory that is not there"))
-		return 0;
-	kv_random(&generation, sizeof generation);
-	r = mend_make_dir(c, fix->ino, generation, 0, 0, 0, fix, subdirs_of(c, fix->ino), NULL);
-	return r < 0 ? r : lost_add(c, &lost);
-}
+/* ---- the end of it ---------------------------------------------------------------------------- */
 
 /* The records of directories become what their entries are. */
 static int write_fix(struct check *c, const struct dir_fix *fix)
 {
 	_cleanup_copy_ struct inode_copy copy = {0};
+	const struct check_note *tried;
 	int r = mend_load(c, fix->ino, &copy);
+	bool none;
 
 	if (r < 0)
 		return r == -ENOENT || r == -EBADMSG ? 0 : r;
 	if (copy.rec.size == fix->count && same_sum(&copy.rec.entries, &fix->sum))
 		return 0;
+	tried = rescue_note(c, fix->ino, KEY_INODE, RESCUE_PART_NAMES);
+	none = tried && tried->state == RESCUE_NOT && fix->count < copy.rec.size;
 	if (!check_tell(c, true, "directory", 0, NULL, fix->ino,
-		    "it says %llu entries and has %llu, or others", (unsigned long long)copy.rec.size,
-		    (unsigned long long)fix->count))
+		    "it says %llu entries and has %llu, or others%s", (unsigned long long)copy.rec.size,
+		    (unsigned long long)fix->count, none ? "; no snapshot or backup holds what is lost" : ""))
 		return 0;
+	if (none && mend_note(c, 0, NULL, fix->ino, true, "names in it were lost") < 0)
+		return -ENOMEM;
 	copy.rec.size = fix->count;
 	copy.rec.entries = fix->sum;
 	return mend_store(c, fix->ino, &copy);
@@ -577,14 +480,13 @@ int entries_settle(struct check *c)
 
 	for (size_t i = 0; i < fixes && r == 0; i++)
 		r = settle_fix(c, LIST_AT(&c->fixes, struct dir_fix, i)->ino);
-	for (size_t i = 0; i < c->danglings.n && r == 0; i++)
-		if (!LIST_AT(&c->danglings, struct dangling, i)->done)
-			r = settle_dangling(c, LIST_AT(&c->danglings, struct dangling, i));
+	if (r == 0)
+		r = danglings_settle(c);
 	for (size_t i = 0; i < fixes && r == 0; i++) {
-		const struct dir_fix *fix = LIST_AT(&c->fixes, struct dir_fix, i);
-		const struct node *node = node_find(c, fix->ino);
+		const struct dir_fix fix = *LIST_AT(&c->fixes, struct dir_fix, i);
+		const struct node *node = node_find(c, fix.ino);
 		if (!node || (node->state & NODE_BAD && !node->links))
-			r = settle_stray(c, fix);
+			r = settle_stray(c, &fix);
 	}
 	for (size_t i = 0; i < c->fixes.n && r == 0; i++)
 		r = write_fix(c, LIST_AT(&c->fixes, struct dir_fix, i));

@@ -3,8 +3,8 @@
  *
  * check.c runs a look over the containers; check_space.c has leases and work, check_store.c what belongs to
  * the store as a whole (containers, counters, keys), check_nodes.c the inodes of a container, check_entries.c its
- * directories, check_data.c xattrs, maps and chunks; check_past.c snapshots and their history;
- * check_path.c names things, check_mend.c writes.
+ * directories, check_dangling.c entries that lead nowhere, check_data.c xattrs, maps and chunks; check_past.c
+ * snapshots and their history; check_path.c names things, check_mend.c writes.
  */
 #ifndef SCRIBEFS_FS_CORE_CHECK_INTERNAL_H
 #define SCRIBEFS_FS_CORE_CHECK_INTERNAL_H
@@ -118,6 +118,20 @@ void *list_add(struct list *list, size_t size);
 #define LIST_ADD(list, type) ((type *)list_add(list, sizeof(type)))
 #define LIST_AT(list, type, i) (&((type *)(list)->items)[i])
 
+/* Items of a list by the inode that each is of; several may be of one. */
+struct ino_index {
+	struct ino_slot {
+		uint64_t ino;
+		size_t item; /* plus 1; 0: free */
+	} *slots;
+	size_t n, cap;
+};
+int ino_index_add(struct ino_index *index, uint64_t ino, size_t item);
+/* The next item of @ino, SIZE_MAX: no more. *@at begins as 0. */
+size_t ino_index_next(const struct ino_index *index, uint64_t ino, size_t *at);
+void ino_index_clear(struct ino_index *index);
+void ino_index_release(struct ino_index *index);
+
 struct check {
 	struct kv *kv;
 	const struct check_options *options;
@@ -138,6 +152,9 @@ struct check {
 	bool blocks_bad;
 	struct list pins; /* check_past.c */
 	char rescued[320]; /* check_rescue.c: what came of the last try */
+	const struct check_source *taken_from; /* with "; taken from …" there; NULL: a snapshot */
+	uint64_t tried_pin; /* the snapshot that is being tried, 0: a backup */
+	bool revived;	    /* this look has made a container anew */
 	uint64_t epoch, newest_pin;
 	struct irec users; /* the root directory, whose owner new directories get */
 
@@ -146,6 +163,7 @@ struct check {
 	struct container stand_in;
 	struct cont *cont;
 	struct list nodes, fixes, danglings, pages;
+	struct ino_index dangling_index;
 	uint64_t entries, data_records;
 	uint64_t path_dir; /* the last directory whose path was asked for, and that */
 	struct buf path;
@@ -168,15 +186,43 @@ int nodes_settle(struct check *c);
 /* check_entries.c */
 int entries_read(struct check *c);
 int entries_settle(struct check *c);
-/* How many directories are named in @dir. */
-uint32_t subdirs_of(struct check *c, uint64_t dir);
 #define ROLE_UNKNOWN 0xff
 /* The entry's element in its directory's sum. */
 int entry_hash(struct check *c, uint64_t dir, const struct dentry *d, uint8_t ret_hash[16]);
 
+struct dir_fix *fix_of(struct check *c, uint64_t dir);
+/* What @dir is to say of its entries after @d came (@sign 1) or went (-1). */
+int entry_counts(struct check *c, uint64_t dir, const struct dentry *d, int sign);
+
+/* check_dangling.c */
+/* An entry in @dir, of that role (-1: not known), that leads to what is not there, or to another container. */
+int entry_dangles(struct check *c, uint64_t dir, int role, const struct dentry *d);
+int entry_leads_out(struct check *c, uint64_t dir, const struct dentry *d, uint8_t role);
+bool dangles(const struct check *c, uint64_t ino); /* an entry does that leads to it */
+int danglings_settle(struct check *c);
+/* A directory whose record is gone. */
+struct remake {
+	uint64_t dir;	  /* as check_tell(): where it has the name, 0 */
+	const char *name;
+	uint64_t ino, parent; /* parent 0: as the copy has it */
+	uint8_t role, flags;  /* role ROLE_UNKNOWN: likewise */
+	bool of_copy;	     /* only if a copy has it */
+	bool known;	     /* generation is */
+	uint32_t generation; /* else that of the copy, or a new one */
+	bool made;	     /* on return */
+};
+/* Made anew, with rights, attributes and names that it has lost from the newest copies that have them. */
+int remake_dir(struct check *c, struct remake *m, const char *code, const char *why);
+/* Entries without their directory, to which nothing leads either. */
+int settle_stray(struct check *c, const struct dir_fix *fix);
+/* How many directories are named in @dir. */
+uint32_t subdirs_of(struct check *c, uint64_t dir);
+
 /* check_data.c */
 int xattrs_read(struct check *c);
 int data_check(struct check *c);
+/* An attribute's element in the sum of its inode's. */
+int xattr_hash(struct check *c, const struct buf *record, uint8_t ret_hash[16]);
 
 #define LEASE_BLOCK 256 /* container.c: inode numbers of a block */
 
@@ -189,6 +235,11 @@ const struct work_row *work_of(const struct check *c, uint64_t ino, uint8_t kind
 int space_container_record(struct check *c);
 int space_container_settle(struct check *c);
 struct domain_count *domain_of(struct check *c, uint32_t domain);
+
+/* The record of the container at hand: its numbers go on at the end of its last run, so that none is given twice. */
+int space_make_record(struct check *c, uint8_t kind);
+/* Where nothing says what kind it is of: users/, or a session. */
+uint8_t space_likely_kind(const struct check *c);
 
 /* check_store.c: all containers have been seen. */
 int store_settle(struct check *c);

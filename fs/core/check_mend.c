@@ -146,6 +146,8 @@ int mend_make_dir(struct check *c, uint64_t ino, uint32_t generation, uint64_t p
 		copy.rec.gid = like->gid;
 		copy.rec.mtime = like->mtime;
 		copy.rec.btime = like->btime;
+		copy.rec.xattrs = like->xattrs;
+		copy.rec.xattr_sum = like->xattr_sum;
 	}
 	if (entries) {
 		copy.rec.size = entries->count;

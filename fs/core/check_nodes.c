@@ -169,6 +169,9 @@ static int check_meaning(struct check *c, struct node *node)
 	r = mend_load(c, node->ino, &copy);
 	if (role)
 		copy.rec.role = node->want_role;
+	if (role && S_ISDIR(node->mode))
+		copy.rec.flags = (uint8_t)((copy.rec.flags & ~INODE_NUMBERED) |
+					   (c->rules->numbered(node->want_role) ? INODE_NUMBERED : 0));
 	if (number)
 		copy.rec.number = node->want_number;
 	return r < 0 ? r : mend_store(c, node->ino, &copy);

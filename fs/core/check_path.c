@@ -196,7 +196,7 @@ bool check_tell(struct check *c, bool can, const char *code, uint64_t dir, const
 	bool mend = can && c->options->mend;
 	struct check_problem p = {.code = code, .domain = c->domain, .container = c->container,
 		.ino = ino, .state = mend ? CHECK_MENDED : c->options->mend ? CHECK_LEFT : CHECK_FOUND};
-	char text[256];
+	char text[768];
 	va_list ap;
 
 	va_start(ap, fmt);

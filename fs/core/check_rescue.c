@@ -32,9 +32,9 @@ struct check_note *rescue_note(const struct check *c, uint64_t ino, uint8_t kind
 {
 	struct check_memory *memory = c->options->memory;
 
-	for (size_t i = 0; memory && i < memory->notes.n; i++) {
+	for (size_t at = 0, i; memory && (i = ino_index_next(&memory->index, ino, &at)) != SIZE_MAX;) {
 		struct check_note *note = LIST_AT(&memory->notes, struct check_note, i);
-		if (note->ino == ino && note->kind == kind && note->part == part)
+		if (note->kind == kind && note->part == part)
 			return note;
 	}
 	return NULL;
@@ -43,13 +43,9 @@ struct check_note *rescue_note(const struct check *c, uint64_t ino, uint8_t kind
 const char *rescue_summary(const struct check *c, uint64_t ino)
 {
 	struct check_memory *memory = c->options->memory;
+	size_t at = 0, i = memory ? ino_index_next(&memory->index, ino, &at) : SIZE_MAX;
 
-	for (size_t i = 0; memory && i < memory->notes.n; i++) {
-		const struct check_note *note = LIST_AT(&memory->notes, struct check_note, i);
-		if (note->ino == ino)
-			return (const char *)note->summary.data;
-	}
-	return NULL;
+	return i == SIZE_MAX ? NULL : (const char *)LIST_AT(&memory->notes, struct check_note, i)->summary.data;
 }
 
 void check_memory_release(struct check_memory *memory)
@@ -57,6 +53,7 @@ void check_memory_release(struct check_memory *memory)
 	for (size_t i = 0; i < memory->notes.n; i++)
 		buf_release(&LIST_AT(&memory->notes, struct check_note, i)->summary);
 	free(memory->notes.items);
+	ino_index_release(&memory->index);
 	*memory = (struct check_memory){0};
 }
 
@@ -195,9 +192,11 @@ static int newest_first(const void *a, const void *b)
 
 static int gather(struct check *c, const struct rescue *want, struct list *all)
 {
-	int r = want->elsewhere ? 0 : gather_versions(c, want, all);
+	bool snapshots = want->from == RESCUE_ANYWHERE || want->from == RESCUE_SNAPSHOTS;
+	size_t sources = want->from == RESCUE_SNAPSHOTS ? 0 : c->options->n_sources;
+	int r = snapshots ? gather_versions(c, want, all) : 0;
 
-	for (size_t i = 0; r == 0 && i < c->options->n_sources; i++) {
+	for (size_t i = 0; r == 0 && i < sources; i++) {
 		struct candidate *candidate = LIST_ADD(all, struct candidate);
 		if (!candidate)
 			return -ENOMEM;
@@ -245,7 +244,9 @@ static int try_backup(struct check *c, const struct rescue *want, const struct c
 		return r == -ENOMEM ? r : RESCUE_NOT;
 	*ret_reason = "it is not there";
 	r = try_family(c, want, kv, KV_META, ret_reason);
-	return r == RESCUE_NOT && want->elsewhere ? try_family(c, want, kv, KV_HISTORY, ret_reason) : r;
+	if (r == RESCUE_NOT && want->from == RESCUE_BACKUPS_PAST)
+		r = try_family(c, want, kv, KV_HISTORY, ret_reason);
+	return r;
 }
 
 static void moment(int64_t seconds, char text[32])
@@ -276,7 +277,11 @@ static void tell_try(struct check *c, const struct rescue *want, const struct ca
 		buf_printf(summary, "; %s of %s: %s", (const char *)name.data, when, reason);
 	else
 		snprintf(c->rescued, sizeof c->rescued, "; taken from %.200s of %s", (const char *)name.data, when);
-	if (sink->tried && !(quiet && reason))
+	if (!reason)
+		c->taken_from = candidate->source;
+	quiet = (quiet && reason) ||
+		(want->told && candidate->source && candidate->time >= want->told->time);
+	if (sink->tried && !quiet)
 		sink->tried(sink->arg, &(struct check_try){
 			.path = check_path(c, want->dir, want->name, want->ino), .ino = want->ino,
 			.source = (const char *)name.data, .time = candidate->time, .reason = reason});
@@ -290,6 +295,7 @@ static int try_all(struct check *c, const struct rescue *want, struct list *all,
 		const struct candidate *candidate = LIST_AT(all, struct candidate, i);
 		const char *reason = RESCUE_DAMAGED;
 
+		c->tried_pin = candidate->pin;
 		if (candidate->source)
 			r = try_backup(c, want, candidate->source, &reason);
 		else if (!candidate->unreadable)
@@ -320,8 +326,11 @@ int rescue_try(struct check *c, const struct rescue *want)
 	free(all.items);
 	if (r < 0)
 		return r;
-	if (!note)
+	if (!note) {
 		note = LIST_ADD(&memory->notes, struct check_note);
+		if (note && ino_index_add(&memory->index, want->ino, memory->notes.n - 1) < 0)
+			note = NULL;
+	}
 	if (!note || buf_printf(&summary, "%s", r == RESCUE_WAITS ? "" : c->rescued) < 0 ||
 		buf_append(&summary, "", 1) < 0)
 		return -ENOMEM;

@@ -2,7 +2,8 @@
  * check_rescue.h: what was lost is taken from the newest older copy that has it: a version that a snapshot sees, or a
  * backup. Only for fs/core/check*.c, in a look that mends as a part of core_check_repair().
  *
- * check_rescue.c finds and tries the copies; check_copy.c takes files, their data, directories' rights and names.
+ * check_rescue.c finds and tries the copies; check_copy.c takes files, their data, directories' rights and single
+ * names, check_names.c the names that directories have lost.
  */
 #ifndef SCRIBEFS_FS_CORE_CHECK_RESCUE_H
 #define SCRIBEFS_FS_CORE_CHECK_RESCUE_H
@@ -17,6 +18,18 @@ enum rescue_state {
 	RESCUE_WAITS, /* it will do; first what can be read of the newer bytes is to be saved */
 };
 
+enum rescue_from {
+	RESCUE_ANYWHERE,
+	RESCUE_SNAPSHOTS,
+	RESCUE_BACKUPS,
+	RESCUE_BACKUPS_PAST, /* also what they have for their snapshots */
+};
+
+/* Several things that are wanted of one inode's record: struct rescue, part. */
+#define RESCUE_PART_NAMES 1
+#define RESCUE_PART_PAST_NAMES 2
+#define RESCUE_PART_XATTRS 3
+
 /* What is wanted: a record of KV_META, found by its key, or the first that matches of those that begin so. */
 struct rescue {
 	struct key prefix;
@@ -27,7 +40,8 @@ struct rescue {
 	 */
 	int (*use)(struct check *c, struct kv *kv, const struct buf *record, void *arg, const char **ret_reason);
 	void *arg;
-	bool elsewhere; /* only in backups, in their histories too */
+	enum rescue_from from;
+	const struct check_source *told; /* may be NULL: what came of this backup and of newer ones was told before */
 	const struct buf *live; /* may be NULL: the record as it is, which snapshots after @live_epoch see as well */
 	uint64_t live_epoch;
 	/* What it is of: as check_tell(). */
@@ -46,6 +60,7 @@ struct check_note {
 };
 struct check_memory {
 	struct list notes;
+	struct ino_index index; /* of them */
 };
 void check_memory_release(struct check_memory *memory);
 /* NULL: not tried yet. */
@@ -73,5 +88,19 @@ int rescue_xattr(struct check *c, uint64_t ino, uint32_t generation, const uint8
 	struct buf *ret_record);
 /* The name that @ino had in @parent. */
 int rescue_name(struct check *c, uint64_t parent, uint64_t ino, uint32_t generation, char ret_name[CORE_NAME_MAX + 1]);
+
+/* ---- check_names.c: of the container at hand --------------------------------------------------- */
+
+/*
+ * The names that the directory of @m has lost with what they led to; @rec: its record, NULL: that is lost as well,
+ * with its attributes and, of a container's root, the container's rows. They are put and counted (entry_counts()), and
+ * dangle. @told: as struct rescue. enum rescue_state; *@ret_back: how many.
+ */
+int rescue_names(struct check *c, const struct remake *m, const struct irec *rec, const struct check_source *told,
+	size_t *ret_back);
+/* The attributes that @ino has in @kv, a backup, and not here. */
+int rescue_xattrs(struct check *c, struct kv *kv, uint64_t ino);
+/* Those that are lost of @rec, whose others come to @sum: from a backup with just those, as the record's sum proves. */
+int rescue_lost_xattrs(struct check *c, uint64_t ino, const struct irec *rec, const struct msum *sum);
 
 #endif

@@ -229,8 +229,7 @@ static int lease_nodes(struct check *c)
 	return r;
 }
 
-/* Numbers go on at the end of the last run of blocks: none is given out twice. */
-static int make_record(struct check *c, uint8_t kind)
+int space_make_record(struct check *c, uint8_t kind)
 {
 	struct key key = key_make(c->domain, c->container, KEY_CONTAINER, 0);
 	uint64_t end = ((uint64_t)c->container + 1) * LEASE_BLOCK;
@@ -275,7 +274,12 @@ static int check_grant(struct check *c)
 				     "inode number %llu is in use, and not handed out yet",
 				     (unsigned long long)last->ino))
 		return 0;
-	return make_record(c, cont->kind);
+	return space_make_record(c, cont->kind);
+}
+
+uint8_t space_likely_kind(const struct check *c)
+{
+	return c->container == CORE_ROOT_INO >> 8 ? 1 : 5;
 }
 
 static int check_record(struct check *c)
@@ -288,26 +292,40 @@ static int check_record(struct check *c)
 		domain_of(c, c->domain)->containers++;
 		return check_grant(c);
 	}
-	cont->kind = root && !(root->state & NODE_BAD) ? root->role : cont->kind;
+	if (root && !(root->state & NODE_BAD) && root->role)
+		cont->kind = root->role;
 	if (!cont->kind)
-		cont->kind = c->container == CORE_ROOT_INO >> 8 ? 1 : 5;
+		cont->kind = space_likely_kind(c);
 	if (!check_tell(c, true, "container", 0, NULL, 0, "the container's record is missing"))
 		return 0;
-	r = make_record(c, cont->kind);
+	r = space_make_record(c, cont->kind);
 	cont->record = r == 0;
 	return r;
+}
+
+static struct node *add_root(struct check *c, uint64_t ino)
+{
+	struct node *root;
+	size_t at = 0;
+
+	if (!LIST_ADD(&c->nodes, struct node))
+		return NULL;
+	while (at + 1 < c->nodes.n && LIST_AT(&c->nodes, struct node, at)->ino < ino)
+		at++;
+	root = LIST_AT(&c->nodes, struct node, at);
+	memmove(root + 1, root, (c->nodes.n - 1 - at) * sizeof *root);
+	*root = (struct node){.ino = ino, .state = NODE_BAD};
+	return root;
 }
 
 static int check_root(struct check *c)
 {
 	uint64_t ino = (uint64_t)c->container << 8;
-	struct node *root = node_find(c, ino);
 	struct cont *cont = c->cont;
-	uint32_t generation, subdirs;
-	struct irec like;
-	uint8_t listed;
-	size_t at = 0;
-	int taken = RESCUE_NOT;
+	struct remake m = {.ino = ino, .role = cont->record ? cont->kind : ROLE_UNKNOWN,
+		.flags = INODE_CONTAINER_ROOT};
+	struct node *root = node_find(c, ino);
+	int r;
 
 	if (root && !(root->state & NODE_BAD)) {
 		cont->generation = root->generation;
@@ -316,36 +334,20 @@ static int check_root(struct check *c)
 		cont->role = root->role;
 		return 0;
 	}
-	if (c->options->mend)
-		taken = rescue_dir(c, 0, NULL, ino, NULL, &like);
-	if (taken < 0)
-		return taken;
-	if (!check_tell(c, true, "root", 0, NULL, ino, "its directory cannot be read; what is in it is kept, with %s%s",
-		    taken == RESCUE_TAKEN ? "older rights" : "rights 0700",
-		    taken == RESCUE_TAKEN ? rescue_said(c) : ""))
-		return 0;
-	kv_random(&generation, sizeof generation);
-	if (taken == RESCUE_TAKEN)
-		generation = like.generation;
-	subdirs = subdirs_of(c, ino);
-	listed = root ? root->state & NODE_LISTED : 0;
-	if (!root) {
-		if (!LIST_ADD(&c->nodes, struct node))
-			return -ENOMEM;
-		while (at + 1 < c->nodes.n && LIST_AT(&c->nodes, struct node, at)->ino < ino)
-			at++;
-		root = LIST_AT(&c->nodes, struct node, at);
-		memmove(root + 1, root, (c->nodes.n - 1 - at) * sizeof *root);
-	}
-	*root = (struct node){.ino = ino, .generation = generation, .nlink = 2 + subdirs,
-		.subdirs = subdirs, .mode = S_IFDIR | 0700, .role = cont->kind,
-		.want_role = cont->kind, .flags = INODE_CONTAINER_ROOT, .state = NODE_MADE | listed};
-	cont->generation = generation;
+	r = remake_dir(c, &m, "root", "its directory cannot be read");
+	if (r < 0 || !m.made)
+		return r;
+	if (!root && !(root = add_root(c, ino)))
+		return -ENOMEM;
+	root->subdirs = subdirs_of(c, ino);
+	*root = (struct node){.ino = ino, .generation = m.generation, .nlink = 2 + root->subdirs,
+		.subdirs = root->subdirs, .parent = m.parent, .mode = S_IFDIR | 0700, .role = m.role,
+		.want_role = m.role, .flags = INODE_CONTAINER_ROOT, .state = NODE_MADE | NODE_LISTED};
+	cont->generation = m.generation;
+	cont->parent = m.parent;
 	cont->type = S_IFDIR >> 12;
-	cont->role = cont->kind;
-	/* Its entries are counted where they are settled. */
-	return mend_make_dir(c, ino, generation, 0, cont->kind, INODE_CONTAINER_ROOT, NULL, subdirs,
-		taken == RESCUE_TAKEN ? &like : NULL);
+	cont->role = cont->kind = m.role;
+	return 0;
 }
 
 int space_container_settle(struct check *c)
@@ -369,6 +371,6 @@ int space_container_settle(struct check *c)
 	}
 	r = lease_nodes(c);
 	if (r == 0)
-		r = check_record(c);
-	return r < 0 ? r : check_root(c);
+		r = check_root(c);
+	return r < 0 ? r : check_record(c);
 }

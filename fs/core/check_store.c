@@ -6,6 +6,8 @@
 
 #include "kv/pack.h"
 
+#define USERS_KIND 1 /* the container of users/: fs/session/session.h, ROLE_USERS */
+
 static int by_id(const void *a, const void *b)
 {
 	const struct cont *x = a, *y = b;
@@ -24,41 +26,40 @@ static void stand_in(struct check *c, uint32_t domain, uint32_t container)
 	c->domain = domain;
 	c->container = container;
 	c->stand_in = (struct container){.id = container, .domain = domain, .core = &c->core};
-	c->nodes.n = 0;
+	c->nodes.n = c->fixes.n = c->danglings.n = 0;
+	ino_index_clear(&c->dangling_index);
 }
 
-/* What says that it lies in the container, which is gone: so it is made anew, to hold them. */
+/* All records of the container are gone: it is made anew for what lies in it, or what a copy of it has. */
 static int revive(struct check *c, const struct cont_link *link, bool *ret_revived)
 {
-	struct key key = key_make(link->domain, link->container, KEY_CONTAINER, 0);
-	uint64_t end = ((uint64_t)link->container + 1) * LEASE_BLOCK;
-	uint8_t value[18], *p = value;
+	struct key key = key_make(link->dir_domain, link->dir_container, KEY_DENTRY, link->dir);
+	struct remake m = {.ino = link->ino, .parent = link->dir, .role = link->want_role,
+		.flags = INODE_CONTAINER_ROOT, .known = true, .generation = link->generation};
+	_cleanup_buf_ struct buf value = {0};
+	struct dentry d;
 	bool wanted = false;
-	struct irec like;
-	int r, taken = RESCUE_NOT;
+	int r;
 
+	*ret_revived = false;
+	if (link->want_role == ROLE_UNKNOWN || link->type != S_IFDIR >> 12)
+		return 0;
 	for (size_t i = 0; i < c->conts.n && !wanted; i++)
 		wanted = LIST_AT(&c->conts, struct cont, i)->parent == link->ino;
-	*ret_revived = wanted && link->want_role != ROLE_UNKNOWN && link->type == S_IFDIR >> 12;
-	if (!*ret_revived)
-		return 0;
 	stand_in(c, link->domain, link->container);
-	if (c->options->mend)
-		taken = rescue_dir(c, 0, NULL, link->ino, &link->generation, &like);
-	if (taken < 0)
-		return taken;
-	if (!check_tell(c, true, "container", 0, NULL, link->ino,
-		    "its records are gone; it is made anew for what lay in it"))
-		return 0;
-	p = put_u8(put_u8(p, 1), link->want_role);
-	put_be64(put_be64(p, end), end);
-	r = check_put(c, KV_META, &key, value, sizeof value);
-	return r < 0 ? r
-		     : mend_make_dir(c, link->ino, link->generation, link->dir, link->want_role,
-			       INODE_CONTAINER_ROOT, NULL, 0, taken == RESCUE_TAKEN ? &like : NULL);
+	key_add_u64(&key, link->key);
+	if (check_get(c, KV_META, &key, &value) == 0 && dentry_decode(value.data, value.len, &d) == 0) {
+		m.dir = link->dir;
+		m.name = d.name;
+	}
+	m.of_copy = !wanted;
+	r = remake_dir(c, &m, "container", "its records are gone");
+	*ret_revived = wanted || m.made;
+	c->revived |= m.made;
+	return r < 0 || !m.made ? r : space_make_record(c, link->want_role);
 }
 
-static int drop_link(struct check *c, const struct cont_link *link, const char *why)
+static int drop_link(struct check *c, const struct cont_link *link, const char *why, const char *said)
 {
 	struct key key = key_make(link->dir_domain, link->dir_container, KEY_DENTRY, link->dir);
 	_cleanup_buf_ struct buf value = {0};
@@ -69,7 +70,7 @@ static int drop_link(struct check *c, const struct cont_link *link, const char *
 	if (check_get(c, KV_META, &key, &value) < 0 ||
 		dentry_decode(value.data, value.len, &d) < 0)
 		return 0;
-	if (!check_tell(c, true, "entry", link->dir, d.name, link->ino, "%s", why))
+	if (!check_tell(c, true, "entry", link->dir, d.name, link->ino, "%s%s", why, said))
 		return 0;
 	if (mend_note(c, link->dir, d.name, link->ino, false, why) < 0)
 		return -ENOMEM;
@@ -123,24 +124,42 @@ static int mend_root(struct check *c, const struct cont_link *link, const struct
 	return r < 0 ? r : mend_store(c, ino, &copy);
 }
 
+/* users/ itself, of which nothing is left. */
+static int check_users(struct check *c)
+{
+	struct remake m = {.ino = CORE_ROOT_INO, .flags = INODE_CONTAINER_ROOT};
+	struct kv_state state;
+
+	kv_get_state(c->kv, &state);
+	if (cont_find(c, CORE_ROOT_INO >> 8) || (!c->conts.n && !c->leases.n && !state.sequence))
+		return 0;
+	stand_in(c, 0, CORE_ROOT_INO >> 8);
+	m.role = USERS_KIND;
+	int r = remake_dir(c, &m, "container", "its records are gone");
+	c->revived |= m.made;
+	return r < 0 || !m.made ? r : space_make_record(c, USERS_KIND);
+}
+
 static int check_links(struct check *c)
 {
-	int r = 0;
+	int r = check_users(c);
 
+	/* The list grows meanwhile: what a copy gives back may lead to what is gone as well. */
 	for (size_t i = 0; i < c->links.n && r == 0; i++) {
-		const struct cont_link *link = LIST_AT(&c->links, struct cont_link, i);
+		const struct cont_link copy = *LIST_AT(&c->links, struct cont_link, i), *link = &copy;
 		struct cont *cont = cont_find(c, link->container);
 
 		if (!cont || !cont->type) {
 			bool revived;
 			r = revive(c, link, &revived);
 			if (r == 0 && !revived)
-				r = drop_link(c, link, "all that it led to is gone");
+				r = drop_link(c, link, "all that it led to is gone",
+					c->options->mend ? rescue_said(c) : "");
 			continue;
 		}
 		stand_in(c, link->dir_domain, link->dir_container);
 		if (cont->links > 0) {
-			r = drop_link(c, link, "it leads to what another entry leads to");
+			r = drop_link(c, link, "it leads to what another entry leads to", "");
 			continue;
 		}
 		cont->links++;
@@ -258,7 +277,7 @@ static int unused_leases(struct check *c)
 		for (size_t k = 0; k < c->works.n && !pending; k++)
 			pending = LIST_AT(&c->works, struct work_row, k)->container ==
 				  lease->container;
-		if (pending || c->result->gaps)
+		if (pending || c->result->gaps || c->revived)
 			continue;
 		c->result->unused_leases++;
 		if (c->options->mend)

@@ -210,7 +210,7 @@ int json_replace(struct op *op, struct inode *session, struct inode *old, struct
 	return r < 0 ? r : put_file(op, session, old, rec, place, &shown);
 }
 
-/* The file that stands there, NULL where it is not ours to render now. */
+/* The file that stands there, NULL where it is not ours to render now. 1: nothing stands there. */
 static int find_file(struct op *op, struct inode *session, struct inode **ret_file, bool *ret_busy)
 {
 	_cleanup_inode_ struct inode *file = NULL;
@@ -219,7 +219,7 @@ static int find_file(struct op *op, struct inode *session, struct inode **ret_fi
 	*ret_file = NULL;
 	*ret_busy = false;
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return r == -ENOENT ? 1 : r;
 	pthread_rwlock_rdlock(&file->lock);
 	*ret_busy = file->untaken;
 	bool ours = file->rec.role == ROLE_SESSION_JSON && !file->untaken;
@@ -248,8 +248,12 @@ static int freshen_locked(struct op *op, struct sessions *s, struct inode *sessi
 		return -ENOMEM;
 	memory->ages = *ages;
 	memory->aged = true;
-	if (file) {
+	bool lost = r > 0;
+	if (file || lost) {
 		r = srec_load(op, session->container, &rec);
+		lost = lost && !(rec.flags & SREC_JSON_GONE);
+	}
+	if (file || lost) {
 		uint16_t flags = rec.flags;
 		if (r == 0)
 			r = place_of_session(op, session->container, &place);
@@ -259,6 +263,7 @@ static int freshen_locked(struct op *op, struct sessions *s, struct inode *sessi
 			moment = place_moment(s, session->container, &place);
 			r = json_settle(op, session->container->domain, &rec, &place, &moment, &shown, &changed);
 		}
+		changed |= lost;
 		if (r == 0 && changed)
 			r = put_file(op, session, file, &rec, &place, &shown);
 		if (r == 0 && (changed || flags != rec.flags)) {

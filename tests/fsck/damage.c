@@ -584,8 +584,10 @@ const struct damage older_role = {"older-role", older_role_context};
 
 const struct damage *damage_find(const char *name)
 {
-	for (const struct damage *d = damages; d->name; d++)
-		if (strcmp(d->name, name) == 0)
-			return d;
+	static const struct damage *const tables[] = {damages, snapshot_damages, whole_damages};
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+		for (const struct damage *d = tables[i]; d->name; d++)
+			if (strcmp(d->name, name) == 0)
+				return d;
 	return NULL;
 }

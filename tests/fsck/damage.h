@@ -20,10 +20,11 @@ struct damage {
 
 /* A NULL name ends it. */
 extern const struct damage damages[];
-/* NULL: none of that name. */
 extern const struct damage snapshot_damages[]; /* of a store with snapshots */
+extern const struct damage whole_damages[]; /* of a thing with all its records: only a copy has it */
 /* What an older program would have written: no damage. */
 extern const struct damage older_role;
+/* NULL: none of that name. */
 const struct damage *damage_find(const char *name);
 
 #endif

@@ -48,13 +48,15 @@ status() {
 }
 said() { check "it says: $1" grep -q -e "$1" "$W/.fsck" || cat "$W/.fsck"; }
 # Some bytes of each block of a backup's tables; their ends, which say where the blocks are, stay.
-spoil() {
-	python3 - "$W/elsewhere/$1"/db/*.sst <<-'PY'
+spoil() { spoil_tables "$W/elsewhere/$1"/db/*.sst; }
+spoil_tables() {
+	SMALL=${SMALL:-} python3 - "$@" <<-'PY'
 		import os, sys
 		for path in sys.argv[1:]:
 		    with open(path, "r+b") as f:
 		        size = os.path.getsize(path)
-		        for at in range(64, size * 85 // 100 if size > 20000 else 0, 1024):
+		        small = size // 2 if os.environ["SMALL"] else 0
+		        for at in range(64, size * 85 // 100 if size > 20000 else small, 1024):
 		            f.seek(at); b = f.read(1); f.seek(at); f.write(bytes([b[0] ^ 4]))
 	PY
 }
@@ -133,6 +135,49 @@ whole "a byte flipped in a table"
 fresh && rm -r "$STORE/db"
 status "a store without its database" 4 --repair --backup-dir "$W/elsewhere"
 said '`scribefs backup restore` makes a store of one of its 2 backups'
+
+# ---- what is lost whole -------------------------------------------------------------------------------
+fresh
+damage session-gone
+status "a session that is lost whole is named" 4
+status "a session comes back whole" 1 --repair --backup-dir "$W/elsewhere"
+said "mended: users/ann/chat/one: its records are gone; .*; taken from backup $W/elsewhere/newer of .* names in it are back"
+whole "a session"
+for what in session-and-name-gone workflow-and-name-gone user-and-name-gone users-gone; do
+	fresh
+	damage $what
+	status "$what comes back" 1 --repair --backup-dir "$W/elsewhere"
+	whole "$what"
+done
+fresh
+damage user-and-name-gone
+SMALL=1 spoil newer
+status "a user comes back from the older backup" 1 --repair --backup-dir "$W/elsewhere"
+said "tried: .*: backup $W/elsewhere/newer, of .*: it is "
+said "mended: users/ann/chat/one: its records are gone; .*; taken from backup $W/elsewhere/older of "
+whole "a user, from the older one"
+fresh
+damage session-gone
+SMALL=1 spoil newer
+SMALL=1 spoil older
+status "without a good backup a session is gone" 1 --repair --backup-dir "$W/elsewhere"
+said "mended: users/ann/chat/one: all that it led to is gone; no snapshot or backup holds it"
+status "and it is clean" 0
+mount_store || die mount
+check "damaged.txt tells of it" grep -q "users/ann/chat/one.*; no snapshot or backup holds it" "$U/ann/.lost+found/damaged.txt"
+umount_store || die umount
+# Whole tables of the database: bytes of every block, and files that are gone.
+for table in "$GOOD"/db/*.sst; do
+	table=$STORE/db/${table##*/}
+	fresh
+	rm "$table"
+	status "a table of $(stat -c %s "$GOOD/db/${table##*/}") bytes that is gone" 1 --repair --backup-dir "$W/elsewhere"
+	whole "a table is gone"
+	fresh
+	SMALL=1 spoil_tables "$table"
+	status "bytes in each block of a table" 1 --repair --backup-dir "$W/elsewhere"
+	whole "bytes in each block of a table"
+done
 
 # ---- from a snapshot ------------------------------------------------------------------------------------
 fresh
