@@ -10,6 +10,13 @@
 #include <sys/stat.h>
 
 #define CLOSING_MS 5000
+#define ENDING_MS 500
+#define LOOK_MS 20
+
+static void wait_a_look(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000l}, NULL);
+}
 
 void check_complain(const char *fmt, ...)
 {
@@ -78,20 +85,46 @@ static int check_store(const char *path, char **ret_store)
 	return 0;
 }
 
+/* Takes away what dead daemons have left at @at. A daemon that just ends takes its own away at the same time. */
+static int detach_dead(const char *at)
+{
+	struct mountinfo mount;
+	int r = 0;
+	for (int ms = 0; mountinfo_is_dead(at); ms += LOOK_MS) {
+		if (mountinfo_find(at, &mount) == 0)
+			r = mount.ours ? mountinfo_unmount(at, true) : -EBUSY;
+		if (r == -EINVAL || r == -ENOENT)
+			r = 0;
+		if (r < 0 || ms >= CLOSING_MS)
+			return -EBUSY;
+		wait_a_look();
+	}
+	return 0;
+}
+
+/* Whether a daemon of ours serves @at; one that is about to end may answer still, so it is looked at for a moment. */
+static bool stays_mounted(const char *at)
+{
+	struct mountinfo mount;
+	for (int ms = 0; mountinfo_find(at, &mount) == 0 && mount.ours; ms += LOOK_MS) {
+		if (ms >= ENDING_MS || detach_dead(at) < 0)
+			return true;
+		wait_a_look();
+	}
+	return false;
+}
+
 /* The resolved mountpoint, freed of a daemon's dead mount. */
 static int resolve_mountpoint(const char *path, char **ret_mountpoint)
 {
 	char at[PATH_MAX], walked[PATH_MAX];
-	struct mountinfo mount;
 	if (check_links(path, walked) < 0)
 		return -1;
 	int r = mountinfo_resolve(path, at);
 	if (r == 0 && strcmp(at, walked) != 0)
 		return refuse("%s changes while it is looked at", path);
-	for (int i = 0; r == 0 && i < 8 && mountinfo_is_dead(at); i++)
-		if (mountinfo_find(at, &mount) < 0 || !mount.ours || mountinfo_unmount(at, true) < 0)
-			return refuse("%s is a dead mount; detach it with `fusermount3 -u -z %s`", path,
-				path);
+	if (r == 0 && detach_dead(at) < 0)
+		return refuse("%s is a dead mount; detach it with `fusermount3 -u -z %s`", path, path);
 	struct stat st;
 	if (r == 0 && stat(at, &st) < 0)
 		r = -errno;
@@ -166,8 +199,7 @@ int check_mount(const struct mount_options *o, char **ret_store, char **ret_moun
 			o->mountpoint, o->store);
 	if (check_backup_dirs(o, store, mountpoint) < 0)
 		return -1;
-	struct mountinfo mount;
-	if (mountinfo_find(mountpoint, &mount) == 0 && mount.ours)
+	if (stays_mounted(mountpoint))
 		return refuse("%s is mounted already; unmount it first with `scribefs umount %s`",
 			o->mountpoint, o->mountpoint);
 	if (check_fuse(o) < 0)
@@ -179,10 +211,10 @@ int check_mount(const struct mount_options *o, char **ret_store, char **ret_moun
 
 void check_wait_closing(const char *store)
 {
-	for (int ms = 0; ms < CLOSING_MS; ms += 20) {
+	for (int ms = 0; ms < CLOSING_MS; ms += LOOK_MS) {
 		struct mountinfo mount;
 		if (kv_holder(store) <= 0 || mountinfo_find_store(store, &mount) == 0)
 			return;
-		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+		wait_a_look();
 	}
 }

@@ -1,5 +1,6 @@
 #include "fs/fuse/explain.h"
 #include "fs/fuse/check.h"
+#include "fs/fuse/mountinfo.h"
 
 #include <sys/stat.h>
 
@@ -42,8 +43,12 @@ static void explain_missing(const char *store)
 static void explain_busy(const char *store)
 {
 	int holder = kv_holder(store);
+	struct mountinfo mount;
 	if (holder > 0)
-		check_complain("%s is in use by process %d; unmount it first", store, holder);
+		check_complain("%s is in use by process %d%s", store, holder,
+			mountinfo_find_store(store, &mount) == 0
+				? "; unmount it first"
+				: ", not mounted: a command, or a daemon that writes its last changes; wait for it");
 	else
 		check_complain("%s is in use; try again", store);
 }

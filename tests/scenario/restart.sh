@@ -60,6 +60,19 @@ wait_for "the mount serves" test -d "$U"
 kill -INT $PID
 wait $PID
 same "SIGINT ends the daemon with status 0" 0 $?
+
+# Who mounts meets a daemon that answers still and is about to end, or its mount without it: it waits and takes over.
+mount_store
+in_the_way=0
+for signal in TERM KILL TERM KILL TERM TERM TERM TERM; do
+	PID=$(daemon_pid)
+	kill -STOP "$PID"
+	(sleep 0.2; kill -$signal "$PID"; kill -CONT "$PID") 2>>"$W/.out" &
+	mount_store >>"$W/at-once" 2>&1 || { in_the_way=$((in_the_way + 1)); wait_for "it has ended" gone "$PID"; mount_store; }
+done
+same "a mount while the daemon ends takes over" 0 $in_the_way || cat "$W/at-once"
+umount_store
+
 must "a read-only mount" mount_store -o ro
 check_not "refuses to write" bash -c "echo x >'$U/ann/chat/zoo/x' 2>/dev/null"
 check_not "refuses to delete" rm -f "$U/ann/chat/zoo/messages/001.md"
