@@ -16,8 +16,12 @@ RECORD = 64
 
 
 def content(key, size):
-    """Bytes that do not compress, by key."""
-    return random.Random(key).randbytes(size)
+    """Bytes that do not compress, by key; of a context.json a document that holds as many."""
+    data = random.Random(key).randbytes(size)
+    if not key.endswith(" context"):
+        return data
+    document = {"context": {"currentStep": key}, "state": {"keyDecisions": [data.hex()]}}
+    return json.dumps(document, indent=1).encode()
 
 
 
@@ -154,6 +158,24 @@ class Worker:
             if self.syncs(0.3):
                 self.sync_path(folder, "name/" + name, number)
 
+    def context(self):
+        """What an agent saves of its work: written over, and replaced."""
+        thing, path = "context/json", self.path("context.json")
+        for n in range(10**9):
+            key, size = f"{self.base} {n} context", self.dice.choice((10, 1500, 9000))
+            if n % 2:
+                number = self.ledger.begin(thing, [key, size])
+                self.put_file(path, thing, number, content(key, size))
+            else:
+                temporary = self.path(".context.json.new")
+                self.put_file(temporary, None, 0, content(key, size))
+                number = self.ledger.begin(thing, [key, size])
+                os.rename(temporary, path)
+                self.ledger.put("D", thing, number)
+                if self.syncs(0.3):
+                    self.sync_path(self.base, thing, number)
+            time.sleep(0.02)
+
     def log(self):
         """Records at the end of one file, by write alone; a sync now and then."""
         fd = os.open(self.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -251,7 +273,7 @@ class Worker:
             time.sleep(0.1)
 
 
-WORKERS = ("messages", "files", "log", "blocks", "large", "names", "sessions")
+WORKERS = ("messages", "files", "context", "log", "blocks", "large", "names", "sessions")
 
 
 # ---- what is left -----------------------------------------------------------------------------
@@ -310,7 +332,7 @@ def file_matches(path, thing, whole):
 class Verifier:
     # What is committed by its own operation, and so in the order of all operations; what is only written
     # (the log) waits a moment in the daemon's memory.
-    ORDERED = ("message", "file", "name", "folder", "note", "mode", "block", "user")
+    ORDERED = ("message", "file", "context", "name", "folder", "note", "mode", "block", "user")
 
     def __init__(self, base):
         self.base = base
@@ -329,6 +351,9 @@ class Verifier:
 
     def name(self, name, thing):
         return file_matches(self.path("files", name), thing, True)
+
+    def context(self, _, thing):
+        return file_matches(self.path("context.json"), thing, False)
 
     def folder(self, name, thing):
         here = [s for s in "ab" if os.path.lexists(self.path("tree", s, name))]
