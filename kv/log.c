@@ -37,6 +37,7 @@ static int syslog_priority(enum log_level level)
 	case LOG_LEVEL_INFO:
 		return LOG_INFO;
 	case LOG_LEVEL_DEBUG:
+	case LOG_LEVEL_SILENT:
 		break;
 	}
 	return LOG_DEBUG;
