@@ -210,6 +210,9 @@ static void commit_group(struct kv *kv, struct kv_txn *group)
 	if (r == 0) {
 		c->sum = row.sum;
 		kv_counters_install(kv, &row);
+		for (struct kv_txn *t = group; t; t = t->next)
+			if (t->result == 0)
+				kv_recent_note(kv, t);
 		atomic_store(&c->published, row.sequence);
 		kv_flusher_note(kv);
 		return;

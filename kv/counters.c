@@ -134,6 +134,33 @@ static struct kv_count *staged_get(struct kv_commit *c, uint32_t domain)
 	return NULL;
 }
 
+void kv_txn_count(struct kv_txn *txn, uint32_t domain, enum kv_counter counter, int64_t delta)
+{
+	struct kv_count *count = NULL;
+
+	for (size_t i = 0; i < txn->counts_n && !count; i++)
+		if (txn->counts[i].domain == domain)
+			count = &txn->counts[i];
+	if (!count) {
+		if (txn->counts_n == txn->counts_cap) {
+			size_t cap = txn->counts_cap * 2;
+			struct kv_count *counts = malloc(cap * sizeof *counts);
+			if (!counts) {
+				txn->error = -ENOMEM;
+				return;
+			}
+			memcpy(counts, txn->counts, txn->counts_n * sizeof *counts);
+			if (txn->counts != txn->inline_counts)
+				free(txn->counts);
+			txn->counts = counts;
+			txn->counts_cap = cap;
+		}
+		count = &txn->counts[txn->counts_n++];
+		*count = (struct kv_count){.domain = domain};
+	}
+	count->value[counter] += delta;
+}
+
 int kv_counters_stage(struct kv *kv, const struct kv_txn *txn)
 {
 	struct kv_commit *c = &kv->commit;

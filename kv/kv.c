@@ -268,6 +268,8 @@ static int open_store(struct kv *kv, const struct kv_unlock *unlock)
 	if (r == 0)
 		r = kv_commit_init(kv, &row);
 	if (r == 0)
+		r = kv_recent_init(kv);
+	if (r == 0)
 		r = kv_space_refresh(kv);
 	if (r < 0)
 		return r;
@@ -295,6 +297,7 @@ void kv_release(struct kv *kv)
 	kv_gate_release(&kv->gate);
 	kv_space_close(kv);
 	kv_commit_release(kv);
+	kv_recent_release(kv);
 	kv_counters_release(kv);
 	if (kv->mark.fd >= 0)
 		close(kv->mark.fd);

@@ -206,6 +206,26 @@ int kv_commit_line(struct kv *kv, uint16_t line);
 /* Queues it, and returns when its group is written or refused: 0 or -errno. */
 int kv_commit_run(struct kv *kv, struct kv_txn *txn);
 
+/* ---- what was just written (recent.c) --------------------------------------------------------- */
+
+#define RECENT_SLOTS 1024 /* a power of two */
+#define RECENT_VALUE 768  /* bytes of the largest sealed value that is kept */
+
+struct kv_recent {
+	pthread_mutex_t lock;
+	struct kv_recent_slot *slots;
+};
+
+int kv_recent_init(struct kv *kv);
+void kv_recent_release(struct kv *kv);
+/* By the leader of a commit, for each transaction of its group, before they are published. */
+void kv_recent_note(struct kv *kv, const struct kv_txn *txn);
+/*
+ * What a transaction that began at @start is to see: 0, with the record's old_id, and unless it is NULL
+ * @ret_sealed; -ENOENT: it was deleted; -EAGAIN: not known here.
+ */
+int kv_recent_get(struct kv *kv, uint64_t start, struct txn_record *record, struct buf *ret_sealed);
+
 int kv_counters_init(struct kv *kv, const struct kv_commit_row *row);
 void kv_counters_release(struct kv *kv);
 /* Adds a transaction's deltas to commit.staged; nothing else changes. Leader only. -ENOMEM. */
@@ -474,6 +494,7 @@ struct kv {
 	struct kv_seen seen;
 	struct kv_busy busy;
 	struct kv_commit commit;
+	struct kv_recent recent;
 	struct kv_counters counters;
 	struct kv_flusher flusher;
 	struct kv_space_cache space;

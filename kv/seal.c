@@ -1,6 +1,7 @@
 #include "kv/seal.h"
 
 #include "kv/bytes.h"
+#include "kv/random.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -42,6 +43,7 @@ _Static_assert(SEAL_TAG == crypto_aead_aes256gcm_ABYTES, "tag");
 struct codec {
 	ZSTD_CCtx *compress;
 	ZSTD_DCtx *decompress;
+	void *random; /* may be NULL */
 };
 
 static pthread_key_t codec_key;
@@ -53,6 +55,7 @@ static void codec_free(void *p)
 	struct codec *c = p;
 	ZSTD_freeCCtx(c->compress);
 	ZSTD_freeDCtx(c->decompress);
+	random_free(c->random);
 	free(c);
 }
 
@@ -76,6 +79,7 @@ static int codec_get(struct codec **ret_codec)
 			return -ENOMEM;
 		c->compress = ZSTD_createCCtx();
 		c->decompress = ZSTD_createDCtx();
+		c->random = random_new();
 		if (!c->compress || !c->decompress || pthread_setspecific(codec_key, c) != 0) {
 			codec_free(c);
 			return -ENOMEM;
@@ -201,11 +205,15 @@ static int seal_text(const struct seal_context *ctx, const struct seal_key *key,
 	uint8_t *header = ret_sealed->data + ret_sealed->len;
 	uint8_t *nonce = header + SEAL_HEADER, *cipher = nonce + SEAL_NONCE;
 	uint8_t ad[SEAL_AD_MAX];
+	struct codec *codec;
+	int r = codec_get(&codec);
+	if (r < 0)
+		return r;
 
 	put_be16(put_u8(put_u8(header, SEAL_FORMAT), flags), key->generation);
-	randombytes_buf(nonce, SEAL_NONCE);
+	random_bytes(codec->random, nonce, SEAL_NONCE);
 	size_t ad_len = associated_data(ad, ctx, family, record_key, record_key_len, header);
-	int r = encrypt(ctx, key, ad, ad_len, nonce, text ? text : cipher, len, cipher);
+	r = encrypt(ctx, key, ad, ad_len, nonce, text ? text : cipher, len, cipher);
 	if (r == 0)
 		ret_sealed->len += SEAL_OVERHEAD + len;
 	return r;

@@ -209,16 +209,31 @@ static int read_old(struct kv_txn *txn, struct txn_record *record)
 	if (record->old == TXN_OLD_ABSENT || txn->scratch_of == record)
 		return record->old == TXN_OLD_ABSENT ? -ENOENT : 0;
 	txn->scratch_of = NULL;
-	int r = txn->kv->ops->get(txn->kv->engine, txn->view, record->family, record->key, record->key_len,
-		&txn->scratch);
+	int r = kv_recent_get(txn->kv, txn->start, record, &txn->scratch);
 
+	if (r == -EAGAIN) {
+		r = txn->kv->ops->get(txn->kv->engine, txn->view, record->family, record->key, record->key_len,
+			&txn->scratch);
+		if (r == 0)
+			kv_sum_identity(txn->scratch.data, txn->scratch.len, record->old_id);
+	}
 	if (r == -ENOENT) {
 		record->old = TXN_OLD_ABSENT;
 	} else if (r == 0) {
-		kv_sum_identity(txn->scratch.data, txn->scratch.len, record->old_id);
 		record->old = TXN_OLD_PRESENT;
 		txn->scratch_of = record;
 	}
+	return r;
+}
+
+/* Only whether there was something, and its identity. */
+static int look_at_old(struct kv_txn *txn, struct txn_record *record)
+{
+	int r = kv_recent_get(txn->kv, txn->start, record, NULL);
+
+	if (r == -EAGAIN)
+		return read_old(txn, record);
+	record->old = r == 0 ? TXN_OLD_PRESENT : TXN_OLD_ABSENT;
 	return r;
 }
 
@@ -503,33 +518,6 @@ int txn_delete_row(struct kv_txn *txn, const void *key, size_t key_len)
 	return delete_record(txn, KV_SYS, key, key_len);
 }
 
-void kv_txn_count(struct kv_txn *txn, uint32_t domain, enum kv_counter counter, int64_t delta)
-{
-	struct kv_count *count = NULL;
-
-	for (size_t i = 0; i < txn->counts_n && !count; i++)
-		if (txn->counts[i].domain == domain)
-			count = &txn->counts[i];
-	if (!count) {
-		if (txn->counts_n == txn->counts_cap) {
-			size_t cap = txn->counts_cap * 2;
-			struct kv_count *counts = malloc(cap * sizeof *counts);
-			if (!counts) {
-				txn->error = -ENOMEM;
-				return;
-			}
-			memcpy(counts, txn->counts, txn->counts_n * sizeof *counts);
-			if (txn->counts != txn->inline_counts)
-				free(txn->counts);
-			txn->counts = counts;
-			txn->counts_cap = cap;
-		}
-		count = &txn->counts[txn->counts_n++];
-		*count = (struct kv_count){.domain = domain};
-	}
-	count->value[counter] += delta;
-}
-
 void kv_txn_set_shrinking(struct kv_txn *txn)
 {
 	txn->shrinking = true;
@@ -549,7 +537,7 @@ int txn_prepare(struct kv_txn *txn)
 			continue;
 		/* As of the start: where another has changed it since, the commit is refused. */
 		if (record->old == TXN_OLD_UNKNOWN) {
-			int r = read_old(txn, record);
+			int r = look_at_old(txn, record);
 			if (r < 0 && r != -ENOENT)
 				return r;
 		}

@@ -1,0 +1,157 @@
+/* Records that were just written, or read, are found without the engine, and only by who may see them. */
+#include "store.h"
+
+static void no_gets(bool fail)
+{
+	kv_memory_fail_on(memory, KV_MEMORY_GET, fail ? -EIO : 0);
+}
+
+START_TEST(found_without_the_engine)
+{
+	struct kv_txn *txn;
+
+	start(ON_MEMORY);
+	put_now("k", "1");
+	put_now("k", "2");
+	no_gets(true);
+	txn = begin();
+	holds_in(txn, NULL, KV_META, "k", "2");
+	ok(put(txn, "k", "3"));
+	ok(commit(txn));
+	put_now("k", "4"); /* which reads nothing, and yet knows what it replaces */
+	txn = begin();
+	ok(remove_key(txn, KV_META, "k"));
+	ok(commit(txn));
+	txn = begin();
+	lacks_in(txn, NULL, KV_META, "k");
+	ok(insert(txn, KV_META, "k", "5"));
+	ok(commit(txn));
+	no_gets(false);
+	holds("k", "5");
+	ok(kv_verify_sum(kv));
+	finish();
+}
+END_TEST
+
+START_TEST(an_older_view_asks_the_engine)
+{
+	struct kv_txn *before, *between;
+
+	start(ON_MEMORY);
+	before = begin();
+	put_now("k", "1");
+	between = begin();
+	put_now("k", "2");
+	lacks_in(before, NULL, KV_META, "k");
+	holds_in(between, NULL, KV_META, "k", "1");
+	kv_txn_free(before);
+	kv_txn_free(between);
+	finish();
+}
+END_TEST
+
+START_TEST(of_a_large_one_only_the_identity)
+{
+	static char large[4 * RECENT_VALUE];
+	struct kv_txn *txn;
+
+	start(ON_MEMORY);
+	for (size_t i = 0; i < sizeof large - 1; i++)
+		large[i] = (char)(' ' + i * i % 91 * 7 % 90);
+	put_now("k", large);
+	no_gets(true);
+	put_now("k", large);
+	txn = begin();
+	ok(remove_key(txn, KV_META, "k"));
+	ok(commit(txn));
+	no_gets(false);
+	lacks("k");
+	ok(kv_verify_sum(kv));
+	finish();
+}
+END_TEST
+
+START_TEST(a_refused_write_is_not_noted)
+{
+	struct kv_txn *txn;
+
+	start(ON_MEMORY);
+	put_now("k", "1");
+	kv_memory_fail(memory, KV_MEMORY_WRITE, 1, -ENOSPC);
+	txn = begin();
+	ok(put(txn, "k", "2"));
+	fails(commit(txn), -ENOSPC);
+	txn = begin();
+	holds_in(txn, NULL, KV_META, "k", "1");
+	kv_txn_free(txn);
+	finish();
+}
+END_TEST
+
+START_TEST(a_slot_is_taken_over)
+{
+	enum { KEYS = 3 * RECENT_SLOTS };
+	char key[16], value[16];
+	struct kv_txn *txn;
+
+	start(ON_MEMORY);
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof key, "k%d", i);
+		snprintf(value, sizeof value, "v%d", i);
+		put_now(key, value);
+	}
+	txn = begin();
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof key, "k%d", i);
+		snprintf(value, sizeof value, "v%d", i);
+		holds_in(txn, NULL, KV_META, key, value);
+	}
+	kv_txn_free(txn);
+	finish();
+}
+END_TEST
+
+/* Of what was read last, and of what is not there, no second look at the engine is needed; others are read anew. */
+START_TEST(what_was_read_is_read_once)
+{
+	struct kv_txn *txn;
+
+	start(ON_MEMORY);
+	put_now("a", "1");
+	put_now("b", "2");
+	shut();
+	reopen();
+	txn = begin();
+	lacks_in(txn, NULL, KV_META, "c");
+	holds_in(txn, NULL, KV_META, "b", "2");
+	holds_in(txn, NULL, KV_META, "a", "1");
+	put_now("a", "3");
+	put_now("c", "3");
+	kv_memory_fail_on(memory, KV_MEMORY_GET, -EIO);
+	holds_in(txn, NULL, KV_META, "a", "1");
+	lacks_in(txn, NULL, KV_META, "c");
+	kv_memory_fail_on(memory, KV_MEMORY_GET, 0);
+	holds_in(txn, NULL, KV_META, "b", "2");
+	holds_in(txn, NULL, KV_META, "a", "1");
+	ok(put(txn, "a", "4"));
+	holds_in(txn, NULL, KV_META, "a", "4");
+	kv_txn_free(txn);
+	holds("a", "3");
+	finish();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("recent");
+	TCase *t = tcase_create("recent");
+
+	tcase_add_test(t, found_without_the_engine);
+	tcase_add_test(t, an_older_view_asks_the_engine);
+	tcase_add_test(t, of_a_large_one_only_the_identity);
+	tcase_add_test(t, a_refused_write_is_not_noted);
+	tcase_add_test(t, a_slot_is_taken_over);
+	tcase_add_test(t, what_was_read_is_read_once);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}
