@@ -64,6 +64,8 @@ int session_release(struct sessions *s, struct file *file)
 	/* a mapping writes after the close */
 	int r = wants_taking(inode) ? take_in(s, inode) : 0;
 	writers_closed(s, file);
+	if (file_may_write(file))
+		maker_closed(s, inode);
 	int released = core_file_release(s->core, file);
 	return released < 0 ? released : r;
 }

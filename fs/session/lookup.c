@@ -16,7 +16,7 @@ static int lookup_part(struct sessions *s, const struct cred *who, struct inode 
         const char *name, unsigned part, struct core_entry *ret_entry)
 {
 	unsigned pending;
-	if (maker_hidden(s, who, dir, &pending) & part)
+	if (maker_hidden(s, who, dir, &pending) & part && maker_misses(s, dir, part))
 		return -ENOENT;
 	int r = part == SREC_JSON_AUTO ? json_freshen(s, dir) : 0;
 	if (r == 0)

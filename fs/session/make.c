@@ -151,9 +151,7 @@ static int make_session(struct op *op, struct make *m)
 	if (r < 0)
 		return r;
 	rec.trashed = trash ? session_clock(m->s) : 0;
-	memory->maker = maker_process(op->who.pid);
-	memory->made = maker_clock();
-	memory->untouched = SREC_MESSAGES_AUTO | SREC_JSON_AUTO;
+	maker_begin(m->s, memory, op->who.pid);
 	memory->checked = true;
 	recovery_named(c, op->name, op->name_len);
 	lifecycle_grown(m->s, op->dir->container);
@@ -198,6 +196,7 @@ int make_also(struct op *op, void *arg)
 {
 	struct make *m = arg;
 
+	maker_goes_on(m->s, op->dir->container, S_ISREG(m->type) ? op->child->ino : 0);
 	if (op->dir->rec.role == ROLE_MESSAGES)
 		return make_in_messages(op, m);
 	switch (op->role) {

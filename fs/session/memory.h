@@ -14,6 +14,11 @@ struct session_memory {
 	int64_t made;       /* CLOCK_BOOTTIME in ms: a maker that began later is another process */
 	unsigned untouched; /* of the record's SREC_MESSAGES_AUTO and SREC_JSON_AUTO, as long as
 	                       maker is known */
+	/* maker.c, of a maker that is known; times as maker_now() has them: */
+	int64_t busy;         /* when something was made in the session last, or `making` was closed */
+	uint64_t making;      /* the file that was made last, 0 none */
+	unsigned missed;      /* the part that the maker looked for last and did not find … */
+	int64_t missed_since; /* … and when he did so first */
 	bool fresh;         /* session.json is as the records have it … */
 	uint64_t fresh_names; /* … and was when sessions->names was this … */
 	int64_t fresh_until;  /* … up to this time, ms since 1970, when its state changes */

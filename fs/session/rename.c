@@ -311,6 +311,7 @@ static int link_also(struct op *op, void *arg)
 	struct move *m = arg;
 	_cleanup_srec_ struct srec rec = {0};
 
+	maker_goes_on(m->s, op->dir->container, 0);
 	if (m->child_role == ROLE_PLAIN && op->dir->rec.role != ROLE_MESSAGES)
 		return 0;
 	op->published = rename_published;

@@ -103,6 +103,14 @@ int ids_raise_day(struct op *op, struct container *user, uint32_t day, uint32_t 
 /* maker.c */
 pid_t maker_process(pid_t thread); /* its thread group; @thread itself where /proc does not say */
 int64_t maker_clock(void);         /* CLOCK_BOOTTIME, ms */
+/* The process of @thread makes the session. */
+void maker_begin(struct sessions *s, struct session_memory *memory, pid_t thread);
+/* In the session, write-locked, something is made or gets a name: the regular file of this number, or 0. */
+void maker_goes_on(struct sessions *s, struct container *c, uint64_t file);
+/* A file that was open for writing is closed. No locks are held. */
+void maker_closed(struct sessions *s, struct inode *file);
+/* The maker looks for a part that does not exist for it. False: from now on it does. */
+bool maker_misses(struct sessions *s, struct inode *dir, unsigned part);
 /*
  * The automatic parts (SREC_MESSAGES_AUTO, SREC_JSON_AUTO) of the session directory @dir that do
  * not exist for @who. *ret_pending: those that do not exist for its maker, who lives.

@@ -80,7 +80,8 @@ def the_maker_sees_an_empty_folder(w):
     equal(os.listdir(s), [], "the maker lists nothing")
     assert not exists(s + "/messages") and not exists(s + "/session.json")
     assert is_session(s), "another process sees both"
-    equal(os.listdir(s), [], "still nothing")
+    s = w + "/s1"
+    os.mkdir(s)
     os.mkdir(s + "/messages")
     equal(os.listdir(s + "/messages"), [])
     say(s, "001.md", "hello\n")
@@ -89,6 +90,28 @@ def the_maker_sees_an_empty_folder(w):
     os.mkdir(w + "/s2")
     write(w + "/s2/session.json", sh("cat", s + "/session.json").encode())
     assert exists(w + "/s2/session.json")
+
+
+@case
+def the_makers_view_ends(w):
+    s = w + "/asked"
+    os.mkdir(s)
+    fails(errno.ENOENT, lambda: open(s + "/messages/next.md", "x"))
+    time.sleep(1.2)
+    say(s, "next.md", "Hello\n")
+    equal(told(s)["title"], "Hello")
+    assert "session.json" in os.listdir(s)
+    s = w + "/waited"
+    os.mkdir(s)
+    large = open(s + "/large", "wb", buffering=0)
+    large.write(b"x")
+    time.sleep(5.5)
+    large.write(b"y")
+    large.close()
+    os.mkdir(s + "/messages")  # it was copying all the time
+    fails(errno.EEXIST, lambda: os.mkdir(s + "/messages"))
+    time.sleep(5.5)
+    equal(sorted(os.listdir(s)), ["large", "messages", "session.json"])
 
 
 @case

@@ -1,4 +1,5 @@
 /* What the process that made a session sees of the pair that was made with it. */
+#include "fs/session/session_internal.h"
 #include "tests/session/suite.h"
 #include "tests/session/tree.h"
 
@@ -120,6 +121,66 @@ START_TEST(removed_by_others)
 }
 END_TEST
 
+static void pass(int64_t ms)
+{
+	atomic_fetch_add(&sessions->clock_shift, ms);
+}
+
+START_TEST(it_ends_when_nothing_is_made)
+{
+	pass(4000);
+	ck_assert_str_eq(tree_list(OWN), "");
+	tree_write(OWN "/notes", "x");
+	pass(4000);
+	ck_assert_str_eq(tree_list(OWN), "notes ");
+	ck_assert_int_eq(tree_mkdir(OWN "/files"), 0);
+	pass(4000);
+	ck_assert_int_eq(tree_link(OWN "/notes", OWN "/files/notes"), 0);
+	pass(4000);
+	ck_assert_uint_eq(tree_find(OWN "/messages"), 0);
+	pass(1000);
+	ck_assert_str_eq(tree_list(OWN), "files messages notes session.json ");
+	ck_assert_int_eq(tree_write_flags(OWN "/messages/next.md", "x", 0, NULL), 0);
+	ck_assert_int_eq(tree_mkdir(OWN "/messages"), -EEXIST);
+	ck_assert_int_eq(tree_write_flags(OWN "/session.json", "{}", O_EXCL, NULL), -EEXIST);
+}
+END_TEST
+
+START_TEST(not_while_a_file_is_written)
+{
+	struct core_entry e;
+	struct file *file;
+	uint64_t dir = tree_find(OWN);
+	ck_assert_int_eq(session_create(sessions, &who, dir, "large", 0644, O_WRONLY, &e, &file), 0);
+	core_forget(store.core, e.ino, 1);
+	pass(60000);
+	ck_assert_str_eq(tree_list(OWN), "large ");
+	ck_assert_int_eq(session_flush(sessions, file), 0);
+	ck_assert_int_eq(session_release(sessions, file), 0);
+	pass(4000);
+	ck_assert_str_eq(tree_list(OWN), "large ");
+	ck_assert_int_eq(tree_mkdir(OWN "/messages"), 0);
+	pass(4000);
+	ck_assert_uint_eq(tree_find(OWN "/session.json"), 0);
+	pass(1000);
+	ck_assert_uint_ne(tree_find(OWN "/session.json"), 0);
+}
+END_TEST
+
+START_TEST(it_ends_when_the_maker_looks_again)
+{
+	ck_assert_uint_eq(tree_find(OWN "/messages"), 0);
+	pass(900);
+	ck_assert_uint_eq(tree_find(OWN "/messages"), 0);
+	ck_assert_uint_eq(tree_find(OWN "/session.json"), 0);
+	pass(900);
+	ck_assert_uint_eq(tree_find(OWN "/messages"), 0); /* another one than the last */
+	pass(1000);
+	ck_assert_uint_ne(tree_find(OWN "/messages"), 0);
+	ck_assert_str_eq(tree_list(OWN), "messages session.json ");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("maker");
@@ -132,5 +193,8 @@ int main(void)
 	tcase_add_test(c, its_threads_are_the_maker_too);
 	tcase_add_test(c, after_a_restart_nobody_is);
 	tcase_add_test(c, removed_by_others);
+	tcase_add_test(c, it_ends_when_nothing_is_made);
+	tcase_add_test(c, not_while_a_file_is_written);
+	tcase_add_test(c, it_ends_when_the_maker_looks_again);
 	return suite_run("maker", c);
 }
