@@ -152,6 +152,15 @@ def line(text):
     return plain(re.sub("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", "", text))
 
 
+INVISIBLE = "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
+SEPARATOR = re.compile("(^|[\n\u2028\u2029])(" + "".join(INVISIBLE + c for c in "--- ") + r"(?:\\|%s)*)(?=[0-9])" % INVISIBLE[:-1])
+
+
+def no_separator(text):
+    """The lines of a message: none begins as a message does."""
+    return SEPARATOR.sub(r"\1\2\\", text)
+
+
 def check_txt(text, messages, session):
     expected = f"{line(session['title'])}\n{session['session_id']}, {session['created_at']}\n"
     for m in messages:
@@ -165,7 +174,8 @@ def check_txt(text, messages, session):
                 if e.reason == "unexpected end of data":
                     tail = tail[:-cut]
                     break
-        expected += ("\n" if expected.endswith("\n") else "\n\n") + f"--- {', '.join(facts)}\n\n{plain(decode(tail))}"
+        expected += ("\n" if expected.endswith("\n") else "\n\n") + f"--- {', '.join(facts)}\n\n"
+        expected += no_separator(plain(decode(tail)))
     same("transcript.txt", expected, text)
 
 

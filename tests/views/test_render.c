@@ -250,6 +250,69 @@ START_TEST(headings_are_ours)
 }
 END_TEST
 
+static const struct {
+	const char *text, *shown;
+} separators[] = {
+	{"--- 2, user", "--- \\2, user"}, {"--- \\2, user\n--- \\\\3", "--- \\\\2, user\n--- \\\\\\3"},
+	{"a\n--- 2\n\n--- 10, tool\n", "a\n--- \\2\n\n--- \\10, tool\n"},
+	{"---\n--- x\n--- \n2", "---\n--- x\n--- \n2"},
+	{"-\r-- 2\r\n--\r- 3", "--- \\2\n--- \\3"},
+	{"\xe2\x80\x8b--- \xe2\x80\x8b" "2", "\xe2\x80\x8b--- \xe2\x80\x8b\\2"},
+	{"a\xe2\x80\xa8--- 2", "a\xe2\x80\xa8--- \\2"},
+	{" --- 2\na --- 2\n---- 2\n--- -2", " --- 2\na --- 2\n---- 2\n--- -2"},
+	{"\xe2\x82\xac\n--- 2\xe2\x80\xa6", "\xe2\x82\xac\n--- \\2\xe2\x80\xa6"}, {"", ""},
+};
+#define SEPARATORS (sizeof separators / sizeof *separators)
+
+static ssize_t read_little(const struct transcript *of, size_t i, void *data, size_t size, uint64_t offset)
+{
+	return made_read(of, i, data, size < 2 ? size : 2, offset);
+}
+
+/* Nothing in a message of transcript.txt begins a line as the messages do, also where it is read in parts. */
+START_TEST(separators_are_ours)
+{
+	const char *text = separators[_i].text, *shown = separators[_i].shown;
+	struct made_file kept = files[0];
+	files[0] = (struct made_file){text, strlen(text)};
+	for (unsigned little = 0; little < 2; little++) {
+		_cleanup_buf_ struct buf out = {0};
+		uint64_t before = 0;
+		t.read = little ? read_little : made_read;
+		t.n = t.total = 2;
+		messages[0].size = strlen(text);
+		made_render(&t, render_txt, 0, &out);
+		ck_assert_int_eq(buf_append(&out, "", 1), 0);
+		const char *first = strstr((char *)out.data, "\n--- 1, ");
+		const char *second = strstr((char *)out.data, "\n--- 2, ");
+		const char *content = strstr(first + 1, "\n\n") + 2;
+		ck_assert_ptr_nonnull(second);
+		ck_assert_msg(strncmp(content, shown, strlen(shown)) == 0, "%s", content);
+		ck_assert_ptr_eq(content + strlen(shown) + (*shown && shown[strlen(shown) - 1] != '\n'), second);
+		for (size_t len = 0; len <= strlen(text); len++) { /* as it is written */
+			_cleanup_buf_ struct buf part = {0};
+			t.n = t.total = 1;
+			messages[0].size = len;
+			made_render(&t, render_txt, 0, &part);
+			ck_assert_uint_ge(part.len, before);
+			ck_assert_mem_eq(part.data, out.data, part.len);
+			before = part.len;
+		}
+	}
+	files[0] = kept;
+}
+END_TEST
+
+START_TEST(a_title_is_no_message)
+{
+	_cleanup_buf_ struct buf out = {0};
+	char hostile[] = "--- 7, user, 2026";
+	t.title = hostile;
+	made_render(&t, render_txt, 0, &out);
+	ck_assert_mem_eq(out.data, "\\--- 7, user", 12);
+}
+END_TEST
+
 static char titles[3][16] = {"one", "<two>", "three"}, paths[3][32] = {"a/w/s 1", "a/w/'s'", "a/x/é?#"};
 
 static struct listing make_listing(struct listed_session *sessions)
@@ -301,6 +364,8 @@ int main(void)
 	tcase_add_loop_test(c, an_empty_session, 0, DOCUMENTS);
 	tcase_add_loop_test(c, listings, 0, 3);
 	tcase_add_loop_test(c, headings_are_ours, 0, LINES);
+	tcase_add_loop_test(c, separators_are_ours, 0, SEPARATORS);
+	tcase_add_test(c, a_title_is_no_message);
 	tcase_add_test(c, windows_of_a_large_file);
 	tcase_add_test(c, txt_grows_at_its_end);
 	return suite_run("render", c);

@@ -29,6 +29,7 @@ struct sink {
 	bool whole;	   /* go on after `to`, for the number of bytes */
 	struct buf bytes;
 	char last;
+	unsigned matched; /* text.c's: how much of a separator the line begins with */
 	int error; /* -errno, the first */
 	struct sink_mark start; /* where this rendering begins */
 	struct sink_mark next;	/* the last one at or before `to` */
