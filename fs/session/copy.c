@@ -37,7 +37,7 @@ enum children {
 struct place_at {
 	struct inode *dir;
 	const char *name;
-	uint64_t parent; /* what a directory has for "..": dir's number, or that of where it will come */
+	uint64_t parent; /* what it has for "..": dir's number, or that of where it will come */
 	bool top;	 /* what the name would mean, it does not mean yet */
 };
 
@@ -127,7 +127,7 @@ static int add(struct op *op, const struct place_at *at, struct inode *child)
 {
 	int r = op_add_entry(op, at->dir, at->name, strlen(at->name), child);
 
-	if (r == 0 && inode_is_dir(child))
+	if (r == 0)
 		op_stage(op, child)->parent = at->parent;
 	return r;
 }
@@ -343,14 +343,34 @@ int copy_plain(struct sessions *s, const struct cred *who, uint64_t from, struct
 	return copy_all(s, who, from, hidden, parent, OF_HOLDER);
 }
 
-int copy_entry(struct sessions *s, const struct cred *who, uint64_t from, struct inode *dir, const char *name)
+int copy_into(struct sessions *s, const struct cred *who, uint64_t from, struct inode *dir, const char *name,
+        uint64_t parent, bool top)
 {
 	struct copy copy = {.core = s->core, .who = *who};
-	struct place_at at = {dir, name, dir->ino, true};
+	struct place_at at = {dir, name, parent, top};
 	int r = copy_one(&copy, from, &at);
 
 	free(copy.links.pairs);
 	return r;
+}
+
+int copy_entry(struct sessions *s, const struct cred *who, uint64_t from, struct inode *dir, const char *name)
+{
+	return copy_into(s, who, from, dir, name, dir->ino, true);
+}
+
+int copy_holder(struct sessions *s, const struct cred *who, uint64_t from, struct inode *dir, const char *name,
+        struct inode **ret_holder)
+{
+	struct copy copy = {.core = s->core, .who = *who};
+	struct place_at at = {dir, name, dir->ino, true};
+	_cleanup_inode_ struct inode *inode = NULL;
+	uint64_t made;
+	int r = inode_get(s->core, from, NULL, &inode);
+
+	if (r == 0)
+		r = OP_RETRY(make_once(&copy, inode, &at, &made));
+	return r < 0 ? r : inode_get(s->core, made, NULL, ret_holder);
 }
 
 /* ---- taking away ----------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 
 #include "fs/core/xattr.h"
 #include "fs/session/json.h"
+#include "fs/session/putmerge.h"
 #include "fs/session/timestamp.h"
 #include "fs/session/uuid.h"
 
@@ -23,6 +24,7 @@ void putback_release(struct putback *p)
 	inode_put(p->dir);
 	inode_put(p->from);
 	srec_release(&p->then);
+	putmerge_free(p->merge);
 }
 
 static int open_both(struct putback *p, uint64_t dir, uint64_t from)
@@ -296,7 +298,9 @@ int putback_exchange_in(struct op *op, struct putback *p)
 		r = -ENOMEM;
 	if (r == 0)
 		r = put_record(op, p, hidden);
-	if (r == 0)
+	if (r == 0 && p->merge)
+		r = putmerge_flip(op, p->merge);
+	else if (r == 0)
 		r = op_exchange_children(op, p->dir, hidden, p->each ? tell_name : NULL, p);
 	if (r == 0)
 		r = set_roles(op, p->dir, ROLE_SESSION);
@@ -320,7 +324,10 @@ static int exchange_once(struct putback *p)
 
 static int exchange(void *arg)
 {
-	return OP_RETRY(exchange_once(arg));
+	struct putback *p = arg;
+	int r = p->merge ? putmerge_check(p->merge) : 0;
+
+	return r < 0 ? r : OP_RETRY(exchange_once(p));
 }
 
 /* ---- … and where it comes from --------------------------------------------------------------- */
@@ -379,9 +386,29 @@ static int say_fork(struct putback *p, const char *snapshot, const struct timesp
 	return r < 0 ? r : srec_set(&p->then.extra, (const char *)text.data);
 }
 
-static int put_back_session(struct putback *p, char ret_kept[CORE_NAME_MAX + 1])
+static int fill(struct putback *p, bool whole)
 {
 	_cleanup_inode_ struct inode *hidden = NULL;
+	int r = putback_hide(p);
+
+	putmerge_free(p->merge);
+	p->merge = NULL;
+	if (r == 0)
+		r = putback_make_hidden(p, &hidden);
+	if (r < 0)
+		return r;
+	return whole ? copy_session(p->s, p->who, p->from->ino, hidden, p->dir->ino)
+	             : putmerge_plan(p, hidden, &p->merge);
+}
+
+int putback_fill(struct putback *p, bool whole)
+{
+	int r = fill(p, whole);
+	return r == -EOPNOTSUPP && !whole ? fill(p, true) : r;
+}
+
+static int put_back_session(struct putback *p, char ret_kept[CORE_NAME_MAX + 1])
+{
 	struct snapshot_info info;
 	int r = putback_load_then(p);
 
@@ -392,14 +419,20 @@ static int put_back_session(struct putback *p, char ret_kept[CORE_NAME_MAX + 1])
 		r = snapshot_of_ino(p->s->core, p->from->ino, &info);
 	if (r == 0 && p->flags & PUT_BACK_FORK)
 		r = say_fork(p, info.name, &info.taken);
-	if (r == 0)
-		r = putback_hide(p);
-	if (r == 0)
-		r = putback_make_hidden(p, &hidden);
-	if (r == 0)
-		r = copy_session(p->s, p->who, p->from->ino, hidden, p->dir->ino);
-	if (r == 0)
-		r = p->flags ? exchange(p) : putback_keep_then(p, exchange, p, ret_kept);
+	if (r < 0)
+		return r;
+	if (p->flags) {
+		r = putback_fill(p, true);
+		return r < 0 ? r : exchange(p);
+	}
+	json_freshen(p->s, p->dir); /* before the plan, for the instant does */
+	for (int whole = 0; whole < 2; whole++) {
+		r = putback_fill(p, whole);
+		if (r == 0)
+			r = putback_keep_then(p, exchange, p, ret_kept);
+		if (r != -EAGAIN && r != -EBUSY)
+			break; /* else something changed that was to stay */
+	}
 	return r;
 }
 

@@ -19,6 +19,7 @@ struct putback {
 	unsigned flags;	    /* enum put_back_flags */
 	const char *name;   /* of the entry */
 	char hidden[PUTBACK_NAME]; /* name of the copy; empty: there is none */
+	struct putmerge *merge; /* a session that is put back by what changed; NULL: as a whole */
 	bool there;	    /* an entry: something has its name */
 	struct srec then;   /* a session's record as it was */
 	int (*each)(void *arg, uint64_t dir, const char *name); /* may be NULL */
@@ -40,6 +41,12 @@ int copy_new_session(struct sessions *s, const struct cred *who, uint64_t from, 
 int copy_plain(struct sessions *s, const struct cred *who, uint64_t from, struct inode *hidden, uint64_t parent);
 /* Makes @from, with what is below it, as @name in @dir; it is no message. */
 int copy_entry(struct sessions *s, const struct cred *who, uint64_t from, struct inode *dir, const char *name);
+/* The same, with @parent for ".."; without @top it means what it meant. */
+int copy_into(struct sessions *s, const struct cred *who, uint64_t from, struct inode *dir, const char *name,
+        uint64_t parent, bool top);
+/* The directory @from without what is in it, which means nothing as @name in @dir. */
+int copy_holder(struct sessions *s, const struct cred *who, uint64_t from, struct inode *dir, const char *name,
+        struct inode **ret_holder);
 /* All attributes of @from, whose lock is held, on the staged inode @to. */
 int copy_xattrs(struct op *op, struct inode *from, struct inode *to);
 /* What is hidden comes to and goes from the staged directory @dir as if it had never been there. */
@@ -62,6 +69,11 @@ int putback_clear_all(struct sessions *s);
 int putback_keep_then(struct putback *p, int (*then)(void *arg), void *arg, char *ret_kept);
 /* p->hidden, a directory that nobody may enter, in p->dir. */
 int putback_make_hidden(struct putback *p, struct inode **ret_hidden);
+/*
+ * Makes p->hidden in the session p->dir with what is to come: a plan of what changed (p->merge), or, with @whole or
+ * where that cannot be, all of it.
+ */
+int putback_fill(struct putback *p, bool whole);
 /* The record that the session p->from had. -EINVAL: it is none. */
 int putback_load_then(struct putback *p);
 /* In an op with the session's container locked: its children change places with the hidden ones. */

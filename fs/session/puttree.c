@@ -319,8 +319,7 @@ static int make_also_of(struct op *op, void *arg)
 static int copy_node(struct puttree *t, struct node *n, struct inode *to, uint64_t parent)
 {
 	if (n->role == ROLE_SESSION)
-		return n->now ? copy_session(t->s, t->who, n->p.from->ino, to, parent)
-		              : copy_new_session(t->s, t->who, n->p.from->ino, to);
+		return copy_new_session(t->s, t->who, n->p.from->ino, to);
 	return copy_plain(t->s, t->who, n->p.from->ino, to, parent);
 }
 
@@ -382,6 +381,10 @@ static int make_copies(struct puttree *t)
 			r = make_anew(t, n);
 			continue;
 		}
+		if (n->role == ROLE_SESSION) {
+			r = putback_fill(&n->p, t->whole);
+			continue;
+		}
 		r = putback_hide(&n->p);
 		if (r == 0)
 			r = putback_make_hidden(&n->p, &hidden);
@@ -426,6 +429,7 @@ int puttree_restore(struct sessions *s, const struct cred *who, struct inode *to
 		return -ENOTEMPTY;
 	for (int i = 0; r == -EAGAIN && i < TRIES; i++) {
 		forget_plan(&t);
+		t.whole = i > 1;
 		r = try_once(&t, top, from, ret_kept);
 	}
 	if (r == 0) {

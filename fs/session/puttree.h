@@ -39,6 +39,7 @@ struct puttree {
 	struct sessions *s;
 	const struct cred *who;
 	unsigned flags;	     /* enum put_back_flags: the top was made for this */
+	bool whole;	     /* sessions are copied whole: others change them all the time */
 	struct node **nodes; /* the top first, and each after the one that had it */
 	size_t n, cap;
 	struct node **by_now; /* the nodes that have a `now`, by it: cap buckets, which is a power of two */

@@ -6,6 +6,7 @@
  */
 #include "fs/session/puttree.h"
 
+#include "fs/session/putmerge.h"
 #include "fs/session/uuid.h"
 
 struct flip {
@@ -37,6 +38,9 @@ static int recheck(struct puttree *t)
 		if (n->now != was || (n->changed && !changed))
 			return -EAGAIN;
 		n->changed = changed;
+		r = n->p.merge ? putmerge_check(n->p.merge) : 0;
+		if (r < 0)
+			return r;
 	}
 	return puttree_find_going(t);
 }
@@ -287,5 +291,5 @@ int puttree_flip(struct puttree *t)
 			r = put_node(t, t->nodes[i]);
 	if (r == 0)
 		r = op_commit_all(f.ops, f.n);
-	return r == -ESTALE ? -EAGAIN : r;
+	return r == -ESTALE || r == -EBUSY ? -EAGAIN : r;
 }

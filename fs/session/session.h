@@ -145,8 +145,9 @@ enum put_back_flags {
  * there is kept as the snapshot @ret_kept; with a flag @dir must be untouched (-ENOTEMPTY). Sessions that lie in @dir
  * still are those of then, with their ids and snapshots; ones that were removed come back with their ids; ones that are
  * newer go. -EBUSY: others make and move sessions there all the time. -EPERM: something is another user's. @each is
- * told the names that may be others now, with their directory, with locks held: they must be told to the kernel before
- * session_put_back_end(), which is called in any case and removes what was there.
+ * told the names that may be others now, with their directory ("." for a directory whose times are), with locks
+ * held: they must be told to the kernel before session_put_back_end(), which is called in any case and removes what
+ * was there.
  */
 int session_put_back(struct sessions *s, const struct cred *who, uint64_t dir, uint64_t from,
 	unsigned flags, int (*each)(void *arg, uint64_t dir, const char *name), void *arg,
