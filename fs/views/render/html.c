@@ -27,7 +27,7 @@ static void put_row(const struct transcript_message *m, size_t index, struct sin
 	sink_printf(out, "<tr><td><a href=\"#m%zu\">%" PRIu32 "</a></td><td>%s</td><td>", index + 1,
 		m->number, role_of(m));
 	if (!m->unreadable)
-		sink_time(out, m->time);
+		put_html_time(out, m->time);
 	sink_text(out, "</td><td>");
 	put_isolated(out, m->agent ? m->agent : "");
 	sink_text(out, "</td><td>");
@@ -38,9 +38,11 @@ static void put_row(const struct transcript_message *m, size_t index, struct sin
 
 static void put_table(const struct transcript *t, struct sink *out)
 {
-	sink_printf(out, "<details>\n<summary>%" PRIu32 " messages</summary>\n<div class=\"wide\">\n"
+	sink_text(out, "<details>\n<summary>");
+	put_html_count(out, t->total, "message");
+	sink_text(out, "</summary>\n<div class=\"wide\">\n"
 		"<table>\n<thead><tr><th>Number</th><th>Role</th><th>Time</th><th>Agent</th>"
-		"<th>Model</th><th>Tokens</th><th>Bytes</th></tr></thead>\n<tbody>\n", t->total);
+		"<th>Model</th><th>Tokens</th><th>Bytes</th></tr></thead>\n<tbody>\n");
 	for (size_t i = 0; i < t->n; i++)
 		put_row(&t->messages[i], i, out);
 	sink_text(out, "</tbody>\n</table>\n</div>\n</details>\n");
@@ -59,9 +61,9 @@ static void put_head(const struct transcript *t, struct sink *out)
 	sink_text(out, " / ");
 	put_isolated(out, t->workflow);
 	sink_printf(out, " · %s · ", t->state);
-	sink_time(out, t->created);
+	put_html_time(out, t->created);
 	sink_text(out, " to ");
-	sink_time(out, t->activity);
+	put_html_time(out, t->activity);
 	if (t->agent) {
 		sink_text(out, " · ");
 		put_isolated(out, t->agent);
@@ -103,7 +105,7 @@ static void put_message(const struct transcript *t, size_t i, struct sink *out)
 		i + 1, role_of(m), role_of(m), m->number);
 	if (!m->unreadable) {
 		sink_text(out, "<span class=\"faint\">");
-		sink_time(out, m->time);
+		put_html_time(out, m->time);
 		sink_text(out, "</span>");
 	}
 	if (m->agent)

@@ -49,6 +49,7 @@ static const char script[] =
 	" const b=e.target.closest('button');if(!b)return;\n"
 	" const text=command(b.dataset.what,b.closest('li').dataset.path);\n"
 	" copy(text);b.title=text;by('said').textContent='Copied: '+text;\n"
+	" b.textContent='copied';setTimeout(()=>{b.textContent=b.dataset.what},1500);\n"
 	"});\n"
 	"by('filter').hidden=false;filter();\n"
 	"</script>\n";
@@ -105,18 +106,18 @@ static void put_item(const struct listing *l, const struct listed_session *s, st
 	sink_html_string(out, s->title);
 	sink_text(out, "</bdi></a>\n<div class=\"faint\"><bdi>");
 	sink_html_string(out, s->path);
-	sink_printf(out, "</bdi> · %s · %" PRIu32 " messages · <time>", s->state, s->messages);
-	sink_time(out, s->activity);
-	sink_text(out, "</time>");
+	sink_printf(out, "</bdi> · %s · ", s->state);
+	put_html_count(out, s->messages, "message");
+	sink_text(out, " · ");
+	put_html_time(out, s->activity);
 	if (s->agent) {
 		sink_text(out, " · <bdi>");
 		sink_html_string(out, s->agent);
 		sink_text(out, "</bdi>");
 	}
-	sink_text(out, "</div>\n<div class=\"acts\">");
+	sink_text(out, "</div>\n<div class=\"acts\"><span>Copy the command to</span>");
 	for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
-		sink_printf(out, "<button type=\"button\" data-what=\"%s\">Copy %s command</button>",
-			acts[i], acts[i]);
+		sink_printf(out, "<button type=\"button\" data-what=\"%s\">%s</button>", acts[i], acts[i]);
 	sink_text(out, "</div>\n</li>\n");
 }
 
@@ -129,8 +130,9 @@ void render_index(const struct listing *l, struct sink *out)
 	sink_html_string(out, title);
 	sink_text(out, "</bdi></h1>\n");
 	sink_text(out, filters);
-	sink_printf(out, "<p class=\"faint\" id=\"shown\">%zu sessions</p>\n"
-		"<p class=\"faint\" id=\"said\" role=\"status\"></p>\n<ul id=\"sessions\">\n", l->n);
+	sink_text(out, "<p class=\"faint\" id=\"shown\">");
+	put_html_count(out, l->n, "session");
+	sink_text(out, "</p>\n<p class=\"faint\" id=\"said\" role=\"status\"></p>\n<ul id=\"sessions\">\n");
 	for (size_t i = 0; i < l->n && sink_wants(out); i++)
 		put_item(l, &l->sessions[i], out);
 	sink_text(out, "</ul>\n");

@@ -11,7 +11,7 @@
 #include "fs/session/transcript.h"
 #include "fs/views/render/sink.h"
 
-#define RENDER_VERSION 5
+#define RENDER_VERSION 6
 #define RENDER_PAGE 50	      /* messages of a page of history/ */
 #define RENDER_SESSIONS 20    /* sessions of one of pages/ */
 

@@ -1,5 +1,9 @@
 #include "fs/views/render/style.h"
 
+#include "fs/session/timestamp.h"
+
+#include <inttypes.h>
+
 static const char style[] =
 	":root{color-scheme:light dark;--page:#fff;--text:#1c1e21;--faint:#59636e;--line:#d4d9df;"
 	"--box:#f5f6f8;--link:#0757ba;--user:#0757ba;--assistant:#1a7339;--system:#7a4f01;"
@@ -12,6 +16,7 @@ static const char style[] =
 	"body{margin:0 auto;padding:1rem;max-width:56rem;background:var(--page);color:var(--text);"
 	"font:1rem/1.55 system-ui,sans-serif;overflow-wrap:anywhere}\n"
 	"a{color:var(--link)}\n"
+	"time{white-space:nowrap}\n"
 	"h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0}\n"
 	".faint{color:var(--faint);font-size:.875rem}\n"
 	"table{border-collapse:collapse}\n"
@@ -42,7 +47,7 @@ static const char style[] =
 	"#sessions{list-style:none;padding:0}\n"
 	"#sessions>li{padding:.7rem 0;border-bottom:1px solid var(--line)}\n"
 	"#sessions a{font-weight:600}\n"
-	".acts{display:flex;flex-wrap:wrap;gap:.4rem;margin-top:.3rem}\n"
+	".acts{display:flex;flex-wrap:wrap;align-items:center;gap:.4rem;margin-top:.3rem}\n"
 	"[hidden]{display:none!important}\n"
 	"@media print{body{max-width:none}article{break-inside:auto}}\n";
 
@@ -70,4 +75,22 @@ void put_html_head(struct sink *out, const char *title, bool script)
 	sink_text(out, "</title>\n<style>\n");
 	sink_text(out, style);
 	sink_text(out, "</style>\n</head>\n");
+}
+
+/* Of what sink_time() writes, 2026-11-29T03:08:43.966Z, the date and the time of day. */
+#define DATE 10
+#define CLOCK_AT 11
+#define CLOCK 8
+
+void put_html_time(struct sink *out, int64_t ms)
+{
+	char text[TIMESTAMP_LEN + 1];
+
+	timestamp_format(ms, text);
+	sink_printf(out, "<time datetime=\"%s\">%.*s %.*s UTC</time>", text, DATE, text, CLOCK, text + CLOCK_AT);
+}
+
+void put_html_count(struct sink *out, uint64_t n, const char *what)
+{
+	sink_printf(out, "%" PRIu64 " %s%s", n, what, n == 1 ? "" : "s");
 }

@@ -9,5 +9,9 @@
 
 /* Up to <body>. @script: whether the page's own script runs. */
 void put_html_head(struct sink *out, const char *title, bool script);
+/* To the second, UTC; the element has all of it. */
+void put_html_time(struct sink *out, int64_t ms);
+/* "1 message", "2 messages". */
+void put_html_count(struct sink *out, uint64_t n, const char *what);
 
 #endif
