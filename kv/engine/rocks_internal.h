@@ -85,6 +85,11 @@ struct rocks_hole {
 /* Whether the database in directory @path has a log with anything in it: 1, 0, -errno. */
 int rocks_log_any(const char *path);
 /*
+ * At the end, removes the empty logs of the database that lies in @dir: each open for writing begins one, and
+ * RocksDB keeps it until something is written.
+ */
+void rocks_log_drop_empty(int dir);
+/*
  * What a recovery of the logs would find. The first hole is a place that RocksDB would pass over without a
  * word; its log is 0 where there is none. The value is the last one of a record, up to there; sequence is that
  * of the batch it came with, 0 where none did.

@@ -301,6 +301,22 @@ int rocks_log_any(const char *path)
 	return 0;
 }
 
+void rocks_log_drop_empty(int dir)
+{
+	_cleanup_free_ uint64_t *logs = NULL;
+	char name[ROCKS_LOG_NAME];
+	struct stat st;
+	size_t n = 0;
+
+	if (list_logs(dir, &logs, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		log_name(logs[i], name);
+		if (fstatat(dir, name, &st, 0) == 0 && st.st_size == 0)
+			unlinkat(dir, name, 0);
+	}
+}
+
 int rocks_log_scan(const char *path, uint64_t from, uint64_t last_sequence,
 	const struct kv_engine_record *wanted, struct rocks_found *ret_found)
 {

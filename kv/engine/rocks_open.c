@@ -484,8 +484,10 @@ void rocks_close(struct kv_engine *e)
 	if (e->db && !e->read_only && !atomic_load(&e->failed))
 		rocks_flush(e);
 	close_database(e);
-	if (e->dir >= 0)
+	if (e->dir >= 0) {
+		rocks_log_drop_empty(e->dir);
 		close(e->dir);
+	}
 	rocksdb_writebatch_destroy(e->batch);
 	rocksdb_writeoptions_destroy(e->write);
 	rocksdb_readoptions_destroy(e->read);

@@ -99,6 +99,39 @@ START_TEST(closed_in_order)
 }
 END_TEST
 
+static int count_logs(void)
+{
+	char path[128];
+	struct dirent *d;
+	int n = 0;
+
+	snprintf(path, sizeof path, "%s/db", store);
+	DIR *db = opendir(path);
+	ck_assert_ptr_nonnull(db);
+	while ((d = readdir(db)))
+		n += strstr(d->d_name, ".log") != NULL;
+	closedir(db);
+	return n;
+}
+
+START_TEST(empty_logs_do_not_add_up)
+{
+	start(ON_ROCKS);
+	put_now("k", "1");
+	for (int i = 0; i < 5; i++) {
+		shut();
+		reopen();
+	}
+	ck_assert_int_le(count_logs(), 2);
+	holds("k", "1");
+	put_now("k", "2");
+	shut();
+	reopen();
+	holds("k", "2");
+	finish();
+}
+END_TEST
+
 START_TEST(modes)
 {
 	static const char *const names[] = {"", "db", "mark", "lock", "keyring"};
@@ -391,6 +424,7 @@ int main(void)
 	tcase_add_loop_test(t, refusals, 0, ENGINES);
 	tcase_add_loop_test(t, one_holder, 0, ENGINES);
 	tcase_add_loop_test(t, closed_in_order, 0, ENGINES);
+	tcase_add_test(t, empty_logs_do_not_add_up);
 	tcase_add_test(t, modes);
 	tcase_add_test(t, killed);
 	tcase_add_test(t, killed_before_the_first_sync);
