@@ -286,6 +286,7 @@ static void draw_rest(struct draw *d, struct run *run, struct step *s)
 			s->verb = one_in(d, 3) ? VERB_mmap_private : VERB_mmap_write;
 			model_path(node, &s->path);
 			s->offset = draw_below(d, (unsigned)(node->data.size % 3000000) + 1);
+			s->flags = one_in(d, 3) ? O_APPEND : 0;
 			s->length = draw_length(d);
 			s->seed = draw_below(d, 1000000);
 			break;

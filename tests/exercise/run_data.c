@@ -174,7 +174,8 @@ static void do_map(struct run *run, const struct step *s)
 	content_read(&node->data, s->offset, run->bytes, len);
 	content_fill(run->bytes + len, len, s->seed);
 	run_path(&s->path, path);
-	r = run->t->ops->map(run->t, path, shared, s->offset, run->bytes + len, len, run->seen);
+	r = run->t->ops->map(run->t, path, shared, (int)s->flags & O_APPEND, s->offset, run->bytes + len, len,
+		run->seen);
 	if (!run_same(run, 0, r))
 		return;
 	if (shared) {

@@ -48,9 +48,10 @@ struct target_ops {
 	int (*fsync)(struct target *t, unsigned slot, bool data_only);
 	/*
 	 * Maps the file, gives what is seen at @offset in @before, writes @bytes there, and where it is
-	 * shared syncs. Without shared, *@before is what the mapping shows after the write.
+	 * shared syncs. Without shared, *@before is what the mapping shows after the write. @flags: more for its
+	 * open(2).
 	 */
-	int (*map)(struct target *t, const char *path, bool shared, uint64_t offset, const void *bytes,
+	int (*map)(struct target *t, const char *path, bool shared, int flags, uint64_t offset, const void *bytes,
 		size_t len, void *before);
 	int (*chmod)(struct target *t, const char *path, mode_t mode);
 	int (*chown)(struct target *t, const char *path, uid_t uid, gid_t gid);

@@ -356,7 +356,7 @@ static int core_fsync_slot(struct target *target, unsigned slot, bool data_only)
 	return r < 0 ? r : kv_sync(t->kv);
 }
 
-static int core_map(struct target *target, const char *path, bool shared, uint64_t offset,
+static int core_map(struct target *target, const char *path, bool shared, int flags, uint64_t offset,
 	const void *bytes, size_t len, void *before)
 {
 	return -EOPNOTSUPP;

@@ -274,11 +274,11 @@ static int map_bytes(int fd, bool shared, uint64_t offset, const void *bytes, si
 	return r;
 }
 
-static int mount_map(struct target *t, const char *path, bool shared, uint64_t offset, const void *bytes,
-	size_t len, void *before)
+static int mount_map(struct target *t, const char *path, bool shared, int flags, uint64_t offset,
+	const void *bytes, size_t len, void *before)
 {
 	char p[PATH_SIZE];
-	int fd = open(full(t, path, p), O_RDWR | O_CLOEXEC | O_NOFOLLOW), r;
+	int fd = open(full(t, path, p), O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags), r;
 	if (fd < 0)
 		return -errno;
 	r = map_bytes(fd, shared, offset, bytes, len, before);
