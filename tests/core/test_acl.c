@@ -4,6 +4,7 @@
 #include "fs/core/acl.h"
 #include "fs/core/xattr.h"
 #include "tests/core/store.h"
+#include "tests/suite.h"
 
 #include <check.h>
 
@@ -243,7 +244,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("acl");
 	TCase *t = tcase_create("acl");
 	tcase_add_test(t, what_is_valid);
 	tcase_add_test(t, what_is_not);
@@ -252,10 +252,5 @@ int main(void)
 	tcase_add_test(t, access_and_mode);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, inheritance);
-	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("acl", t);
 }

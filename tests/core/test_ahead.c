@@ -3,6 +3,7 @@
  */
 #include "fs/core/ahead.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -190,10 +191,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("ahead");
 	TCase *tc = tcase_create("ahead");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, from_the_front_to_the_end, 0, 2);
@@ -202,10 +200,5 @@ int main(void)
 	tcase_add_test(tc, more_readers_than_streams);
 	tcase_add_test(tc, several_threads_of_one_file);
 	tcase_set_timeout(tc, 120);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_case("ahead", tc);
 }

@@ -2,6 +2,7 @@
  * test_attr.c: getattr and setattr: modes, owners, times, sizes, and what set-id files lose.
  */
 #include "tests/core/store.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -290,7 +291,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("attr");
 	TCase *t = tcase_create("attr");
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, nothing_there);
@@ -307,10 +307,5 @@ int main(void)
 	tcase_add_test(t, an_unlinked_file);
 	tcase_add_test(t, a_failing_commit_changes_nothing);
 	tcase_add_test(t, read_only);
-	suite_add_tcase(suite, t);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("attr", t);
 }

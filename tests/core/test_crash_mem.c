@@ -3,6 +3,7 @@
  * between and within them: each is there whole or not at all, and nothing is left over.
  */
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -407,7 +408,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("crash");
 	TCase *t = tcase_create("crash");
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -420,10 +420,5 @@ int main(void)
 	tcase_add_test(t, orphans_of_now);
 	tcase_add_test(t, deletion_restarts);
 	tcase_add_test(t, numbers_are_never_reused);
-	suite_add_tcase(suite, t);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("crash", t);
 }

@@ -4,6 +4,7 @@
  */
 #include "fs/core/chunk.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -137,10 +138,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("damage");
 	TCase *tc = tcase_create("damage");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -148,10 +146,5 @@ int main(void)
 	tcase_add_test(tc, swapped_chunks);
 	tcase_add_test(tc, an_old_chunk_replayed);
 	tcase_add_test(tc, a_missing_page);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_case("damage", tc);
 }

@@ -5,6 +5,7 @@
  */
 #include "fs/core/chunk.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -275,18 +276,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("data");
 	TCase *tc = tcase_create("model");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, follows_the_model, 0, SEEDS);
 	tcase_set_timeout(tc, 120);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_case("data", tc);
 }

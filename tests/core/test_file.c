@@ -4,6 +4,7 @@
  */
 #include "fs/core/core_internal.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -409,10 +410,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("file");
 	TCase *tc = tcase_create("file");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -431,10 +429,5 @@ int main(void)
 	tcase_add_test(tc, a_long_file_is_cut);
 	tcase_add_test(tc, a_long_range_is_punched);
 	tcase_add_test(tc, unused_inodes_are_bounded_in_bytes);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_case("file", tc);
 }

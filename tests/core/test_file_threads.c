@@ -4,6 +4,7 @@
  */
 #include "fs/core/core_internal.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -156,20 +157,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("file-threads");
 	TCase *tc = tcase_create("threads");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, appends_lose_nothing);
 	tcase_add_test(tc, stretches_are_independent);
 	tcase_add_test(tc, unlinked_files_leave_nothing);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_case("file-threads", tc);
 }

@@ -3,6 +3,7 @@
  */
 #include "fs/core/core_internal.h"
 #include "fs/core/map.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -131,20 +132,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("core-golden");
 	TCase *tc = tcase_create("records");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, inode_of_a_file);
 	tcase_add_test(tc, inode_of_a_mapped_file);
 	tcase_add_test(tc, entry);
 	tcase_add_test(tc, keys);
 	tcase_add_test(tc, message_numbers);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("core-golden", tc);
 }

@@ -5,6 +5,7 @@
 #include "fs/core/name.h"
 #include "fs/core/op.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -456,9 +457,5 @@ int main(void)
 	tcase_add_test(c, too_many_collisions);
 	tcase_add_test(c, moves_within_a_chain);
 	suite_add_tcase(suite, c);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

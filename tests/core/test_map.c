@@ -4,6 +4,7 @@
  */
 #include "fs/core/chunk.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 
@@ -283,8 +284,6 @@ int main(void)
 {
 	Suite *suite = suite_create("map");
 	TCase *tc = tcase_create("map");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, codec);
 	tcase_add_test(tc, codec_refuses);
@@ -295,9 +294,5 @@ int main(void)
 	tcase_add_test(tc, ranges_are_cheap);
 	tcase_set_timeout(tc, 120);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

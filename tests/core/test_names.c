@@ -4,6 +4,7 @@
  */
 #include "fs/core/op.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -478,7 +479,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("names");
 	TCase *t = tcase_create("names");
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, every_kind);
@@ -496,10 +496,5 @@ int main(void)
 	tcase_add_test(t, a_rule_adds);
 	tcase_add_test(t, a_rule_refuses);
 	tcase_add_test(t, read_only);
-	suite_add_tcase(suite, t);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("names", t);
 }

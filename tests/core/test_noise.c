@@ -3,6 +3,7 @@
  */
 #include "fs/core/core_internal.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -135,10 +136,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("noise");
 	TCase *tc = tcase_create("noise");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, noise_lies_in_small_chunks, 0, 3);
@@ -146,10 +144,5 @@ int main(void)
 	tcase_add_test(tc, small_chunks_are_cut_before_they_are_stored);
 	tcase_add_test(tc, a_snapshot_keeps_the_large_chunk);
 	tcase_set_timeout(tc, 60);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_case("noise", tc);
 }

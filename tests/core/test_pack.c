@@ -7,6 +7,7 @@
 #include "kv/kv_internal.h"
 #include "tests/core/levels.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -173,7 +174,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("pack");
 	TCase *t = tcase_create("pack");
 
 	tcase_set_timeout(t, 300);
@@ -182,10 +182,5 @@ int main(void)
 	tcase_add_test(t, the_past_too);
 	tcase_add_test(t, writing_goes_on);
 	tcase_add_test(t, stops_and_refuses);
-	suite_add_tcase(suite, t);
-	SRunner *r = srunner_create(suite);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_case("pack", t);
 }

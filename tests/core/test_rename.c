@@ -4,6 +4,7 @@
  */
 #include "fs/core/op.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -363,7 +364,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("rename");
 	TCase *t = tcase_create("rename");
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -376,10 +376,5 @@ int main(void)
 	tcase_add_test(t, over_an_open_file);
 	tcase_add_test(t, between_containers);
 	tcase_add_test(t, many_movers);
-	suite_add_tcase(suite, t);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("rename", t);
 }

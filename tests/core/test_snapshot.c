@@ -6,6 +6,7 @@
 #include "kv/kv_internal.h"
 #include "tests/core/levels.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -554,7 +555,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("snapshot");
 	TCase *t = tcase_create("snapshot");
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -569,10 +569,5 @@ int main(void)
 	tcase_add_loop_test(t, large_files, 0, 2);
 	tcase_add_test(t, bytes);
 	tcase_add_test(t, a_pin_of_format_1);
-	suite_add_tcase(suite, t);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("snapshot", t);
 }

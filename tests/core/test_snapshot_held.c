@@ -6,6 +6,7 @@
 #include "kv/kv_internal.h"
 #include "tests/core/levels.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -119,15 +120,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("snapshot_held");
 	TCase *t = tcase_create("snapshot_held");
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, what_each_holds_alone, 0, 8);
-	suite_add_tcase(suite, t);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("snapshot_held", t);
 }

@@ -6,6 +6,7 @@
 #include "kv/kv_internal.h"
 #include "tests/core/levels.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -434,16 +435,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("snapshot-random");
 	TCase *t = tcase_create("random");
 	tcase_set_timeout(t, 250);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, shows_what_was, 0, SEEDS);
 	tcase_add_loop_test(t, fails_and_dies, 0, SEEDS);
-	suite_add_tcase(suite, t);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("snapshot-random", t);
 }

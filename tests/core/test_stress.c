@@ -7,6 +7,7 @@
 #include "fs/core/core_internal.h"
 #include "kv/kv_internal.h"
 #include "tests/core/tree.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -378,19 +379,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("stress");
 	TCase *tc = tcase_create("stress");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 280);
 	tcase_add_test(tc, everything_adds_up);
 	tcase_add_test(tc, everything_adds_up_after_a_crash);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("stress", tc);
 }

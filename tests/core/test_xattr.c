@@ -5,6 +5,7 @@
 #include "fs/core/core_internal.h"
 #include "fs/core/xattr.h"
 #include "tests/core/store.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -373,9 +374,5 @@ int main(void)
 	tcase_add_test(c, collisions);
 	tcase_add_test(c, too_many_collisions);
 	suite_add_tcase(suite, c);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

@@ -3,7 +3,7 @@
 #include "fs/session/check.h"
 #include "kv/check.h"
 #include "kv/keyring.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
 #include "fs/core/snapshot.h"
 #include "tests/fsck/checked.h"
 #include "tests/fsck/damage.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <stdio.h>
 
@@ -392,6 +392,6 @@ int main(void)
 	tcase_add_loop_test(past, damage_to_snapshots_is_found, 0, past_kinds);
 	tcase_add_test(past, a_repair_leaves_snapshots_alone);
 	tcase_add_test(past, what_a_mend_takes_away_snapshots_keep);
-	int failed = suite_run("fsck", c);
-	return suite_run("fsck", past) == EXIT_SUCCESS ? failed : EXIT_FAILURE;
+	int failed = run_case("fsck", c);
+	return run_case("fsck", past) == EXIT_SUCCESS ? failed : EXIT_FAILURE;
 }

@@ -6,7 +6,7 @@
 #include "fs/core/snapshot.h"
 #include "tests/fsck/checked.h"
 #include "tests/fsck/damage.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <stdio.h>
 
@@ -522,5 +522,5 @@ int main(void)
 	tcase_add_test(c, attributes_names_and_rights_come_back);
 	tcase_add_test(c, a_sessions_record_comes_back);
 	tcase_add_test(c, an_interrupted_rescue_is_run_again);
-	return suite_run("rescue", c);
+	return run_case("rescue", c);
 }

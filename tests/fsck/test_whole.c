@@ -5,7 +5,7 @@
 #include "fs/core/snapshot.h"
 #include "tests/fsck/checked.h"
 #include "tests/fsck/damage.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -366,5 +366,5 @@ int main(void)
 	tcase_add_loop_test(c, what_was_removed_stays_away, 0, 2);
 	tcase_add_test(c, a_snapshot_gives_what_it_alone_has);
 	tcase_add_loop_test(c, an_interrupted_repair_is_run_again, 0, 2);
-	return suite_run("whole", c);
+	return run_case("whole", c);
 }

@@ -1,6 +1,7 @@
 /* The life of a mount: start, refusals, ends of every kind, and what is there afterwards. */
 #include "fs/fuse/ioctl.h"
 #include "tests/fuse/served.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -230,7 +231,6 @@ int main(void)
 	if (!served_possible())
 		return 77;
 	served_begin();
-	Suite *suite = suite_create("mount");
 	TCase *tc = tcase_create("life");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -243,11 +243,7 @@ int main(void)
 	tcase_add_test(tc, refuses_a_damaged_keyring);
 	tcase_add_test(tc, read_only_refuses_changes);
 	tcase_add_test(tc, sync_makes_close_durable);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	int failed = run_case("mount", tc);
 	served_end();
-	return failed != 0;
+	return failed;
 }

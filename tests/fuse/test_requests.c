@@ -1,6 +1,7 @@
 /* What single requests answer, as a program sees it. */
 #include "fs/fuse/ioctl.h"
 #include "tests/fuse/served.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -336,7 +337,6 @@ int main(void)
 	if (!served_possible())
 		return 77;
 	served_begin();
-	Suite *suite = suite_create("requests");
 	TCase *tc = tcase_create("answers");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -349,11 +349,7 @@ int main(void)
 	tcase_add_test(tc, many_wait_for_the_disk);
 	tcase_add_test(tc, strange_ioctls_are_refused);
 	tcase_add_test(tc, new_session_needs_the_right_to_write);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	int failed = run_case("requests", tc);
 	served_end();
-	return failed != 0;
+	return failed;
 }

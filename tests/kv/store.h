@@ -8,6 +8,7 @@
 #include "kv/bytes.h"
 #include "kv/engine/memory.h"
 #include "kv/kv_internal.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -185,17 +186,6 @@ static inline uint32_t dice(uint32_t *state, uint32_t sides)
 {
 	*state = *state * 1664525u + 1013904223u;
 	return (*state >> 8) % sides;
-}
-
-static inline int run_suite(Suite *s)
-{
-	SRunner *r = srunner_create(s);
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
 }
 
 #endif

@@ -381,7 +381,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("backup");
 	TCase *t = tcase_create("backup");
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_backup_is_a_store_that_is_only_read);
@@ -395,6 +394,5 @@ int main(void)
 	tcase_add_test(t, half_made_ones_are_shown_and_cleaned);
 	tcase_add_test(t, a_folder_is_of_one_store);
 	tcase_add_test(t, new_slots_reach_the_backups);
-	suite_add_tcase(s, t);
-	return run_suite(s);
+	return run_case("backup", t);
 }

@@ -238,7 +238,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("busy");
 	TCase *t = tcase_create("busy");
 
 	tcase_set_timeout(t, 60);
@@ -249,6 +248,5 @@ int main(void)
 	tcase_add_test(t, read_only);
 	tcase_add_loop_test(t, damage_is_no_word, 0, ENGINES);
 	tcase_add_test(t, golden_bytes);
-	suite_add_tcase(s, t);
-	return run_suite(s);
+	return run_case("busy", t);
 }

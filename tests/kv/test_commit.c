@@ -395,7 +395,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("commit");
 	TCase *t = tcase_create("commit");
 
 	tcase_set_timeout(t, 120);
@@ -409,6 +408,5 @@ int main(void)
 	tcase_add_loop_test(t, nearly_full, 0, ENGINES);
 	tcase_add_loop_test(t, read_only, 0, ENGINES);
 	tcase_add_loop_test(t, sequences_rise_by_one, 0, ENGINES);
-	suite_add_tcase(s, t);
-	return run_suite(s);
+	return run_case("commit", t);
 }

@@ -1,5 +1,6 @@
 /* The check sum of RocksDB's log: as RFC 3720 has it, by either way. */
 #include "kv/engine/crc.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <string.h>
@@ -52,15 +53,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("crc");
 	TCase *t = tcase_create("crc");
 	tcase_add_test(t, golden);
 	tcase_add_test(t, any_place_and_length);
 	tcase_add_test(t, goes_on);
-	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("crc", t);
 }

@@ -1,5 +1,6 @@
 /* Threads that share a row of work: each piece is done once, whoever asks and however many ask at once. */
 #include "kv/crew.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <string.h>
@@ -70,15 +71,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("crew");
 	TCase *t = tcase_create("crew");
 	tcase_add_test(t, each_piece_once);
 	tcase_add_test(t, several_at_once);
 	tcase_add_test(t, never_asked);
-	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("crew", t);
 }

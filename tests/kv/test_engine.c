@@ -370,7 +370,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("engine");
 	TCase *t = tcase_create("engine");
 
 	tcase_set_timeout(t, 60);
@@ -385,6 +384,5 @@ int main(void)
 	tcase_add_test(t, rocks_error_strings);
 	tcase_add_test(t, rocks_calls_our_check_sum);
 	tcase_add_test(t, memory_fails_to_order);
-	suite_add_tcase(s, t);
-	return run_suite(s);
+	return run_case("engine", t);
 }

@@ -320,7 +320,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("flusher");
 	TCase *t = tcase_create("flusher");
 
 	tcase_set_timeout(t, 60);
@@ -335,6 +334,5 @@ int main(void)
 	tcase_add_loop_test(t, syncs_by_itself, 0, ENGINES);
 	tcase_add_loop_test(t, close_answers_who_waits_and_syncs, 0, ENGINES);
 	tcase_add_loop_test(t, threads_that_sync, 0, ENGINES);
-	suite_add_tcase(s, t);
-	return run_suite(s);
+	return run_case("flusher", t);
 }

@@ -199,7 +199,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("heal");
 	TCase *t = tcase_create("heal");
 
 	tcase_set_timeout(t, 60);
@@ -209,6 +208,5 @@ int main(void)
 	tcase_add_test(t, lost_commits_are_not_passed_over);
 	tcase_add_test(t, a_view_keeps_the_engine);
 	tcase_add_test(t, threads_go_on_while_it_is_healed);
-	suite_add_tcase(s, t);
-	return run_suite(s);
+	return run_case("heal", t);
 }

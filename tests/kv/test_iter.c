@@ -357,7 +357,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("iter");
 	TCase *t = tcase_create("iter");
 
 	tcase_set_timeout(t, 60);
@@ -368,6 +367,5 @@ int main(void)
 	tcase_add_loop_test(t, merged_walk_is_the_model, 0, ENGINES);
 	tcase_add_loop_test(t, deletes_what_it_walks_over, 0, ENGINES);
 	tcase_add_loop_test(t, later_commits_are_not_seen, 0, ENGINES);
-	suite_add_tcase(s, t);
-	return run_suite(s);
+	return run_case("iter", t);
 }

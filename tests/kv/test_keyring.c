@@ -1,5 +1,6 @@
 /* The keyring: stores, slots and domains, and its bytes. */
 #include "tests/kv/keyring_store.h"
+#include "tests/suite.h"
 
 #include <time.h>
 
@@ -360,7 +361,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("keyring");
 	TCase *t = tcase_create("keyring");
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -376,10 +376,5 @@ int main(void)
 	tcase_add_test(t, old_file_put_back);
 	tcase_add_test(t, domains_from_threads);
 	tcase_add_test(t, golden_file);
-	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("keyring", t);
 }

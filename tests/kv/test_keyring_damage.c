@@ -1,5 +1,6 @@
 /* What a damaged, forged, newer or misplaced keyring does. */
 #include "tests/kv/keyring_store.h"
+#include "tests/suite.h"
 
 /* As somebody would who has no key: the digest is right, the MAC is not. */
 static void forge(struct buf *bytes)
@@ -160,7 +161,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("keyring-damage");
 	TCase *t = tcase_create("keyring-damage");
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -169,10 +169,5 @@ int main(void)
 	tcase_add_test(t, features_that_may_be_ignored);
 	tcase_add_test(t, argon2_limits);
 	tcase_add_test(t, no_regular_file);
-	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("keyring-damage", t);
 }

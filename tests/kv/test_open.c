@@ -417,7 +417,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("open");
 	TCase *t = tcase_create("open");
 
 	tcase_set_timeout(t, 60);
@@ -436,6 +435,5 @@ int main(void)
 	tcase_add_test(t, read_only_leaves_the_log_alone);
 	tcase_add_loop_test(t, a_checkpoint_is_a_store, 0, ENGINES);
 	tcase_add_loop_test(t, a_checkpoint_that_fails_leaves_nothing, 0, ENGINES);
-	suite_add_tcase(s, t);
-	return run_suite(s);
+	return run_case("open", t);
 }

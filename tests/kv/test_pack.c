@@ -304,7 +304,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("pack");
 	TCase *tc = tcase_create("pack");
 
 	tcase_set_timeout(tc, 120);
@@ -314,6 +313,5 @@ int main(void)
 	tcase_add_loop_test(tc, one_copy_is_enough, 0, ENGINES);
 	tcase_add_test(tc, an_older_program_is_refused);
 	tcase_add_loop_test(tc, golden_bytes, 0, ENGINES);
-	suite_add_tcase(s, tc);
-	return run_suite(s);
+	return run_case("pack", tc);
 }

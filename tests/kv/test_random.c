@@ -1,5 +1,6 @@
 /* Random bytes: with and without a generator in the process, in a fork, and in several threads. */
 #include "kv/random.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -89,15 +90,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("random");
 	TCase *t = tcase_create("random");
 	tcase_add_test(t, no_bytes_twice);
 	tcase_add_test(t, a_copy_of_the_process_draws_others);
 	tcase_add_test(t, threads_have_their_own);
-	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_case("random", t);
 }

@@ -1,6 +1,7 @@
 /* The recovery key's text: forgiving about how it is written, unforgiving about what. */
 #include "kv/keyring.h"
 #include "kv/keyring_file.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -130,7 +131,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("recovery");
 	TCase *t = tcase_create("recovery");
 	tcase_add_test(t, golden_text);
 	tcase_add_test(t, round_trips);
@@ -139,10 +139,5 @@ int main(void)
 	tcase_add_test(t, two_swapped_neighbours);
 	tcase_add_test(t, up_to_four_errors);
 	tcase_add_test(t, no_such_text);
-	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("recovery", t);
 }

@@ -1,6 +1,7 @@
 /* Sealed values: round trips, what they are bound to, hostile frames, the bytes of the format. */
 #include "kv/bytes.h"
 #include "kv/seal.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <sodium.h>
@@ -380,7 +381,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("seal");
 	TCase *t = tcase_create("seal");
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, round_trip_of_all_sizes, 0, 2);
@@ -394,10 +394,5 @@ int main(void)
 	tcase_add_test(t, hostile_frames);
 	tcase_add_test(t, any_thread);
 	tcase_add_loop_test(t, golden_vectors, 0, sizeof golden / sizeof golden[0]);
-	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_case("seal", t);
 }

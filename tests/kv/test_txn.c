@@ -549,7 +549,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("txn");
 	TCase *t = tcase_create("txn");
 
 	tcase_set_timeout(t, 60);
@@ -570,6 +569,5 @@ int main(void)
 	tcase_add_loop_test(t, views, 0, ENGINES);
 	tcase_add_loop_test(t, many_at_once, 0, ENGINES);
 	tcase_add_loop_test(t, large_ones_at_once, 0, ENGINES);
-	suite_add_tcase(s, t);
-	return run_suite(s);
+	return run_case("txn", t);
 }

@@ -1,6 +1,7 @@
 /* The model of the disk itself: what is synced is always there, what is not may be torn, by the seed. */
 #include "tests/power/disk.h"
 #include "tests/power/journal.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -216,20 +217,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("disk");
 	TCase *t = tcase_create("disk");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, what_is_synced_is_there);
 	tcase_add_test(t, what_is_not_is_torn);
 	tcase_add_test(t, names_are_as_durable_as_the_model_says);
 	tcase_add_test(t, a_seed_says_all);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return run_case("disk", t);
 }

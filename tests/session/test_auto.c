@@ -1,7 +1,7 @@
 /* Automatic snapshots with a clock of the test's, which also says when the thread would work. */
 #include "fs/session/auto.h"
 #include "fs/session/session_internal.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -410,5 +410,5 @@ int main(void)
 	tcase_add_test(c, after_a_crash);
 	tcase_add_test(c, the_end_takes_what_waits);
 	tcase_add_test(c, before_the_first_write_after_an_idle_hour);
-	return suite_run("auto", c);
+	return run_case("auto", c);
 }

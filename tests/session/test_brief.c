@@ -3,7 +3,7 @@
 #include "fs/session/brief.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/transcript.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #define HOUR INT64_C(3600000)
@@ -287,5 +287,5 @@ int main(void)
 	tcase_add_test(c, after_a_crash_in_a_message_that_is_in_memory);
 	tcase_add_test(c, after_a_crash_in_a_save);
 	tcase_add_test(c, what_is_no_session);
-	return suite_run("brief", c);
+	return run_case("brief", c);
 }

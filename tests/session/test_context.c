@@ -2,7 +2,7 @@
 #include "fs/session/context.h"
 #include "fs/session/transcript.h"
 #include "kv/cleanup.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -324,5 +324,5 @@ int main(void)
 	tcase_add_test(t, it_outlives_the_daemon);
 	tcase_add_test(t, documents_become_stale);
 	tcase_add_test(t, one_that_is_too_large_is_told);
-	return suite_run("context", t);
+	return run_case("context", t);
 }

@@ -2,7 +2,7 @@
 #include "fs/session/frontmatter.h"
 #include "fs/session/timestamp.h"
 
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -113,5 +113,5 @@ int main(void)
 	tcase_add_test(c, odd_values_count_as_absent);
 	tcase_add_test(c, what_is_no_header_is_content);
 	tcase_add_test(c, bombs_are_content);
-	return suite_run("frontmatter", c);
+	return run_case("frontmatter", c);
 }

@@ -2,7 +2,7 @@
 #include "fs/session/json.h"
 #include "kv/kv.h"
 
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -132,5 +132,5 @@ int main(void)
 	tcase_add_test(c, members_change);
 	tcase_add_test(c, scalars);
 	tcase_add_test(c, the_canonical_form);
-	return suite_run("json", c);
+	return run_case("json", c);
 }

@@ -1,5 +1,5 @@
 /* The file session.json: rendered lazily, saved, rejected, removed. */
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -257,5 +257,5 @@ int main(void)
 	tcase_add_test(c, removed_it_stays_away);
 	tcase_add_test(c, the_agents_file);
 	tcase_add_test(c, an_edit_and_the_agents_file);
-	return suite_run("json_file", c);
+	return run_case("json_file", c);
 }

@@ -1,7 +1,7 @@
 /* .trash, cleanup, limits: what time and policies do to sessions. Hours pass by the session layer's clock. */
 #include "fs/session/lifecycle.h"
 #include "fs/session/transcript.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -413,5 +413,5 @@ int main(void)
 	tcase_add_test(c, max_messages);
 	tcase_add_test(c, max_messages_while_somebody_writes);
 	tcase_add_test(c, a_copy_of_the_trash);
-	return suite_run("lifecycle", c);
+	return run_case("lifecycle", c);
 }

@@ -2,7 +2,7 @@
 #include "fs/session/putback.h"
 #include "fs/session/session_internal.h"
 #include "fs/views/links.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -432,5 +432,5 @@ int main(void)
 	tcase_add_test(c, numbers_outlive_the_daemon);
 	tcase_add_test(c, all_is_news_and_then_one_again);
 	tcase_add_test(c, more_news_than_are_kept);
-	return suite_run("links", c);
+	return run_case("links", c);
 }

@@ -1,6 +1,6 @@
 /* What the process that made a session sees of the pair that was made with it. */
 #include "fs/session/session_internal.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <pthread.h>
@@ -196,5 +196,5 @@ int main(void)
 	tcase_add_test(c, it_ends_when_nothing_is_made);
 	tcase_add_test(c, not_while_a_file_is_written);
 	tcase_add_test(c, it_ends_when_the_maker_looks_again);
-	return suite_run("maker", c);
+	return run_case("maker", c);
 }

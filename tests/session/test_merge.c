@@ -1,7 +1,7 @@
 /* Three-way merging of session.json, without a store. */
 #include "fs/session/session_internal.h"
 #include "fs/session/uuid.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #define ID "00010203-0405-4607-8809-0a0b0c0d0e0f"
 #define OTHER "ff010203-0405-4607-8809-0a0b0c0d0e0f"
@@ -243,5 +243,5 @@ int main(void)
 	tcase_add_test(c, a_restore_is_taken_whole);
 	tcase_add_test(c, broken_ones_change_nothing);
 	tcase_add_test(c, agents);
-	return suite_run("merge", c);
+	return run_case("merge", c);
 }

@@ -1,5 +1,5 @@
 /* Messages: numbers, taking in, facts, what renames and links do. */
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <pthread.h>
@@ -358,5 +358,5 @@ int main(void)
 	tcase_add_test(c, streaming_is_taken_in_at_each_sync);
 	tcase_add_test(c, odd_content_never_fails);
 	tcase_add_test(c, writers_at_once);
-	return suite_run("messages", c);
+	return run_case("messages", c);
 }

@@ -1,6 +1,6 @@
 /* Putting back what a snapshot has: one step, the rules' records with it, and nothing left over. */
 #include "fs/core/inode.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -305,5 +305,5 @@ int main(void)
 	tcase_add_test(t, many_sessions_are_put_back);
 	tcase_add_test(t, places_are_whole_after_a_crash_before_the_end);
 	tcase_add_test(t, changes_are_told);
-	return suite_run("putback", t);
+	return run_case("putback", t);
 }

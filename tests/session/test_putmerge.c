@@ -3,7 +3,7 @@
  * changes the session is what the snapshot has.
  */
 #include "fs/core/inode.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -279,5 +279,5 @@ int main(void)
 	tcase_add_test(c, what_did_not_change_stays);
 	tcase_add_loop_test(c, what_cannot_stay_is_copied, 0, 5);
 	tcase_add_loop_test(c, any_changes_are_undone, 0, 40);
-	return suite_run("putmerge", c);
+	return run_case("putmerge", c);
 }

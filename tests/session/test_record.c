@@ -1,7 +1,7 @@
 /* The records of the session layer: golden bytes, round trips, damage. */
 #include "fs/session/check_times.h"
 #include "fs/session/record.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <stdio.h>
 
@@ -292,5 +292,5 @@ int main(void)
 	tcase_add_test(c, times_that_a_tool_wrote);
 	tcase_add_test(c, the_facts_of_a_message);
 	tcase_add_test(c, sums_follow_messages);
-	return suite_run("record", c);
+	return run_case("record", c);
 }

@@ -1,5 +1,5 @@
 /* What a daemon that died had no time to take in, and stores that cannot be written. */
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -248,5 +248,5 @@ int main(void)
 	tcase_add_test(c, many_interrupted_sessions);
 	tcase_add_test(c, an_interruption_that_somebody_has_seen);
 	tcase_add_test(c, a_copy_of_an_interrupted_session);
-	return suite_run("recovery", c);
+	return run_case("recovery", c);
 }

@@ -1,7 +1,7 @@
 /* Archived sessions are packed, say so, and read as before. */
 #include "fs/session/lifecycle.h"
 #include "kv/pack.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -167,5 +167,5 @@ int main(void)
 	tcase_add_test(c, nobody_else_says_so);
 	tcase_add_test(c, not_in_its_first_hour);
 	tcase_add_test(c, a_copy_says_so_too);
-	return suite_run("repack", c);
+	return run_case("repack", c);
 }

@@ -1,5 +1,5 @@
 /* Copies and restores: byte for byte, whatever the order. */
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -231,5 +231,5 @@ int main(void)
 	tcase_add_loop_test(c, an_automatic_title_stays_automatic_in_a_copy, 0, 2);
 	tcase_add_test(c, a_title_after_a_message_that_is_gone);
 	tcase_add_test(c, an_old_backup_of_it_is_taken_whole);
-	return suite_run("restore", c);
+	return run_case("restore", c);
 }

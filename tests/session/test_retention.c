@@ -1,6 +1,6 @@
 /* When automatic snapshots are due, and which of them stay: pure functions, with times of the test's. */
 #include "fs/session/retention.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #define S ((int64_t)1000)
 #define HOUR (3600 * S)
@@ -145,5 +145,5 @@ int main(void)
 	tcase_add_test(c, what_is_removed_expires);
 	tcase_add_test(c, a_month);
 	tcase_add_test(c, names);
-	return suite_run("retention", c);
+	return run_case("retention", c);
 }

@@ -1,5 +1,5 @@
 /* Which names mean what, what may be made where, and what may move. */
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <linux/fs.h>
@@ -220,5 +220,5 @@ int main(void)
 	tcase_add_test(c, next_md_is_for_writing_only);
 	tcase_add_test(c, removing);
 	tcase_add_test(c, named_sessions);
-	return suite_run("rules", c);
+	return run_case("rules", c);
 }

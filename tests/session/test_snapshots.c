@@ -1,7 +1,7 @@
 /* .snapshots/ of the levels, times by name, and session.json as it was. */
 #include "fs/core/snapshot.h"
 #include "fs/session/when.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -179,5 +179,5 @@ int main(void)
 	tcase_add_test(t, times);
 	tcase_add_test(t, no_two_have_the_same_recovery_id);
 	tcase_add_test(t, a_recovery_id_is_for_good);
-	return suite_run("snapshots", t);
+	return run_case("snapshots", t);
 }

@@ -2,7 +2,7 @@
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
 #include "fs/session/transcript.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 #include <stdio.h>
@@ -335,5 +335,5 @@ int main(void)
 	tcase_add_test(c, an_agent_at_work);
 	tcase_add_test(c, to_be_interrupted_is_a_change);
 	tcase_add_test(c, what_is_derived_knows_how_long);
-	return suite_run("states", c);
+	return run_case("states", c);
 }

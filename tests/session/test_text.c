@@ -3,7 +3,7 @@
 #include "fs/session/title.h"
 #include "fs/session/uuid.h"
 
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -122,5 +122,5 @@ int main(void)
 	tcase_add_test(c, ids);
 	tcase_add_test(c, titles);
 	tcase_add_test(c, utf8);
-	return suite_run("text", c);
+	return run_case("text", c);
 }

@@ -1,6 +1,6 @@
 /* The mount's root. */
 #include "fs/views/root.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 static struct views *views;
@@ -78,5 +78,5 @@ int main(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, it_holds_a_readme_and_users);
 	tcase_add_test(c, listing_goes_on_where_it_stopped);
-	return suite_run("views", c);
+	return run_case("views", c);
 }

@@ -1,5 +1,5 @@
 /* user.scribefs.*: derived values and policies. */
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/session/tree.h"
 
 static int set(const char *path, const char *name)
@@ -54,5 +54,5 @@ int main(void)
 	tcase_add_checked_fixture(c, tree_setup, tree_teardown);
 	tcase_add_test(c, derived_values);
 	tcase_add_test(c, policies);
-	return suite_run("xattrs", c);
+	return run_case("xattrs", c);
 }

@@ -1,7 +1,7 @@
 /* The record of a session's rendered sizes: golden bytes, round trip, damage. */
 #include "fs/views/kept.h"
 #include "kv/kv.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <string.h>
@@ -75,5 +75,5 @@ int main(void)
 	tcase_add_test(c, golden);
 	tcase_add_test(c, round_trip);
 	tcase_add_test(c, damage);
-	return suite_run("kept", c);
+	return run_case("kept", c);
 }

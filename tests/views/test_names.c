@@ -1,7 +1,7 @@
 /* Titles as names, and who may do what. */
 #include "fs/views/link_name.h"
 #include "fs/views/rights.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <endian.h>
 #include <linux/posix_acl_xattr.h>
@@ -142,5 +142,5 @@ int main(void)
 	tcase_add_test(c, a_number_behind_a_name);
 	tcase_add_test(c, owner_group_and_others);
 	tcase_add_test(c, an_acl);
-	return suite_run("names", c);
+	return run_case("names", c);
 }

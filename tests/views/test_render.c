@@ -3,7 +3,7 @@
  * against themselves.
  */
 #include "fs/views/render/fence.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/views/made.h"
 
 #include <stdio.h>
@@ -368,5 +368,5 @@ int main(void)
 	tcase_add_test(c, a_title_is_no_message);
 	tcase_add_test(c, windows_of_a_large_file);
 	tcase_add_test(c, txt_grows_at_its_end);
-	return suite_run("render", c);
+	return run_case("render", c);
 }

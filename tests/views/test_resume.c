@@ -1,5 +1,5 @@
 /* resume*.md of hostile and of poor sessions: what they say, and what nothing in them can do. */
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 #include "tests/views/made.h"
 
 #include "fs/session/markdown.h"
@@ -250,5 +250,5 @@ int main(void)
 	tcase_add_loop_test(c, an_emergency_is_short_whatever_is_in_it, 0, UNITS);
 	tcase_add_test(c, long_messages_are_cut_in_the_short_form_only);
 	tcase_add_test(c, unreadable_messages_hide_nothing);
-	return suite_run("resume", c);
+	return run_case("resume", c);
 }

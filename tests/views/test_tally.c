@@ -1,7 +1,7 @@
 /* What a session's messages add to the figures. */
 #include "fs/views/tally.h"
 #include "fs/views/render/stats.h"
-#include "tests/session/suite.h"
+#include "tests/suite.h"
 
 #include <string.h>
 
@@ -95,5 +95,5 @@ int main(void)
 	tcase_add_test(c, it_counts);
 	tcase_add_test(c, a_document_of_them);
 	tcase_add_test(c, nothing_at_all);
-	return suite_run("tally", c);
+	return run_case("tally", c);
 }
