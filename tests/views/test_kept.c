@@ -1,5 +1,6 @@
 /* The record of a session's rendered sizes: golden bytes, round trip, damage. */
 #include "fs/views/kept.h"
+#include "fs/views/render/render.h"
 #include "kv/kv.h"
 #include "tests/suite.h"
 
@@ -20,7 +21,7 @@ static void encode(struct buf *record)
 
 START_TEST(golden)
 {
-	static const uint8_t expected[] = {2, 0, 4, '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a',
+	static const uint8_t expected[] = {2, 0, RENDER_VERSION, '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a',
 		'b', 'c', 'd', 'e', 'f', 6, 0, 0, 0, 0, 0, 0, 0, 15,
 		0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0x80, 0, 1, 1,
 		2, 3, 4, 5, 6, 7, 8};
