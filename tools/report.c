@@ -51,6 +51,17 @@ void report_number(struct report *report, const char *key, int64_t value)
 	check(report, cJSON_AddRawToObject(report->rows, key, digits));
 }
 
+void report_amount(struct report *report, const char *key, const char *value)
+{
+	cJSON *number = cJSON_ParseWithOpts(value, NULL, true);
+
+	if (cJSON_IsNumber(number))
+		check(report, cJSON_AddRawToObject(report->rows, key, value));
+	else
+		report_text(report, key, value);
+	cJSON_Delete(number);
+}
+
 void report_flag(struct report *report, const char *key, bool value)
 {
 	check(report, cJSON_AddBoolToObject(report->rows, key, value));

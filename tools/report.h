@@ -22,6 +22,8 @@ DEFINE_CLEANUP(struct report *, report_free);
 
 void report_text(struct report *report, const char *key, const char *value);
 void report_number(struct report *report, const char *key, int64_t value);
+/* A number, where @value is one, else text. */
+void report_amount(struct report *report, const char *key, const char *value);
 void report_flag(struct report *report, const char *key, bool value);
 /* As text in RFC 3339, UTC. */
 void report_time(struct report *report, const char *key, int64_t seconds);

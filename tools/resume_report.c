@@ -168,7 +168,7 @@ static void add_task(struct report *report, const struct resume_facts *f)
 	if (step && step->text)
 		report_text(report, "currentStep", step->text);
 	if (c->progress)
-		report_text(report, "progress", c->progress);
+		report_amount(report, "progress", c->progress);
 	report_list(report, "nextActions");
 	each_next(f, add_next, report);
 }

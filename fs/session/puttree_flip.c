@@ -125,8 +125,11 @@ static const struct dentry *entry_at(const struct buf *entries, size_t i)
 	return (const struct dentry *)(const void *)(entries->data + i * sizeof(struct dentry));
 }
 
+/* A name in the node's directory goes or comes. */
 static int tell(struct node *n, const struct dentry *d)
 {
+	if (d->type == S_IFDIR >> 12 && node_is_holder(n->role))
+		news_named(n->p.s, n->p.dir->ino, d->name, d->name_len);
 	return n->p.each ? n->p.each(n->p.arg, n->p.dir->ino, d->name) : 0;
 }
 

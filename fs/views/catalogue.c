@@ -441,13 +441,27 @@ static int load(struct catalogue *c)
 	return 0;
 }
 
+/* Nobody has the name any more. Who had it, and has another by now, is found by a note of that. */
+static void drop_name(struct catalogue *c, const struct catalogue_folder *dir, const char *name)
+{
+	for (size_t i = c->by_number.n; i-- > 0;)
+		if (c->by_number.at[i]->workflow == dir && strcmp(c->by_number.at[i]->name, name) == 0)
+			remove_session(c, c->by_number.at[i]);
+	for (size_t i = c->n_folders; i-- > 0;)
+		if (i < c->n_folders && c->folders[i]->parent == dir && strcmp(c->folders[i]->name, name) == 0)
+			remove_folder(c, c->folders[i]);
+}
+
 /* Who has the name by now, if anybody: notes of what came later follow. */
 static int take_name(struct catalogue *c, const struct news_name *named)
 {
 	struct core *core = session_core(c->sessions);
+	const struct catalogue_folder *dir = catalogue_folder(c, named->dir);
 	struct core_entry entry;
 	int r = named->name[0] == '.' ? -ENOENT : core_lookup(core, named->dir, named->name, &entry);
 
+	if (r == -ENOENT && dir)
+		drop_name(c, dir, named->name);
 	if (r < 0)
 		return is_gone(r) ? 0 : r;
 	core_forget(core, entry.ino, 1);

@@ -125,6 +125,7 @@ same "the summary" "We chose a hand-written parser." "$(json contextSummary <"$W
 same "the next steps" '["tests", "docs"]' "$(json nextSteps <"$W/json")"
 same "the warnings" '["removed src/b.c"]' "$(json warnings <"$W/json")"
 same "the task" "Port the parser" "$(json taskContext task <"$W/json")"
+same "how far it is, as a number" 40 "$(python3 -c 'import json, sys; v = json.load(open(sys.argv[1]))["progress"]; print(v + 0)' "$W/json")"
 resume "$n" --json --task docs --from-step tests >"$W/json"
 same "of another task" '["tests", "src/a.c"]' "$(json taskContext dependencies <"$W/json")"
 same "from a step on" '["tests", "docs"]' "$(json nextActions <"$W/json")"

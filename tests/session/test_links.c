@@ -322,6 +322,40 @@ START_TEST(what_others_have_shows_in_no_name)
 }
 END_TEST
 
+/* Names that come, go and change hands in one step, also while what goes is still being removed. */
+START_TEST(a_user_is_put_back)
+{
+	struct snapshot_info info;
+	char kept[CORE_NAME_MAX + 1];
+	ck_assert_int_eq(tree_mkdir("u/w/gone"), 0);
+	ck_assert_int_eq(tree_mkdir("u/w/moved"), 0);
+	say(SESSION, "First");
+	say("u/w/gone", "Gone");
+	say("u/w/moved", "Moved");
+	ck_assert_int_eq(session_snapshot_take(sessions, &who, tree_find("u"), "a", 0, &info), 0);
+	ck_assert_str_eq(list("workflow/w"), "First|Gone|Moved|");
+	ck_assert_int_eq(tree_mkdir("u/v"), 0);
+	ck_assert_int_eq(tree_rename("u/w/moved", "u/v/elsewhere"), 0);
+	ck_assert_int_eq(tree_unlink("u/w/gone/messages/001.md"), 0);
+	ck_assert_int_eq(tree_rmdir("u/w/gone/messages"), 0);
+	ck_assert_int_eq(tree_unlink("u/w/gone/session.json"), 0);
+	ck_assert_int_eq(tree_rmdir("u/w/gone"), 0);
+	ck_assert_int_eq(tree_rename("u/w", "u/x"), 0);
+	ck_assert_int_eq(tree_mkdir("u/x/new"), 0);
+	say("u/x/new", "New");
+	ck_assert_str_eq(list("workflow"), "v|x|");
+	ck_assert_str_eq(list("workflow/x"), "First|New|");
+	ck_assert_int_eq(session_put_back(sessions, &who, tree_find("u"), info.root, 0, NULL, NULL, kept), 0);
+	ck_assert_str_eq(list("workflow"), "w|");
+	ck_assert_str_eq(list("workflow/w"), "First|Gone|Moved|");
+	ck_assert_str_eq(target("workflow/w/Moved"), "../../../users/u/w/moved");
+	ck_assert_int_eq(session_put_back_end(sessions), 0);
+	ck_assert_str_eq(list("workflow"), "w|");
+	ck_assert_str_eq(list("recent"), "01 Moved|02 Gone|03 First|");
+	ck_assert_ptr_nonnull(strstr(list("state/active"), "Gone|"));
+}
+END_TEST
+
 /* The text of a document of status/, whose size stat has told before. */
 static const char *read_status(const char *name)
 {
@@ -429,6 +463,7 @@ int main(void)
 	tcase_add_test(c, everybody_sees_what_he_could_find);
 	tcase_add_test(c, what_others_have_shows_in_no_name);
 	tcase_add_test(c, the_figures_follow);
+	tcase_add_test(c, a_user_is_put_back);
 	tcase_add_test(c, numbers_outlive_the_daemon);
 	tcase_add_test(c, all_is_news_and_then_one_again);
 	tcase_add_test(c, more_news_than_are_kept);

@@ -1,4 +1,6 @@
 /* Messages: numbers, taking in, facts, what renames and links do. */
+#include "fs/session/session_internal.h"
+#include "fs/session/transcript.h"
 #include "tests/suite.h"
 #include "tests/session/tree.h"
 
@@ -339,6 +341,35 @@ START_TEST(attributes_are_fleeting_while_somebody_writes)
 }
 END_TEST
 
+/* Whoever renders a page of them reads no other. */
+START_TEST(a_page_reads_only_its_own)
+{
+	struct transcript_range page = {.from = 4, .count = 3};
+	struct transcript *t;
+	uint64_t inodes[10];
+	char path[64];
+	for (unsigned i = 0; i < 10; i++) {
+		ck_assert_uint_eq(tree_next("text\n"), i + 1);
+		snprintf(path, sizeof path, MESSAGES "/%03u.md", i + 1);
+		inodes[i] = tree_find(path);
+	}
+	ck_assert_ptr_nonnull(tree_read(JSON));
+	tree_reopen();
+	ck_assert_int_eq(transcript_open(sessions, tree_find(SESSION), &page, &t), 0);
+	ck_assert_uint_eq(t->total, 10);
+	ck_assert_uint_eq(t->from, 4);
+	ck_assert_uint_eq(t->n, 3);
+	for (unsigned i = 0; i < 10; i++) {
+		struct inode *read = inode_peek(store.core, inodes[i]);
+		ck_assert_int_eq(read != NULL, i >= 4 && i < 7);
+		inode_put(read);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(t->messages[i].number, i + 5);
+	transcript_free(t);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("messages");
@@ -357,6 +388,7 @@ int main(void)
 	tcase_add_test(c, large_messages);
 	tcase_add_test(c, streaming_is_taken_in_at_each_sync);
 	tcase_add_test(c, odd_content_never_fails);
+	tcase_add_test(c, a_page_reads_only_its_own);
 	tcase_add_test(c, writers_at_once);
 	return run_case("messages", c);
 }

@@ -115,7 +115,7 @@ static void put_item(const struct listing *l, const struct listed_session *s, st
 		sink_html_string(out, s->agent);
 		sink_text(out, "</bdi>");
 	}
-	sink_text(out, "</div>\n<div class=\"acts\"><span>Copy the command to</span>");
+	sink_text(out, "</div>\n<div class=\"acts\"><span class=\"faint\">Copy command to</span>");
 	for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
 		sink_printf(out, "<button type=\"button\" data-what=\"%s\">%s</button>", acts[i], acts[i]);
 	sink_text(out, "</div>\n</li>\n");
