@@ -1,7 +1,7 @@
 /* `scribefs backup`: complete copies of a store that share what they have in common. */
 #include "fs/fuse/explain.h"
 #include "fs/fuse/hostpath.h"
-#include "fs/session/timestamp.h"
+#include "fs/session/when.h"
 #include "kv/kv.h"
 #include "kv/log.h"
 #include "tools/backup_place.h"
@@ -377,10 +377,12 @@ static int restored(const struct backup_found *b, const char *to, int error)
 
 static int restore_at(const struct backup_options *o, const struct backup_found *list, size_t n, const char *to)
 {
-	struct timespec at;
+	struct timespec at, now;
 	bool tried = false;
-	if (timestamp_parse(o->at, strlen(o->at), &at) < 0) {
-		options_wrong(o->self, "--at takes a time such as 2026-11-21T10:30:00Z, not '%s'", o->at);
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (when_parse(o->at, &now, &at) < 0) {
+		options_wrong(o->self, "--at takes a time such as 2026-11-21T10:30:00Z, 10min or yesterday, not '%s'",
+			o->at);
 		return STATUS_USAGE;
 	}
 	for (size_t i = n; i-- > 0;) {
@@ -534,10 +536,10 @@ const struct command cmd_backup = {
 		"shows when each was made, its state, its size, and how much of it nothing else has. verify reads\n"
 		"everything, and mends from other copies what is damaged; with a secret it also tells whether what\n"
 		"the backup says of itself is authentic. restore makes a new store; --at takes the newest good one\n"
-		"before TIME. prune drops those that the schedule made (auto-…) but the newest N.\n\n"
+		"at or before TIME. prune drops those that the schedule made (auto-…) but the newest N.\n\n"
 		"Options:\n"
 		"  --to FOLDER             make it there, now and later (else STORE.backups)\n"
-		"  --at TIME               2026-11-21T10:30:00Z, 2026-11-21\n"
+		"  --at TIME               2026-11-21T10:30:00Z, 2026-11-21 (its end), yesterday, 10min\n"
 		"  --keep N                how many good ones stay (7)\n"
 		"  -n, --dry-run           only tell what would be dropped\n"
 		"  --json                  print the list as JSON\n" UNLOCK_HELP,

@@ -140,7 +140,9 @@ static int put_back(const struct past *p, char kept[256])
 		return new_session(p, p->shown, SCRIBEFS_PUT_REMOVED);
 	size_t end = past_prefix(p, place ? p->depth : p->depth - 1);
 	snprintf(above, sizeof above, "%.*s", (int)end, p->path);
-	if (!place)
+	if (place)
+		asked.flags = SCRIBEFS_PUT_OTHER;
+	else
 		snprintf(asked.name, sizeof asked.name, "%s", p->path + end + 1);
 	int r = ask(above, &asked);
 	if (r == 0)
@@ -176,6 +178,17 @@ static int restore_by_id(const char *argument)
 	return STATUS_DONE;
 }
 
+static void no_snapshot_has(const char *argument)
+{
+	if (strncmp(argument, RECOVERY, strlen(RECOVERY)) == 0)
+		log_error("%s says when and not where; 'scribefs restore USER/WORKFLOW/SESSION@%s' does", argument,
+			argument);
+	else
+		log_error("no snapshot has %s; 'scribefs snapshot list --removed' of its user tells of removed "
+			  "sessions, and 'scribefs restore %s@RECOVERY-ID' brings one back",
+			argument, argument);
+}
+
 static int run_restore(const struct command *self, int argc, char **argv)
 {
 	const struct option_spec specs[] = {{0}};
@@ -197,9 +210,7 @@ static int run_restore(const struct command *self, int argc, char **argv)
 		if (r < 0)
 			return explain(argv[0], r);
 		if (!c.any) {
-			log_error("no snapshot has %s; 'scribefs snapshot list --removed' of its user tells of removed "
-				  "sessions",
-				argv[0]);
+			no_snapshot_has(argv[0]);
 			return STATUS_FAILED;
 		}
 		if (!c.differs) {

@@ -161,10 +161,14 @@ static int run_snapshot(const struct command *self, int argc, char **argv)
 		{0},
 	};
 	int n;
-	int r = options_parse(self, argc, argv, specs, 2, 2, &n);
+	int r = options_parse(self, argc, argv, specs, 1, 2, &n);
 	if (r)
 		return r > 0 ? STATUS_DONE : STATUS_USAGE;
-	split(&o, argv[1], strcmp(argv[0], "drop") == 0);
+	if (n < 2 && strcmp(argv[0], "list") != 0) {
+		options_wrong(self, "expected %s", self->usage);
+		return STATUS_USAGE;
+	}
+	split(&o, n < 2 ? "." : argv[1], strcmp(argv[0], "drop") == 0);
 	if (strcmp(argv[0], "create") == 0)
 		return create(&o);
 	if (strcmp(argv[0], "list") == 0)
@@ -177,11 +181,11 @@ static int run_snapshot(const struct command *self, int argc, char **argv)
 
 const struct command cmd_snapshot = {
 	.name = "snapshot",
-	.usage = "create PATH[@NAME] | list PATH [--removed] [--json] | drop PATH@NAME",
+	.usage = "create PATH[@NAME] | list [PATH] [--removed] [--json] | drop PATH@NAME",
 	.summary = "take, list and drop snapshots of a session, workflow, user or users/",
 	.help = "The same as mkdir, ls and rmdir in PATH/.snapshots/. NAME is the time where none is given; drop\n"
 		"takes a recovery id as well. list prints of each snapshot its name, when it was taken, how many\n"
-		"bytes it holds that nothing else does, and its recovery id.\n\n"
+		"bytes it holds that nothing else does, and its recovery id; without PATH of the directory at hand.\n\n"
 		"Options:\n"
 		"  --removed               (list, of users/ or a user) those of what was removed there\n"
 		"  --json                  print the list as JSON\n",

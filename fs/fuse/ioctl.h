@@ -53,6 +53,7 @@ struct scribefs_status {
 /* Bits of scribefs_put_back.flags, of which one at most is set. */
 #define SCRIBEFS_PUT_FORK 1u	/* the session, which nobody has touched, becomes a fork of the source */
 #define SCRIBEFS_PUT_REMOVED 2u /* … becomes the source, whose session was removed */
+#define SCRIBEFS_PUT_OTHER 4u	/* the source stood where this one stands, and may have been another */
 
 /*
  * On a directory, by its owner (who owns the source, too) or root: makes it, or the entry @name in it, what a

@@ -85,7 +85,8 @@ static int put_back(struct server *s, fuse_req_t req, uint64_t ino, struct scrib
 
 	if (s->read_only)
 		return -EROFS;
-	if (!memchr(asked->name, '\0', sizeof asked->name) || asked->flags > SCRIBEFS_PUT_REMOVED ||
+	if (!memchr(asked->name, '\0', sizeof asked->name) || asked->flags & (asked->flags - 1) ||
+		asked->flags > SCRIBEFS_PUT_OTHER ||
 		asked->reserved)
 		return -EINVAL;
 	int r = asked->flags == SCRIBEFS_PUT_REMOVED && !asked->source ? find_removed(s, &who, asked) : 0;

@@ -213,7 +213,7 @@ static int put_id(struct op *op, struct putback *p, const struct srec *now)
 	_cleanup_inode_ struct inode *workflow = NULL;
 	bool taken = false;
 
-	if (p->flags & PUT_BACK_REMOVED && memcmp(p->then.id, now->id, 16) != 0) {
+	if ((p->flags & PUT_BACK_REMOVED || p->other) && memcmp(p->then.id, now->id, 16) != 0) {
 		int r = inode_get(op->core, op_stage(op, p->dir)->parent, NULL, &workflow);
 		if (r == 0)
 			r = place_user_of(op, workflow, &user);
@@ -412,8 +412,10 @@ static int put_back_session(struct putback *p, char ret_kept[CORE_NAME_MAX + 1])
 	struct snapshot_info info;
 	int r = putback_load_then(p);
 
+	bool same = p->from->container->id == p->dir->container->id;
+
 	/* To another session belongs another's history. */
-	if (r == 0 && !p->flags && p->from->container->id != p->dir->container->id)
+	if (r == 0 && !p->flags && !p->other && !same)
 		r = -EXDEV;
 	if (r == 0)
 		r = snapshot_of_ino(p->s->core, p->from->ino, &info);
@@ -426,7 +428,7 @@ static int put_back_session(struct putback *p, char ret_kept[CORE_NAME_MAX + 1])
 		return r < 0 ? r : exchange(p);
 	}
 	json_freshen(p->s, p->dir); /* before the plan, for the instant does */
-	for (int whole = 0; whole < 2; whole++) {
+	for (int whole = !same; whole < 2; whole++) {
 		r = putback_fill(p, whole);
 		if (r == 0)
 			r = putback_keep_then(p, exchange, p, ret_kept);
@@ -441,7 +443,8 @@ int session_put_back(struct sessions *s, const struct cred *who, uint64_t dir, u
         char ret_kept[CORE_NAME_MAX + 1])
 {
 	_cleanup_(putback_release) struct putback p = {
-	        .s = s, .who = who, .flags = flags, .each = each, .arg = arg};
+	        .s = s, .who = who, .flags = flags & ~(unsigned)PUT_BACK_OTHER, .other = flags & PUT_BACK_OTHER,
+	        .each = each, .arg = arg};
 	int r = open_both(&p, dir, from);
 
 	if (r < 0)

@@ -16,7 +16,8 @@ struct putback {
 	const struct cred *who;
 	struct inode *dir;  /* a session, a holder of sessions, or the directory of the entry */
 	struct inode *from; /* what is put back, in its snapshot */
-	unsigned flags;	    /* enum put_back_flags */
+	unsigned flags;	    /* enum put_back_flags, but … */
+	bool other;	    /* … PUT_BACK_OTHER */
 	const char *name;   /* of the entry */
 	char hidden[PUTBACK_NAME]; /* name of the copy; empty: there is none */
 	struct putmerge *merge; /* a session that is put back by what changed; NULL: as a whole */

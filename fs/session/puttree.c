@@ -417,7 +417,8 @@ static int try_once(struct puttree *t, struct inode *top, struct inode *from, ch
 int puttree_restore(struct sessions *s, const struct cred *who, struct inode *top, struct inode *from, unsigned flags,
         int (*each)(void *arg, uint64_t dir, const char *name), void *arg, char ret_kept[CORE_NAME_MAX + 1])
 {
-	_cleanup_(puttree_release) struct puttree t = {.s = s, .who = who, .flags = flags, .each = each, .arg = arg};
+	_cleanup_(puttree_release) struct puttree t = {.s = s, .who = who, .flags = flags & ~(unsigned)PUT_BACK_OTHER,
+	        .each = each, .arg = arg};
 	int r = -EAGAIN;
 
 	if (!node_is_holder(from->rec.role) || from->rec.role == ROLE_TRASH || top->rec.role != from->rec.role ||
@@ -425,7 +426,7 @@ int puttree_restore(struct sessions *s, const struct cred *who, struct inode *to
 		return -EINVAL;
 	if (!flags && snapshot_present_ino(from->ino) != top->ino)
 		return -EXDEV;
-	if (flags && top->rec.size > 0)
+	if (t.flags && top->rec.size > 0)
 		return -ENOTEMPTY;
 	for (int i = 0; r == -EAGAIN && i < TRIES; i++) {
 		forget_plan(&t);

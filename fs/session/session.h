@@ -138,11 +138,13 @@ int session_automatic_start(struct sessions *s);
 enum put_back_flags {
 	PUT_BACK_FORK = 1,    /* the session is a new one: it keeps its id, and says of whom it is a fork */
 	PUT_BACK_REMOVED = 2, /* … in the place of the removed one, whose id it gets if it is free */
+	PUT_BACK_OTHER = 4,   /* @dir may be another than @from, which stood where it stands; it gets its id if free */
 };
 /*
  * Makes the directory @dir, a session, workflow, user or users/, what @from, of a snapshot, was, with its rights, times
- * and attributes, in one step; a user with his .trash. Without flags @from must be the same (-EXDEV), and what was
- * there is kept as the snapshot @ret_kept; with a flag @dir must be untouched (-ENOTEMPTY). Sessions that lie in @dir
+ * and attributes, in one step; a user with his .trash. With neither of the first two flags @from must be
+ * the same unless the third says otherwise (-EXDEV), and what was there is kept as the snapshot @ret_kept; with one of
+ * them @dir must be untouched (-ENOTEMPTY). Sessions that lie in @dir
  * still are those of then, with their ids and snapshots; ones that were removed come back with their ids; ones that are
  * newer go. -EBUSY: others make and move sessions there all the time. -EPERM: something is another user's. @each is
  * told the names that may be others now, with their directory ("." for a directory whose times are), with locks

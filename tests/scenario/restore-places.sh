@@ -128,6 +128,20 @@ check "as it was" python3 "$HERE/treecmp.py" "$U/ann/chat" "$W/copies/all1/ann/c
 rm -r "$U/bob"
 check "a user comes back" "$SCRIBEFS" restore "$U/bob@all1"
 check "as he was" python3 "$HERE/treecmp.py" "$U/bob" "$W/copies/all1/bob" --skip session.json
+# What stands there now is another than what the snapshot has: it has come back once.
+S=$(ls -d "$U"/ann/chat/*/ | head -n 1)
+S=${S%/}
+echo again >"$S/messages/next.md"
+check "a session comes back a second time" "$SCRIBEFS" restore "$S@all1"
+check "as it was" python3 "$HERE/treecmp.py" "$S" "$W/copies/all1/${S#"$U/"}"
+for place in ann/chat bob; do
+	echo more >"$U/$place/plain"
+	check "$place comes back a second time" "$SCRIBEFS" restore "$U/$place@all1"
+	check "as it was" python3 "$HERE/treecmp.py" "$U/$place" "$W/copies/all1/$place" --skip session.json
+done
+rm -r "$U/bob" && mkdir "$U/bob"
+check "a user comes back over a new one of that name" "$SCRIBEFS" restore "$U/bob@all1"
+check "as he was" python3 "$HERE/treecmp.py" "$U/bob" "$W/copies/all1/bob" --skip session.json
 check "nothing hidden is left" test -z "$(find "$U" -name '.restore-*')"
 
 echo "-- kill -9 in the middle"

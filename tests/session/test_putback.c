@@ -117,8 +117,15 @@ START_TEST(forks_are_new_sessions)
 	ck_assert(strstr(text, id) > strstr(text, "forked_from"));
 	/* only over what nobody has touched */
 	ck_assert_int_eq(put_back("u/w/fork", info.root, PUT_BACK_FORK), -ENOTEMPTY);
-	/* and a session is not put back to what another was */
+	/* and a session is not put back to what another was, */
 	ck_assert_int_eq(put_back("u/w/fork", info.root, 0), -EXDEV);
+	/* unless it stands in its place: what it is keeps its own id while the other has the old one */
+	tree_next("of the session alone");
+	tree_write("u/w/fork/messages/009.md", "of the fork");
+	ck_assert_int_eq(put_back("u/w/fork", info.root, PUT_BACK_OTHER), 0);
+	ck_assert_str_eq(tree_list("u/w/fork/messages"), "001.md 002.md ");
+	ck_assert_ptr_null(strstr(tree_read("u/w/fork/session.json"), id));
+	ck_assert_str_eq(tree_list(MESSAGES), "001.md 002.md 003.md ");
 }
 END_TEST
 
