@@ -1,16 +1,10 @@
-#include "fs/session/brief.h"
-
-#include "fs/core/cold.h"
+#include "fs/session/brief_internal.h"
 #include "fs/session/messages.h"
 #include "fs/session/session_internal.h"
 #include "fs/session/timestamp.h"
 #include "fs/session/transcript.h"
 
 #include <stdio.h>
-
-struct session_walk {
-	struct cold cold;
-};
 
 void session_brief_release(struct session_brief *b)
 {

@@ -41,4 +41,12 @@ void session_walk_close(struct session_walk *walk); /* NULL is fine */
 int session_brief(struct sessions *s, uint64_t session, const struct session_where *where, struct session_walk *walk,
 	struct session_brief *ret_brief);
 
+struct transcript;
+/*
+ * The messages alone, with number, role, time, size, header and tokens. -EBUSY: the session is in memory, or has
+ * something that its inodes do not tell, as archived messages: transcript_open() has it.
+ */
+int session_brief_messages(struct sessions *s, uint64_t session, uint64_t workflow, struct session_walk *walk,
+	struct transcript **ret_transcript);
+
 #endif

@@ -67,21 +67,27 @@ void stats_sizes(struct sessions *s, struct stats_sizes *ret_sizes)
 
 /* ---- messages ------------------------------------------------------------------------------------ */
 
+struct untold {
+	uint64_t ino, workflow;
+};
+
 /* Up to AT_ONCE sessions without a tally, from the number @from on. The catalogue is locked. */
-static size_t find_untold(struct catalogue *c, const struct viewer *who, uint64_t from, uint64_t ret_at[AT_ONCE])
+static size_t find_untold(struct catalogue *c, const struct viewer *who, uint64_t from, struct untold ret_at[AT_ONCE])
 {
 	const struct catalogue_session like = {.ino = from};
 	size_t n = 0;
 
-	for (size_t i = order_find(&c->by_number, &like); i < c->by_number.n && n < AT_ONCE; i++)
-		if (!c->by_number.at[i]->tally && catalogue_visible(c->by_number.at[i], who))
-			ret_at[n++] = c->by_number.at[i]->ino;
+	for (size_t i = order_find(&c->by_number, &like); i < c->by_number.n && n < AT_ONCE; i++) {
+		const struct catalogue_session *s = c->by_number.at[i];
+		if (!s->tally && catalogue_visible(s, who))
+			ret_at[n++] = (struct untold){.ino = s->ino, .workflow = s->workflow->ino};
+	}
 	return n;
 }
 
-static int take_one(struct catalogue *c, uint64_t ino, struct tally *ret_tally)
+static int take_one(struct catalogue *c, const struct untold *one, struct session_walk *walk, struct tally *ret_tally)
 {
-	int r = tally_take(c->sessions, ino, ret_tally);
+	int r = tally_take(c->sessions, one->ino, one->workflow, walk, ret_tally);
 
 	if (r == -ENOENT || r == -EBADMSG) { /* gone by now, or damaged */
 		*ret_tally = (struct tally){0};
@@ -108,9 +114,10 @@ static int put_tally(struct catalogue *c, uint64_t ino, const struct tally *tall
  * Looks at messages without holding the catalogue's lock: at the first time these may be all of the store. What
  * changes meanwhile is noted, and loses its tally when the catalogue is locked the next time.
  */
-static int tell_some(struct catalogue *c, const struct viewer *who, uint64_t *from, size_t *ret_n)
+static int tell_some(struct catalogue *c, const struct viewer *who, struct session_walk *walk, uint64_t *from,
+	size_t *ret_n)
 {
-	uint64_t at[AT_ONCE];
+	struct untold at[AT_ONCE];
 	struct tally tallies[AT_ONCE];
 	int r = catalogue_lock(c);
 
@@ -119,33 +126,38 @@ static int tell_some(struct catalogue *c, const struct viewer *who, uint64_t *fr
 	*ret_n = find_untold(c, who, *from, at);
 	catalogue_unlock(c);
 	for (size_t i = 0; i < *ret_n && r == 0; i++)
-		r = take_one(c, at[i], &tallies[i]);
+		r = take_one(c, &at[i], walk, &tallies[i]);
 	if (r < 0 || *ret_n == 0)
 		return r;
-	*from = at[*ret_n - 1] + 1;
+	*from = at[*ret_n - 1].ino + 1;
 	r = catalogue_lock(c);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < *ret_n && r == 0; i++)
-		r = put_tally(c, at[i], &tallies[i]);
+		r = put_tally(c, at[i].ino, &tallies[i]);
 	catalogue_unlock(c);
 	return r;
 }
 
 static int tell_all(struct catalogue *c, const struct viewer *who)
 {
-	int r = 0;
+	struct session_walk *walk;
+	int r = session_walk_open(c->sessions, &walk);
+
+	if (r < 0)
+		return r;
 
 	for (unsigned round = 0; round < ROUNDS && r == 0; round++) {
 		uint64_t from = 0;
 		size_t n = 1, told = 0;
 		while (r == 0 && n > 0) {
-			r = tell_some(c, who, &from, &n);
+			r = tell_some(c, who, walk, &from, &n);
 			told += n;
 		}
 		if (told == 0)
 			break;
 	}
+	session_walk_close(walk);
 	return r;
 }
 
@@ -238,7 +250,8 @@ static int sum_up(struct catalogue *c, const struct viewer *who, struct stats *s
 		struct tally tally;
 		if (!catalogue_visible(one, who))
 			continue;
-		int r = one->tally ? 0 : take_one(c, one->ino, &tally); /* what has just changed */
+		const struct untold it = {.ino = one->ino, .workflow = one->workflow->ino};
+		int r = one->tally ? 0 : take_one(c, &it, NULL, &tally); /* what has just changed */
 		if (r == 0 && !one->tally)
 			r = put_tally(c, one->ino, &tally);
 		if (r < 0)

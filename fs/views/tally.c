@@ -1,6 +1,9 @@
 #include "fs/views/tally.h"
 
+#include "fs/session/brief.h"
 #include "kv/cleanup.h"
+
+#include <errno.h>
 
 DEFINE_CLEANUP(struct transcript *, transcript_free);
 
@@ -74,11 +77,15 @@ uint64_t tally_messages(const struct tally *t)
 	return n;
 }
 
-int tally_take(struct sessions *s, uint64_t session, struct tally *ret_tally)
+int tally_take(struct sessions *s, uint64_t session, uint64_t workflow, struct session_walk *walk,
+	struct tally *ret_tally)
 {
 	_cleanup_(transcript_freep) struct transcript *t = NULL;
 	struct transcript_range all = {.count = UINT32_MAX, .brief = true, .as_is = true};
-	int r = transcript_open(s, session, &all, &t);
+	int r = walk ? session_brief_messages(s, session, workflow, walk, &t) : -EBUSY;
+
+	if (r == -EBUSY)
+		r = transcript_open(s, session, &all, &t);
 
 	if (r == 0)
 		tally_of(t, ret_tally);

@@ -27,7 +27,9 @@ struct tally {
 void tally_of(const struct transcript *t, struct tally *ret_tally);
 void tally_add(struct tally *sum, const struct tally *t);
 uint64_t tally_messages(const struct tally *t);
-/* Of the session, as it is now. -ENOENT, -EBADMSG. */
-int tally_take(struct sessions *s, uint64_t session, struct tally *ret_tally);
+/* Of the session, as it is now, which lies in the directory @workflow. @walk may be NULL. -ENOENT, -EBADMSG. */
+struct session_walk;
+int tally_take(struct sessions *s, uint64_t session, uint64_t workflow, struct session_walk *walk,
+	struct tally *ret_tally);
 
 #endif

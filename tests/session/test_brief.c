@@ -272,6 +272,76 @@ START_TEST(what_is_no_session)
 }
 END_TEST
 
+/* Of the session that is not in memory. */
+static int look_at_messages(struct transcript **ret_transcript)
+{
+	struct session_walk *walk;
+	uint64_t workflow = tree_find("u/w");
+	tree_reopen();
+	ck_assert_int_eq(session_walk_open(sessions, &walk), 0);
+	int r = session_brief_messages(sessions, session, workflow, walk, ret_transcript);
+	session_walk_close(walk);
+	return r;
+}
+
+START_TEST(messages_for_figures)
+{
+	struct transcript_range all = {.count = UINT32_MAX};
+	struct transcript *brief, *whole;
+	ck_assert_int_eq(look_at_messages(&brief), 0);
+	ck_assert_uint_eq(brief->n, 0);
+	transcript_free(brief);
+	tree_next("Hello there\n");
+	tree_next("---\nrole: assistant\ntimestamp: 2031-01-01T00:00:00Z\ntokens: 7\n---\nx\n");
+	tree_next("---\nrole: tool\n---\nlonger than that\n");
+	ck_assert_int_eq(tree_rename(MESSAGES "/001.md", MESSAGES "/090.md"), 0);
+	tree_write(SESSION "/notes.md", "no message");
+	tree_write(MESSAGES "/draft.md", "nor this");
+	ck_assert_ptr_nonnull(tree_read(JSON)); /* counts them anew, where the title's message has gone */
+	ck_assert_int_eq(look_at_messages(&brief), 0);
+	ck_assert(!is_warm());
+	ck_assert_int_eq(transcript_open(sessions, session, &all, &whole), 0);
+	ck_assert_uint_eq(brief->n, 3);
+	ck_assert_uint_eq(whole->n, 3);
+	for (size_t i = 0; i < 3; i++) {
+		const struct transcript_message *a = &brief->messages[i], *b = &whole->messages[i];
+		ck_assert_uint_eq(a->number, b->number);
+		ck_assert_uint_eq(a->role, b->role);
+		ck_assert_uint_eq(a->header, b->header);
+		ck_assert_uint_eq(a->size, b->size);
+		ck_assert_uint_eq(a->tokens, b->tokens);
+		ck_assert_int_eq(a->time, b->time);
+	}
+	transcript_free(brief);
+	transcript_free(whole);
+}
+END_TEST
+
+START_TEST(messages_that_figures_cannot_tell)
+{
+	struct transcript *none;
+	tree_next("one");
+	ck_assert_int_eq(tree_link(MESSAGES "/001.md", MESSAGES "/002.md"), 0);
+	ck_assert_int_eq(look_at_messages(&none), -EBUSY);
+	ck_assert_int_eq(tree_unlink(MESSAGES "/002.md"), 0);
+	ck_assert_ptr_nonnull(tree_read(JSON));
+	ck_assert_int_eq(tree_mkdir(MESSAGES "/archive"), 0);
+	ck_assert_int_eq(tree_rename(MESSAGES "/001.md", MESSAGES "/archive/001.md"), 0);
+	tree_next("two");
+	ck_assert_ptr_nonnull(tree_read(JSON));
+	ck_assert_int_eq(look_at_messages(&none), -EBUSY);
+}
+END_TEST
+
+START_TEST(messages_that_were_not_taken_in)
+{
+	struct transcript *none;
+	tree_next("one");
+	die_while_writing(MESSAGES "/next.md", "never closed", 0);
+	ck_assert_int_eq(look_at_messages(&none), -EBUSY);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("brief");
@@ -287,5 +357,8 @@ int main(void)
 	tcase_add_test(c, after_a_crash_in_a_message_that_is_in_memory);
 	tcase_add_test(c, after_a_crash_in_a_save);
 	tcase_add_test(c, what_is_no_session);
+	tcase_add_test(c, messages_for_figures);
+	tcase_add_test(c, messages_that_figures_cannot_tell);
+	tcase_add_test(c, messages_that_were_not_taken_in);
 	return run_case("brief", c);
 }
