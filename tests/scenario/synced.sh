@@ -125,3 +125,23 @@ traced fsync 12
 echo "-- mounted with sync"
 remount -o sync
 traced close 6
+
+echo "-- what a recovery writes"
+for i in $(seq 2000); do echo "message $i"; done | while read -r line; do echo "$line" >"$S/messages/next.md"; done
+kill9_daemon
+detach_mount
+strace -f -y -o "$W/recovery" -e trace=openat,fsync,fdatasync,rename,renameat \
+	"$SCRIBEFS" mount "$STORE" "$MNT" --key-file "$KEY" </dev/null >"$W/.mount" 2>&1 &
+background $!
+wait_for "the store comes back" mountpoint -q "$MNT"
+umount_store
+wait $!
+# A table's name is on the disk before the CURRENT that leads to it.
+awk -v db="<$(realpath "$STORE")/db>" '
+	/openat\(.*\.sst".*O_CREAT/ { made++; bare = 1 }
+	/sync\(/ && index($0, db) { bare = 0 }
+	/rename.*"[^"]*\/CURRENT"/ { renamed++; early += bare }
+	END { print made + 0, renamed + 0, early + 0 }' "$W/recovery" >"$W/order"
+read -r made renamed early <"$W/order"
+check "it makes tables ($made) and a manifest ($renamed)" test "$made" -ge 1 -a "$renamed" -ge 1
+same "and syncs the folder in between" 0 "$early"
