@@ -329,9 +329,9 @@ START_TEST(a_user_is_put_back)
 	char kept[CORE_NAME_MAX + 1];
 	ck_assert_int_eq(tree_mkdir("u/w/gone"), 0);
 	ck_assert_int_eq(tree_mkdir("u/w/moved"), 0);
-	say(SESSION, "First");
-	say("u/w/gone", "Gone");
-	say("u/w/moved", "Moved");
+	say(SESSION, "---\ntimestamp: 2031-01-01T00:00:01Z\n---\nFirst");
+	say("u/w/gone", "---\ntimestamp: 2031-01-01T00:00:02Z\n---\nGone");
+	say("u/w/moved", "---\ntimestamp: 2031-01-01T00:00:03Z\n---\nMoved");
 	ck_assert_int_eq(session_snapshot_take(sessions, &who, tree_find("u"), "a", 0, &info), 0);
 	ck_assert_str_eq(list("workflow/w"), "First|Gone|Moved|");
 	ck_assert_int_eq(tree_mkdir("u/v"), 0);
