@@ -14,7 +14,7 @@ static const char script[] =
 	"const rows=[...document.querySelectorAll('#sessions>li')],by=i=>document.getElementById(i);\n"
 	"const since={today(d){d.setHours(0,0,0,0)},week(d){d.setDate(d.getDate()-7)},"
 	"month(d){d.setMonth(d.getMonth()-1)}};\n"
-	"for(const r of rows)r.words=[...r.querySelectorAll('a,.faint')]"
+	"for(const r of rows)r.words=[...r.querySelectorAll('a,div.faint')]"
 	".map(e=>e.textContent).join(' ').toLowerCase();\n"
 	"for(const w of [...new Set(rows.map(r=>r.dataset.workflow))].sort())"
 	"by('workflow').append(new Option(w,w));\n"
