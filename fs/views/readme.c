@@ -41,6 +41,7 @@ static const char readme[] =
         "\n"
         "- Find:          `ls views/recent`, `cd views/state/active/…`; each is a link to the session\n"
         "- Read, search:  `cat`, `less`, `grep -r`, `tail -f messages/004.md`\n"
+        "- As a whole:    exports/…/transcript.txt: `--- 2, …` begins a message, `--- \\2` is said in one\n"
         "- Edit:          any editor; a message's bytes are what you wrote\n"
         "- Rename, move:  `mv` a session or a workflow; its id stays\n"
         "- Title, state:  edit session.json; what you leave alone stays up to date\n"

@@ -220,6 +220,7 @@ static void die_while_writing(const char *path, const char *text, int flags)
 	ck_assert_int_eq(core_write(store.core, file, text, strlen(text), 0, 0), (ssize_t)strlen(text));
 	ck_assert_int_eq(core_commit(store.core, e.ino), 0);
 	tree_crash();
+	free(file); /* nobody releases it any more */
 }
 
 START_TEST(after_a_crash_in_a_message)
