@@ -12,7 +12,7 @@
 #define SECOND ((int64_t)1000)
 #define HOUR (3600 * SECOND)
 #define GATHER_MS 20 /* changes that come together are looked at together */
-#define ROOM_MS 15000	  /* who has no room waits at most this long */
+#define ROOM_MS 15000	  /* who has no room waits at most this long for the next to go */
 #define ROOM_WAITERS 8	  /* and so many of them, of the workers that serve requests */
 #define ROOM_LOOK_MS 50
 #define ROOM_BYTES (16u << 20)
@@ -222,8 +222,15 @@ bool auto_make_room(struct sessions *s)
 	a->full = true;
 	wake(a);
 	int r = 0;
-	while (a->looks == looks && !a->stop && r == 0)
+	while (a->looks == looks && !a->stop && r == 0) {
+		unsigned steps = a->steps;
 		r = pthread_cond_timedwait(&a->roomy, &a->lock, &until);
+		if (a->steps == steps)
+			continue;
+		r = 0;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += ROOM_MS / SECOND;
+	}
 	a->waiters--;
 	return a->looks != looks && a->made;
 }
@@ -337,6 +344,14 @@ static bool has_room(struct autos *a)
 	return false;
 }
 
+/* Who waits for room waits on: some are gone. */
+static void note_step(struct autos *a)
+{
+	MUTEX_GUARD(&a->lock);
+	a->steps++;
+	pthread_cond_broadcast(&a->roomy);
+}
+
 /* Automatic snapshots go, oldest first, until there is room or none is left. */
 static void make_room(struct autos *a)
 {
@@ -348,6 +363,7 @@ static void make_room(struct autos *a)
 	}
 	while ((step = auto_drop_oldest(a)) > 0) {
 		dropped += step;
+		note_step(a);
 		core_settle(a->s->core);
 		if (!a->options.threaded || has_room(a))
 			break;

@@ -39,6 +39,7 @@ struct autos {
 	bool full;	       /* a commit had no room since the last look */
 	unsigned waiters;      /* in auto_make_room() */
 	unsigned looks;	       /* at what could make room */
+	unsigned steps;	       /* of one that goes on: snapshots were dropped */
 	bool made;	       /* whether the last one dropped something */
 	bool scanned;
 	int64_t expire_at;     /* when all places are thinned again */
