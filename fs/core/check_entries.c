@@ -440,7 +440,8 @@ static int write_fix(struct check *c, const struct dir_fix *fix)
 	if (copy.rec.size == fix->count && same_sum(&copy.rec.entries, &fix->sum))
 		return 0;
 	tried = rescue_note(c, fix->ino, KEY_INODE, RESCUE_PART_NAMES);
-	none = tried && tried->state == RESCUE_NOT && fix->count < copy.rec.size;
+	none = tried && tried->state == RESCUE_NOT &&
+	       fix->count + nodes_nameless(c, fix->ino) < copy.rec.size;
 	if (!check_tell(c, true, "directory", 0, NULL, fix->ino,
 		    "it says %llu entries and has %llu, or others%s", (unsigned long long)copy.rec.size,
 		    (unsigned long long)fix->count, none ? "; no snapshot or backup holds what is lost" : ""))

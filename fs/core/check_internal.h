@@ -182,6 +182,8 @@ struct node *node_find(struct check *c, uint64_t ino);
 int nodes_read(struct check *c, const uint8_t *key, size_t len);
 /* After entries, xattrs and data: links, numbers, roles, what has lost its name. */
 int nodes_settle(struct check *c);
+/* What lay in the directory last and has no entry now: it is there, and gets a name. */
+uint64_t nodes_nameless(const struct check *c, uint64_t dir);
 
 /* check_entries.c */
 int entries_read(struct check *c);

@@ -226,6 +226,18 @@ static int check_reached(struct check *c, struct node *start)
 	return end ? break_cycle(c, end) : 0;
 }
 
+uint64_t nodes_nameless(const struct check *c, uint64_t dir)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < c->nodes.n; i++) {
+		const struct node *node = LIST_AT(&c->nodes, struct node, i);
+		n += node->parent == dir && node->links == 0 && node->nlink > 0 && !(node->state & NODE_BAD) &&
+		     node->ino != dir;
+	}
+	return n;
+}
+
 int nodes_settle(struct check *c)
 {
 	int r = 0;
