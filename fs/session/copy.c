@@ -244,11 +244,6 @@ static int copy_bytes(struct copy *copy, struct inode *from, uint64_t ino)
 
 /* ---- trees ----------------------------------------------------------------------------------- */
 
-struct listed {
-	uint64_t ino;
-	char name[CORE_NAME_MAX + 1];
-};
-
 static int list_one(void *arg, const struct core_dirent *entry)
 {
 	struct listed one = {.ino = entry->ino};
@@ -257,6 +252,11 @@ static int list_one(void *arg, const struct core_dirent *entry)
 		return 0;
 	snprintf(one.name, sizeof one.name, "%s", entry->name);
 	return buf_append(arg, &one, sizeof one);
+}
+
+int copy_list(struct core *core, uint64_t dir, struct buf *ret_list)
+{
+	return core_readdir(core, dir, 0, false, list_one, ret_list);
 }
 
 static int copy_one(struct copy *copy, uint64_t ino, const struct place_at *at);
@@ -274,7 +274,7 @@ static int is_held(struct copy *copy, uint64_t ino, bool *ret_held)
 static int copy_children(struct copy *copy, uint64_t from, struct inode *to, uint64_t parent, enum children which)
 {
 	_cleanup_buf_ struct buf list = {0};
-	int r = core_readdir(copy->core, from, 0, false, list_one, &list);
+	int r = copy_list(copy->core, from, &list);
 
 	for (size_t i = 0; r == 0 && i < list.len; i += sizeof(struct listed)) {
 		const struct listed *one = (const void *)(list.data + i);
@@ -393,7 +393,7 @@ int copy_discard(struct sessions *s, uint64_t parent, const char *name)
 	core_forget(s->core, entry.ino, 1);
 	if (!S_ISDIR(entry.st.st_mode))
 		return core_unlink(s->core, &(struct cred){0}, parent, name, &rule);
-	r = core_readdir(s->core, entry.ino, 0, false, list_one, &list);
+	r = copy_list(s->core, entry.ino, &list);
 	for (size_t i = 0; r == 0 && i < list.len; i += sizeof(struct listed)) {
 		r = copy_discard(s, entry.ino, ((const struct listed *)(const void *)(list.data + i))->name);
 		r = r == -ENOENT ? 0 : r;

@@ -40,6 +40,12 @@ int copy_session(struct sessions *s, const struct cred *who, uint64_t from, stru
 int copy_new_session(struct sessions *s, const struct cred *who, uint64_t from, struct inode *session);
 /* What a holder of sessions has beside them. */
 int copy_plain(struct sessions *s, const struct cred *who, uint64_t from, struct inode *hidden, uint64_t parent);
+/* What is in a directory, as an array of these; "." and ".." are left out. */
+struct listed {
+	uint64_t ino;
+	char name[CORE_NAME_MAX + 1];
+};
+int copy_list(struct core *core, uint64_t dir, struct buf *ret_list);
 /* Makes @from, with what is below it, as @name in @dir; it is no message. */
 int copy_entry(struct sessions *s, const struct cred *who, uint64_t from, struct inode *dir, const char *name);
 /* The same, with @parent for ".."; without @top it means what it meant. */

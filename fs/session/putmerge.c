@@ -174,25 +174,10 @@ static int plan_child(struct putmerge *m, size_t above, uint64_t then, const cha
 	return copy_into(m->p->s, m->p->who, then, up->holder, name, up->dir->ino, above == 0);
 }
 
-struct listed {
-	uint64_t ino;
-	char name[CORE_NAME_MAX + 1];
-};
-
-static int list_one(void *arg, const struct core_dirent *entry)
-{
-	struct listed one = {.ino = entry->ino};
-
-	if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
-		return 0;
-	snprintf(one.name, sizeof one.name, "%s", entry->name);
-	return buf_append(arg, &one, sizeof one);
-}
-
 static int plan_dir(struct putmerge *m, size_t at)
 {
 	_cleanup_buf_ struct buf list = {0};
-	int r = core_readdir(m->p->s->core, m->dirs[at]->from->ino, 0, false, list_one, &list);
+	int r = copy_list(m->p->s->core, m->dirs[at]->from->ino, &list);
 
 	for (size_t i = 0; r == 0 && i < list.len; i += sizeof(struct listed)) {
 		const struct listed *one = (const void *)(list.data + i);

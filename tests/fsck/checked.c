@@ -3,9 +3,11 @@
 #include "fs/session/check.h"
 #include "kv/check.h"
 #include "kv/keyring.h"
-#include "tests/suite.h"
+#include "tests/fsck/damage.h"
 
+#include <check.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const uint8_t key_file[KEYRING_KEY_FILE_BYTES] = {1, 2, 3};
 static const struct kv_unlock unlock_key = {KEYRING_KEY_FILE, key_file, sizeof key_file};
@@ -209,4 +211,68 @@ void checked_mend(void)
 	ck_assert_int_eq(kv_settle(store.kv), 0);
 	ck_assert_int_eq(kv_close(store.kv), 0);
 	session_check_free(s);
+}
+
+int checked_damage(const char *name, unsigned nth)
+{
+	checked_open_kv(false, false);
+	int r = damage_find(name)->apply(store.kv, nth);
+	ck_assert_int_eq(kv_close(store.kv), 0);
+	return r;
+}
+
+static int give(void *arg, struct kv **ret_kv, const char **ret_reason)
+{
+	*ret_reason = "it cannot be opened";
+	if (!arg)
+		return -EIO;
+	*ret_kv = arg;
+	return 0;
+}
+
+struct check_source checked_source(const char *name, int64_t time, struct kv *kv)
+{
+	return (struct check_source){.name = name, .time = time, .open = give, .arg = kv};
+}
+
+static int add_name(void *arg, const struct core_dirent *e)
+{
+	struct checked_names *names = arg;
+	if (!strcmp(e->name, ".") || !strcmp(e->name, ".."))
+		return 0;
+	ck_assert_uint_lt(names->n, 64);
+	snprintf(names->of[names->n].name, sizeof names->of[0].name, "%s", e->name);
+	names->of[names->n++].type = e->type;
+	return 0;
+}
+
+struct checked_names *checked_list(uint64_t dir)
+{
+	struct checked_names *names = calloc(1, sizeof *names);
+	ck_assert_ptr_nonnull(names);
+	ck_assert_int_eq(session_readdir(sessions, &who, dir, 0, false, add_name, names), 0);
+	return names;
+}
+
+uint64_t checked_sum(uint64_t ino, bool *ret_readable)
+{
+	static uint8_t bytes[1 << 16];
+	uint64_t sum = 14695981039346656037u;
+	struct file *f;
+	off_t at = 0;
+	ssize_t n;
+	ck_assert_int_eq(core_file_open(store.core, &who, ino, O_RDONLY, &f), 0);
+	while ((n = core_read(store.core, f, bytes, sizeof bytes, at)) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			sum = (sum ^ bytes[i]) * 1099511628211u;
+		at += n;
+	}
+	*ret_readable = n == 0;
+	ck_assert_int_eq(core_file_release(store.core, f), 0);
+	return sum;
+}
+
+void checked_expect_heard(const char *text)
+{
+	ck_assert_msg(strstr(checked_heard(), text) != NULL, "'%s' is not in\n%s", text, checked_heard());
 }

@@ -25,8 +25,26 @@ uint64_t checked_repair_with(const struct check_source *sources, size_t n);
 void checked_mend(void);
 /* One whose process dies as the @at-th thing is told; false: it tells fewer. */
 bool checked_repair_dies(const struct check_source *sources, size_t n, unsigned at);
+/* The store, closed before and after, is damaged so (damage.h). 0, or -ENOENT: it has no such record. */
+int checked_damage(const char *name, unsigned nth);
+/* A backup to take from: @kv, or one that cannot be opened (NULL). */
+struct check_source checked_source(const char *name, int64_t time, struct kv *kv);
+
+struct checked_names {
+	unsigned n;
+	struct {
+		char name[CORE_NAME_MAX + 1];
+		mode_t type;
+	} of[64];
+};
+/* What is in a directory, but for "." and ".."; the caller frees it. */
+struct checked_names *checked_list(uint64_t dir);
+/* A hash of a file's bytes, as far as they can be read. */
+uint64_t checked_sum(uint64_t ino, bool *ret_readable);
+
 /* What the last of them said, a line each: problems as "mended: PATH [CODE]: TEXT", tries as "PATH SOURCE: REASON". */
 extern struct buf checked_told;
 const char *checked_heard(void);
+void checked_expect_heard(const char *text);
 
 #endif

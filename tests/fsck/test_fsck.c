@@ -19,49 +19,9 @@ struct files {
 	char path[FILES_MAX][256];
 };
 
-struct names {
-	unsigned n;
-	struct {
-		char name[CORE_NAME_MAX + 1];
-		mode_t type;
-		uint64_t ino;
-	} of[64];
-};
-
-static int add_name(void *arg, const struct core_dirent *e)
-{
-	struct names *names = arg;
-	if (!strcmp(e->name, ".") || !strcmp(e->name, ".."))
-		return 0;
-	ck_assert_uint_lt(names->n, 64);
-	snprintf(names->of[names->n].name, sizeof names->of[0].name, "%s", e->name);
-	names->of[names->n].type = e->type;
-	names->of[names->n++].ino = e->ino;
-	return 0;
-}
-
-static uint64_t sum_of(uint64_t ino, bool *ret_readable)
-{
-	static uint8_t bytes[1 << 16];
-	uint64_t sum = 14695981039346656037u;
-	struct file *f;
-	off_t at = 0;
-	ssize_t n;
-	ck_assert_int_eq(core_file_open(store.core, &who, ino, O_RDONLY, &f), 0);
-	while ((n = core_read(store.core, f, bytes, sizeof bytes, at)) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			sum = (sum ^ bytes[i]) * 1099511628211u;
-		at += n;
-	}
-	*ret_readable = n == 0;
-	ck_assert_int_eq(core_file_release(store.core, f), 0);
-	return sum;
-}
-
 static void walk(struct files *files, uint64_t dir, const char *path)
 {
-	struct names *names = calloc(1, sizeof *names);
-	ck_assert_int_eq(session_readdir(sessions, &who, dir, 0, false, add_name, names), 0);
+	struct checked_names *names = checked_list(dir);
 	for (unsigned i = 0; i < names->n; i++) {
 		char *at = files->path[files->n];
 		struct core_entry e;
@@ -76,7 +36,7 @@ static void walk(struct files *files, uint64_t dir, const char *path)
 			strcpy(below, at);
 			walk(files, e.ino, below);
 		} else if (S_ISREG(names->of[i].type) && strcmp(names->of[i].name, "session.json")) {
-			files->sum[files->n] = sum_of(e.ino, &readable);
+			files->sum[files->n] = checked_sum(e.ino, &readable);
 			files->unreadable += !readable;
 			files->n++;
 		}
@@ -126,9 +86,7 @@ static void damage_and_mend(const struct damage *d, unsigned nth)
 	struct files before, after;
 	list_files(&before);
 	checked_close();
-	checked_open_kv(false, false);
-	int r = d->apply(store.kv, nth);
-	ck_assert_int_eq(kv_close(store.kv), 0);
+	int r = checked_damage(d->name, nth);
 	if (r == -ENOENT) {
 		ck_assert_msg(nth > 0, "%s: the store has no such record", d->name);
 		checked_open();

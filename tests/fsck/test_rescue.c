@@ -13,28 +13,9 @@
 #define BIG SESSION "/big"
 #define NOTES SESSION "/notes.txt"
 
-/* ---- backups --------------------------------------------------------------------------------- */
-
-static int give(void *arg, struct kv **ret_kv, const char **ret_reason)
-{
-	*ret_reason = "it cannot be opened";
-	if (!arg)
-		return -EIO;
-	*ret_kv = arg;
-	return 0;
-}
-
-static struct check_source backup(const char *name, int64_t time, struct kv *kv)
-{
-	return (struct check_source){.name = name, .time = time, .open = give, .arg = kv};
-}
-
-/* To the store, closed before and after. */
 static void damage(const char *name, unsigned nth)
 {
-	checked_open_kv(false, false);
-	ck_assert_int_eq(damage_find(name)->apply(store.kv, nth), 0);
-	ck_assert_int_eq(kv_close(store.kv), 0);
+	ck_assert_int_eq(checked_damage(name, nth), 0);
 }
 
 /* The first chunk of this file. */
@@ -62,39 +43,15 @@ static void damage_of(uint64_t ino)
 	ck_assert_int_eq(kv_close(store.kv), 0);
 }
 
-static void expect_heard(const char *text)
-{
-	ck_assert_msg(strstr(checked_heard(), text) != NULL, "'%s' is not in\n%s", text, checked_heard());
-}
-
 static void expect_clean(void)
 {
 	ck_assert_msg(checked_look() == 0, "%s", checked_heard());
 }
 
-static uint64_t bytes_of(const char *path, bool *ret_readable)
-{
-	static uint8_t bytes[1 << 15];
-	uint64_t sum = 14695981039346656037u;
-	struct file *f;
-	off_t at = 0;
-	ssize_t n;
-	*ret_readable = true;
-	ck_assert_int_eq(core_file_open(store.core, &who, tree_find(path), O_RDONLY, &f), 0);
-	while ((n = core_read(store.core, f, bytes, sizeof bytes, at)) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			sum = (sum ^ bytes[i]) * 1099511628211u;
-		at += n;
-	}
-	*ret_readable = n == 0;
-	ck_assert_int_eq(core_file_release(store.core, f), 0);
-	return sum;
-}
-
 static uint64_t sum_of(const char *path)
 {
 	bool readable;
-	uint64_t sum = bytes_of(path, &readable);
+	uint64_t sum = checked_sum(tree_find(path), &readable);
 	ck_assert_msg(readable, "%s cannot be read", path);
 	return sum;
 }
@@ -124,13 +81,13 @@ START_TEST(an_unchanged_file_gets_just_what_it_lost)
 	uint64_t big = sum_of(BIG), sparse = sum_of(SESSION "/sparse");
 	struct stat before = stat_of(BIG), after;
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("one", 1000, kv)};
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
 	checked_close();
 	damage(kinds[_i], 0);
 	ck_assert_uint_gt(checked_look(), 0);
 	ck_assert_msg(checked_repair_with(sources, 1) == 0, "%s", checked_heard());
-	expect_heard("just that was taken from a backup");
-	expect_heard("backup one: taken");
+	checked_expect_heard("just that was taken from a backup");
+	checked_expect_heard("backup one: taken");
 	expect_clean();
 	checked_open();
 	ck_assert_uint_eq(sum_of(BIG), big);
@@ -150,14 +107,14 @@ START_TEST(a_changed_file_becomes_older_and_its_rest_is_kept)
 	struct stat was = stat_of(BIG), now, rest;
 	uint64_t ino = tree_find(BIG);
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("one", 1000, kv)};
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
 	char remnant[64];
 	overwrite(BIG, 100000, "other bytes");
 	overwrite(BIG, 250000, "and more");
 	checked_close();
 	damage("chunk-drop", 0);
 	ck_assert_msg(checked_repair_with(sources, 1) == 0, "%s", checked_heard());
-	expect_heard("taken from backup one of 1970-01-01T00:16:40Z");
+	checked_expect_heard("taken from backup one of 1970-01-01T00:16:40Z");
 	expect_clean();
 	checked_open();
 	ck_assert_uint_eq(sum_of(BIG), old);
@@ -193,7 +150,7 @@ START_TEST(a_file_without_any_good_part_leaves_no_rest)
 	checked_write_big(SESSION "/one chunk", 20000, 0);
 	uint64_t old = sum_of(SESSION "/one chunk");
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("one", 1000, kv)};
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
 	overwrite(SESSION "/one chunk", 0, "newer");
 	ck_assert_int_eq(tree_unlink(BIG), 0);
 	ck_assert_int_eq(tree_unlink(SESSION "/d/big too"), 0);
@@ -214,8 +171,8 @@ START_TEST(the_older_of_two_backups_where_the_newer_is_damaged_too)
 {
 	uint64_t big = sum_of(BIG);
 	struct kv *older = checked_copy("b1"), *newer = checked_copy("b2");
-	const struct check_source sources[] = {backup("other", 500, NULL), backup("older", 1000, older),
-	        backup("newer", 2000, newer)};
+	const struct check_source sources[] = {checked_source("other", 500, NULL), checked_source("older", 1000, older),
+	        checked_source("newer", 2000, newer)};
 	ck_assert_int_eq(damage_find("chunk-flip")->apply(newer, 0), 0);
 	checked_close();
 	damage("chunk-drop", 0);
@@ -235,14 +192,14 @@ START_TEST(none_is_told_with_every_reason)
 {
 	struct kv *empty = checked_copy("b1");
 	ck_assert_int_eq(damage_find("chunk-flip")->apply(empty, 0), 0);
-	const struct check_source sources[] = {backup("lost", 3000, NULL), backup("bad", 1000, empty)};
+	const struct check_source sources[] = {checked_source("lost", 3000, NULL), checked_source("bad", 1000, empty)};
 	checked_close();
 	damage("chunk-drop", 0);
 	ck_assert_uint_eq(checked_repair_with(sources, 2), 1);
-	expect_heard("backup lost: it cannot be opened");
-	expect_heard("backup bad: it is damaged there too");
-	expect_heard("left: users/u/w/s/d/big too [data]: 1 chunks of it cannot be read, the first at byte 0; no "
-	             "snapshot or backup holds it");
+	checked_expect_heard("backup lost: it cannot be opened");
+	checked_expect_heard("backup bad: it is damaged there too");
+	checked_expect_heard("left: users/u/w/s/d/big too [data]: 1 chunks of it cannot be read, the first at byte 0; "
+	             "no snapshot or backup holds it");
 	checked_open();
 	const char *list = tree_read("u/.lost+found/damaged.txt");
 	ck_assert_ptr_nonnull(strstr(list, "; backup lost of 1970-01-01T00:50:00Z: it cannot be opened; backup bad "));
@@ -261,7 +218,7 @@ START_TEST(a_snapshot_has_the_version_before)
 	checked_close();
 	damage("chunk-flip", 1); /* the new one of two chunks of one place */
 	ck_assert_msg(checked_repair() == 0, "%s", checked_heard());
-	expect_heard("snapshot first: taken");
+	checked_expect_heard("snapshot first: taken");
 	expect_clean();
 	checked_open();
 	ck_assert_uint_eq(sum_of(BIG), old);
@@ -291,8 +248,8 @@ START_TEST(a_small_version_is_taken_and_an_empty_one_is_not)
 	checked_close();
 	damage_of(ino);
 	ck_assert_msg(checked_repair() == 0, "%s", checked_heard());
-	expect_heard("snapshot empty: it was empty then");
-	expect_heard("snapshot small: taken");
+	checked_expect_heard("snapshot empty: it was empty then");
+	checked_expect_heard("snapshot small: taken");
 	expect_clean();
 	checked_open();
 	ck_assert_str_eq(tree_read(path), "small\n");
@@ -314,8 +271,8 @@ START_TEST(a_snapshot_that_shares_the_damage_is_none)
 	checked_close();
 	damage("chunk-flip", 1);
 	ck_assert_uint_eq(checked_repair(), 1); /* what the second one sees is lost for good */
-	expect_heard("snapshot second: it shares what is damaged");
-	expect_heard("snapshot first: taken");
+	checked_expect_heard("snapshot second: it shares what is damaged");
+	checked_expect_heard("snapshot first: taken");
 	checked_open();
 	ck_assert_uint_eq(sum_of(BIG), old);
 	ck_assert_int_eq(snapshot_drop(store.core, 2), 0);
@@ -329,13 +286,13 @@ END_TEST
 START_TEST(snapshots_and_backups_by_time)
 {
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("long ago", 1000, kv)};
+	const struct check_source sources[] = {checked_source("long ago", 1000, kv)};
 	ck_assert_int_eq(snapshot_take(store.core, &who, tree_find("u"), "later", 0, NULL), 0);
 	tree_write(NOTES, "the newest notes\n");
 	checked_close();
 	damage("inode-flip-file", 1);
 	ck_assert_msg(checked_repair_with(sources, 1) == 0, "%s", checked_heard());
-	expect_heard("users/u/w/s/notes.txt snapshot later: taken");
+	checked_expect_heard("users/u/w/s/notes.txt snapshot later: taken");
 	ck_assert_ptr_null(strstr(checked_heard(), "long ago"));
 	expect_clean();
 	checked_open();
@@ -352,14 +309,14 @@ START_TEST(data_of_the_past_comes_back)
 	struct kv *present = checked_copy("b1");
 	overwrite(BIG, 0, "other bytes");
 	struct kv *past = checked_copy("b2");
-	const struct check_source sources[] = {backup("one", 1000, _i ? past : present)};
+	const struct check_source sources[] = {checked_source("one", 1000, _i ? past : present)};
 	overwrite(BIG, 0, "and others");
 	checked_close();
 	damage("chunk-flip", 0); /* the older one of two chunks of one place */
 	ck_assert_uint_eq(checked_repair(), 1);
-	expect_heard("[history]");
+	checked_expect_heard("[history]");
 	ck_assert_msg(checked_repair_with(sources, 1) == 0, "%s", checked_heard());
-	expect_heard("backup one: taken");
+	checked_expect_heard("backup one: taken");
 	expect_clean();
 	checked_open();
 	uint64_t big = tree_find(BIG) | (first.root & ~SNAPSHOT_INO_MASK);
@@ -380,7 +337,7 @@ START_TEST(a_lost_inode_comes_back_whole)
 {
 	static const char *const kinds[] = {"inode-drop", "inode-flip", "inode-drop-mapped", "xattr-inode-drop"};
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("one", 1000, kv)};
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
 	const char *paths[] = {SESSION "/messages/001.md", BIG, SESSION "/d/one"};
 	struct stat before[3], after;
 	uint64_t sums[3];
@@ -391,7 +348,7 @@ START_TEST(a_lost_inode_comes_back_whole)
 	checked_close();
 	damage(kinds[_i], 0);
 	ck_assert_msg(checked_repair_with(sources, 1) == 0, "%s", checked_heard());
-	expect_heard("backup one: taken");
+	checked_expect_heard("backup one: taken");
 	expect_clean();
 	checked_open();
 	for (unsigned i = 0; i < 3; i++) {
@@ -418,12 +375,12 @@ END_TEST
 START_TEST(another_file_is_not_taken)
 {
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("one", 1000, kv)};
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
 	ck_assert_int_eq(damage_find("wrong-generation")->apply(kv, 0), 0);
 	checked_close();
 	damage("inode-drop", 0);
 	checked_repair_with(sources, 1);
-	expect_heard("backup one: that is another file");
+	checked_expect_heard("backup one: that is another file");
 	expect_clean();
 	checked_open();
 	ck_assert_uint_eq(tree_find(SESSION "/messages/001.md"), 0);
@@ -437,7 +394,7 @@ START_TEST(attributes_names_and_rights_come_back)
 	                         &(struct stat){.st_mode = S_IFDIR | 0751}, CORE_SET_MODE, &(struct stat){0}), 0);
 	uint64_t notes = tree_find(NOTES);
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("one", 1000, kv)};
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
 	checked_close();
 	damage("xattr-flip", 0);
 	damage("dir-flip", 1);
@@ -460,7 +417,7 @@ END_TEST
 START_TEST(a_sessions_record_comes_back)
 {
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("one", 1000, kv)};
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
 	checked_close();
 	damage("session-flip", 0);
 	for (unsigned i = 0; i < 16; i++) {
@@ -484,7 +441,7 @@ START_TEST(an_interrupted_rescue_is_run_again)
 {
 	uint64_t old = sum_of(BIG), message = sum_of(SESSION "/messages/001.md");
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("one", 1000, kv)};
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
 	unsigned died = 0;
 	overwrite(BIG, 100000, "other bytes");
 	checked_close();

@@ -12,53 +12,7 @@
 
 #define BLOCKS 200 /* more than the store has */
 
-static int give(void *arg, struct kv **ret_kv, const char **ret_reason)
-{
-	*ret_reason = "it cannot be opened";
-	if (!arg)
-		return -EIO;
-	*ret_kv = arg;
-	return 0;
-}
-
-static struct check_source backup(const char *name, int64_t time, struct kv *kv)
-{
-	return (struct check_source){.name = name, .time = time, .open = give, .arg = kv};
-}
-
-static int damage(const char *name, unsigned nth)
-{
-	checked_open_kv(false, false);
-	int r = damage_find(name)->apply(store.kv, nth);
-	ck_assert_int_eq(kv_close(store.kv), 0);
-	return r;
-}
-
-static void expect_heard(const char *text)
-{
-	ck_assert_msg(strstr(checked_heard(), text) != NULL, "'%s' is not in\n%s", text, checked_heard());
-}
-
 /* ---- a tree as text --------------------------------------------------------------------------- */
-
-struct names {
-	unsigned n;
-	struct {
-		char name[CORE_NAME_MAX + 1];
-		mode_t type;
-	} of[64];
-};
-
-static int add_name(void *arg, const struct core_dirent *e)
-{
-	struct names *names = arg;
-	if (!strcmp(e->name, ".") || !strcmp(e->name, "..") || !strcmp(e->name, ".lost+found"))
-		return 0;
-	ck_assert_uint_lt(names->n, 64);
-	snprintf(names->of[names->n].name, sizeof names->of[0].name, "%s", e->name);
-	names->of[names->n++].type = e->type;
-	return 0;
-}
 
 static int by_name(const void *a, const void *b)
 {
@@ -69,31 +23,22 @@ static char *said; /* by the last repair */
 
 static uint64_t sum_of(uint64_t ino)
 {
-	static uint8_t bytes[1 << 15];
-	uint64_t sum = 14695981039346656037u;
-	struct file *f;
-	off_t at = 0;
-	ssize_t n;
-	ck_assert_int_eq(core_file_open(store.core, &who, ino, O_RDONLY, &f), 0);
-	while ((n = core_read(store.core, f, bytes, sizeof bytes, at)) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			sum = (sum ^ bytes[i]) * 1099511628211u;
-		at += n;
-	}
-	ck_assert_int_eq(core_file_release(store.core, f), 0);
-	return n == 0 ? sum : 1;
+	bool readable;
+	uint64_t sum = checked_sum(ino, &readable);
+	return readable ? sum : 1;
 }
 
 /* The names below @dir with all that a repair may not change; session.json is made anew, and told by its fields. */
 static void add_tree(struct buf *text, uint64_t dir, const char *path)
 {
-	struct names *names = calloc(1, sizeof *names);
-	ck_assert_int_eq(session_readdir(sessions, &who, dir, 0, false, add_name, names), 0);
+	struct checked_names *names = checked_list(dir);
 	qsort(names->of, names->n, sizeof names->of[0], by_name);
 	for (unsigned i = 0; i < names->n; i++) {
 		struct core_entry e;
 		struct stat st;
 		char at[512];
+		if (strcmp(names->of[i].name, ".lost+found") == 0)
+			continue;
 		snprintf(at, sizeof at, "%s/%s", path, names->of[i].name);
 		int r = session_lookup(sessions, &who, dir, names->of[i].name, &e);
 		ck_assert_msg(r == 0, "%s: %s\n%s", at, strerror(-r), said ? said : "");
@@ -154,7 +99,7 @@ static int lose_and_repair(const char *kind, unsigned nth, const struct check_so
 {
 	char *before = tree_text(), *after;
 	checked_close();
-	int r = damage(kind, nth);
+	int r = checked_damage(kind, nth);
 	if (r < 0) {
 		free(before);
 		checked_open();
@@ -184,7 +129,7 @@ START_TEST(comes_back_whole)
 		return;
 	for (unsigned nth = 0; nth < 3; nth++) {
 		struct kv *kv = checked_copy("b1");
-		const struct check_source sources[] = {backup("one", 1000, kv)};
+		const struct check_source sources[] = {checked_source("one", 1000, kv)};
 		int r = lose_and_repair(d->name, nth, sources, 1);
 		ck_assert(r == 0 || (r == -ENOENT && nth));
 		kv_close(kv);
@@ -206,7 +151,7 @@ START_TEST(any_block_comes_back)
 			ck_assert_int_eq(tree_mkdir("u/w/later"), 0);
 		}
 		struct kv *kv = checked_copy("b1");
-		const struct check_source sources[] = {backup("one", time(NULL) + 1, kv)};
+		const struct check_source sources[] = {checked_source("one", time(NULL) + 1, kv)};
 		int r = lose_and_repair("block-gone", nth, sources, 1);
 		if (r == 0 && _i >= 4) {
 			ck_assert_int_eq(snapshot_drop(store.core, 1), 0);
@@ -232,14 +177,15 @@ START_TEST(none_is_told_with_every_reason)
 {
 	struct kv *kv = checked_copy("b1");
 	ck_assert_int_eq(damage_find("session-gone")->apply(kv, 0), 0);
-	const struct check_source sources[] = {backup("lost", 3000, NULL), backup("bad", 1000, kv)};
+	const struct check_source sources[] = {checked_source("lost", 3000, NULL), checked_source("bad", 1000, kv)};
 	ck_assert_int_eq(snapshot_take(store.core, &who, tree_find("u"), "first", 0, NULL), 0);
 	checked_close();
-	damage("session-gone", 0);
+	checked_damage("session-gone", 0);
 	ck_assert_msg(checked_repair_with(sources, 2) == 0, "%s", checked_heard());
-	expect_heard("users/u/w/s backup lost: it cannot be opened\n");
-	expect_heard("users/u/w/s backup bad: it is not there\n");
-	expect_heard("mended: users/u/w/s [entry]: all that it led to is gone; no snapshot or backup holds it\n");
+	checked_expect_heard("users/u/w/s backup lost: it cannot be opened\n");
+	checked_expect_heard("users/u/w/s backup bad: it is not there\n");
+	checked_expect_heard("mended: users/u/w/s [entry]: all that it led to is gone; "
+	                     "no snapshot or backup holds it\n");
 	ck_assert_uint_eq(checked_look(), 0);
 	checked_open();
 	ck_assert_uint_eq(tree_find(SESSION), 0);
@@ -256,15 +202,16 @@ START_TEST(pieces_come_from_the_newest_that_has_them)
 	struct kv *older = checked_copy("b1"), *newer;
 	tree_write(SESSION "/notes.txt", "newer notes\n");
 	newer = checked_copy("b2");
-	const struct check_source sources[] = {backup("older", 1000, older), backup("newer", 2000, newer)};
+	const struct check_source sources[] = {checked_source("older", 1000, older),
+		checked_source("newer", 2000, newer)};
 	ck_assert_int_eq(damage_find("inode-drop")->apply(newer, 0), 0);
 	char *before = tree_text(), *after;
 	checked_close();
-	damage("session-and-name-gone", 0);
+	checked_damage("session-and-name-gone", 0);
 	ck_assert_msg(checked_repair_with(sources, 2) == 0, "%s", checked_heard());
-	expect_heard("users/u/w/s/messages/001.md backup newer: it is not there\n");
-	expect_heard("users/u/w/s/messages/001.md backup older: taken\n");
-	expect_heard("users/u/w/s/notes.txt backup newer: taken\n");
+	checked_expect_heard("users/u/w/s/messages/001.md backup newer: it is not there\n");
+	checked_expect_heard("users/u/w/s/messages/001.md backup older: taken\n");
+	checked_expect_heard("users/u/w/s/notes.txt backup newer: taken\n");
 	ck_assert_uint_eq(checked_look(), 0);
 	checked_open();
 	after = tree_text();
@@ -284,7 +231,7 @@ START_TEST(what_was_removed_stays_away)
 	ck_assert_int_eq(tree_mkdir("u/w/moved"), 0);
 	ck_assert_int_eq(tree_mkdir("u/other"), 0);
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("one", 1000, kv)};
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
 	if (_i)
 		ck_assert_int_eq(snapshot_take(store.core, &who, tree_find("u"), "first", 0, NULL), 0);
 	ck_assert_int_eq(tree_unlink("u/w/gone/session.json"), 0);
@@ -294,7 +241,7 @@ START_TEST(what_was_removed_stays_away)
 	core_settle(store.core);
 	before = tree_text();
 	checked_close();
-	damage(_i ? "workflow-gone" : "session-and-name-gone", 0);
+	checked_damage(_i ? "workflow-gone" : "session-and-name-gone", 0);
 	ck_assert_msg(checked_repair_with(sources, 1) == 0, "%s", checked_heard());
 	ck_assert_uint_eq(checked_look(), 0);
 	checked_open();
@@ -314,9 +261,9 @@ START_TEST(a_snapshot_gives_what_it_alone_has)
 	ck_assert_int_eq(snapshot_take(store.core, &who, tree_find("u"), "first", 0, NULL), 0);
 	ck_assert_int_eq(tree_unlink(SESSION "/notes.txt"), 0);
 	checked_close();
-	damage("session-gone", 0);
+	checked_damage("session-gone", 0);
 	ck_assert_msg(checked_repair_with(NULL, 0) == 0, "%s", checked_heard());
-	expect_heard("users/u/w/s snapshot first: taken\n");
+	checked_expect_heard("users/u/w/s snapshot first: taken\n");
 	ck_assert_msg(checked_look() == 0, "%s", checked_heard());
 	checked_open();
 	ck_assert_str_eq(tree_read(SESSION "/notes.txt"), "notes of the user\n");
@@ -333,10 +280,10 @@ START_TEST(an_interrupted_repair_is_run_again)
 {
 	char *before = tree_text(), *after;
 	struct kv *kv = checked_copy("b1");
-	const struct check_source sources[] = {backup("one", 1000, kv)};
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
 	unsigned died = 0;
 	checked_close();
-	damage(_i ? "user-and-name-gone" : "session-gone", 0);
+	checked_damage(_i ? "user-and-name-gone" : "session-gone", 0);
 	for (unsigned at = 1; at < 80; at += 3)
 		died += checked_repair_dies(sources, 1, at);
 	ck_assert_uint_gt(died, 3);
