@@ -265,6 +265,13 @@ void container_publish(struct container *c)
 	hash_add(c->core, c);
 }
 
+void container_withdraw(struct container *c)
+{
+	c->dead = true;
+	MUTEX_GUARD(&c->core->cache_lock);
+	hash_remove(c);
+}
+
 static int put_record(struct kv_txn *txn, const struct container *c, uint64_t granted,
 	uint64_t lease_end, bool fresh)
 {

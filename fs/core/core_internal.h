@@ -84,9 +84,13 @@ int icache_init(struct core *core);
 void icache_release(struct core *core);
 /* Sets what is constant, from the record. */
 void inode_settle(struct inode *inode);
-/* A new object for a number that was just handed out; not in the cache until icache_publish(). */
+/* A new object for a number that was just handed out; not in the cache until icache_announce(). */
 struct inode *inode_alloc(struct core *core, uint64_t ino, struct container *container);
+/* With its lock write-held: found from now on, by who then waits for the lock. Before the commit that makes it … */
+void icache_announce(struct inode *inode);
+/* … and after it: done, or failed. */
 void icache_publish(struct inode *inode);
+void icache_withdraw(struct inode *inode);
 struct inode_scan;
 /* inode_get() of one that may be near the last of @scan, which may be NULL. */
 int inode_get_next(struct core *core, uint64_t ino, struct container *container, struct inode_scan *scan,
@@ -120,7 +124,9 @@ void irec_kill_set_id(struct irec *rec, unsigned kill);
 /* container.c */
 int container_init(struct core *core);
 void container_release(struct core *core);
-void container_publish(struct container *c); /* a new one, after the commit */
+/* A new one is found from now on; where the commit that makes it fails it is dead. */
+void container_publish(struct container *c);
+void container_withdraw(struct container *c);
 bool container_is_warm(struct core *core, uint32_t id); /* it is in memory */
 /* One that stands in for a removed container, whose orphans are to be deleted. Not in the cache. */
 int container_removed(struct core *core, uint32_t domain, uint32_t id,

@@ -4,7 +4,9 @@
  * An inode is found in the hash while anyone refers to it, and for a while after: the least recently used
  * of the unreferenced ones leave first, when they are too many or take more than UNUSED_BYTES. It is loaded
  * by whoever asks first: the object is hashed as INODE_LOADING with its lock write-held, so that nobody can
- * load a second, older copy beside an op that changes it; the others wait for the lock. Ghosts and orphans
+ * load a second, older copy beside an op that changes it; the others wait for the lock. So is a new one from
+ * before the commit that makes it on: who scans the store, or is told of the change, may be quicker with its
+ * number than the op. Ghosts and orphans
  * are pinned: they hold a reference of their own until neither the kernel nor an open file can reach them.
  */
 #include "fs/core/chunk.h"
@@ -157,11 +159,24 @@ void inode_settle(struct inode *inode)
 	inode->numbered = inode->rec.flags & INODE_NUMBERED;
 }
 
+void icache_announce(struct inode *inode)
+{
+	inode->state = INODE_LOADING;
+	MUTEX_GUARD(&inode->core->cache_lock);
+	hash_add(inode->core, inode);
+}
+
 void icache_publish(struct inode *inode)
 {
 	inode_settle(inode);
+	inode->state = 0;
+}
+
+void icache_withdraw(struct inode *inode)
+{
+	inode->state = -ENOENT;
 	MUTEX_GUARD(&inode->core->cache_lock);
-	hash_add(inode->core, inode);
+	hash_remove(inode->core, inode);
 }
 
 struct inode *inode_ref(struct inode *inode)

@@ -471,10 +471,27 @@ static int put_all_staged(struct op *op)
 	return r;
 }
 
-static void publish(struct op *op)
+/* What is new is in the caches before it is in the store, so that nobody can load it from there beside us. */
+static void announce(struct op *op)
 {
 	if (op->fresh_container)
 		container_publish(op->fresh_container);
+	for (unsigned i = 0; i < op->n_staged; i++)
+		if (op->staged[i].fresh)
+			icache_announce(op->staged[i].inode);
+}
+
+static void withdraw(struct op *op)
+{
+	for (unsigned i = 0; i < op->n_staged; i++)
+		if (op->staged[i].fresh)
+			icache_withdraw(op->staged[i].inode);
+	if (op->fresh_container)
+		container_withdraw(op->fresh_container);
+}
+
+static void publish(struct op *op)
+{
 	if (op->row_of)
 		op->row_of->row_epoch = op->epoch;
 	for (unsigned i = 0; i < op->n_staged; i++) {
@@ -507,8 +524,13 @@ int op_commit_all(struct op *const *ops, size_t n)
 		r = put_all_staged(ops[i]);
 		kept |= any_kept(ops[i]);
 	}
-	if (r == 0)
+	for (size_t i = 0; r == 0 && i < n; i++)
+		announce(ops[i]);
+	if (r == 0) {
 		r = commit_in_gate(ops, n);
+		for (size_t i = 0; r < 0 && i < n; i++)
+			withdraw(ops[i]);
+	}
 	if (r == -ENOSPC || (r == 0 && kept && kv_disk(ops[0]->core->kv) == KV_DISK_FULL))
 		watch_full(ops[0]->core);
 	for (size_t i = 0; r == 0 && i < n; i++)

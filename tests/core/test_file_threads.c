@@ -3,12 +3,14 @@
  * between. What it finds it finds best under the thread sanitizer.
  */
 #include "fs/core/core_internal.h"
+#include "fs/core/op.h"
 #include "tests/core/tree.h"
 #include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define ROOT CORE_ROOT_INO
 #define THREADS 4
@@ -155,6 +157,77 @@ START_TEST(unlinked_files_leave_nothing)
 }
 END_TEST
 
+/* ---- a new inode has one object --------------------------------------------------------------- */
+
+static pthread_t curious;
+static uint64_t told;
+static struct inode *seen;
+
+static void *look(void *arg)
+{
+	(void)arg;
+	ck_assert_int_eq(inode_get(s.core, told, NULL, &seen), 0);
+	return NULL;
+}
+
+/* Who is told of a container, while the op that makes it is not done, looks for it at once. */
+static void changed(void *arg, const struct container *c, uint64_t epoch)
+{
+	(void)arg, (void)epoch;
+	if (c->id == ROOT >> 8 || told)
+		return;
+	told = (uint64_t)c->id << 8;
+	ck_assert_int_eq(pthread_create(&curious, NULL, look, NULL), 0);
+	usleep(100000);
+}
+
+static void ignore(void *arg)
+{
+	(void)arg;
+}
+
+static int as_container(struct op *op, void *arg)
+{
+	(void)arg;
+	op->container_kind = 1;
+	return 0;
+}
+
+START_TEST(a_new_inode_is_loaded_by_nobody_else)
+{
+	static const struct core_watch watch = {.changed = changed, .full = ignore};
+	const struct core_rule rule = {.plan = as_container};
+	const struct core_make what = {.mode = S_IFDIR | 0755};
+	struct core_entry entry;
+
+	told = 0;
+	core_set_watch(s.core, &watch, NULL);
+	ck_assert_int_eq(core_make(s.core, &s.who, ROOT, "d", &what, &rule, &entry), 0);
+	core_set_watch(s.core, NULL, NULL);
+	ck_assert_uint_eq(told, entry.ino);
+	pthread_join(curious, NULL);
+	struct inode *known = inode_peek(s.core, told);
+	ck_assert_ptr_eq(known, seen);
+	inode_put(known);
+	inode_put(seen);
+	core_forget(s.core, entry.ino, 1);
+}
+END_TEST
+
+START_TEST(a_new_inode_that_failed_is_not_there)
+{
+	struct core_entry entry;
+
+	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -ENOSPC);
+	const struct core_make what = {.mode = S_IFREG | 0644};
+	ck_assert_int_eq(core_make(s.core, &s.who, ROOT, "g", &what, NULL, &entry), -ENOSPC);
+	ck_assert_ptr_null(inode_peek(s.core, ino + 1));
+	ck_assert_int_eq(core_make(s.core, &s.who, ROOT, "g", &what, NULL, &entry), 0);
+	core_forget(s.core, entry.ino, 1);
+	tree_check(&s);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("threads");
@@ -164,5 +237,7 @@ int main(void)
 	tcase_add_test(tc, appends_lose_nothing);
 	tcase_add_test(tc, stretches_are_independent);
 	tcase_add_test(tc, unlinked_files_leave_nothing);
+	tcase_add_test(tc, a_new_inode_is_loaded_by_nobody_else);
+	tcase_add_test(tc, a_new_inode_that_failed_is_not_there);
 	return run_case("file-threads", tc);
 }
