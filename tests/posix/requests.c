@@ -40,13 +40,14 @@ static void ioctls(void)
 	WANT(ENOTTY, ioctl(dir, FS_IOC_GETFLAGS, &number));
 	WANT(ENOTTY, ioctl(fd, FS_IOC_GETVERSION, &number));
 	WANT(EOPNOTSUPP, ioctl(fd, FICLONE, dir < 0 ? dir : MUST(open("f", O_RDONLY))));
-	struct {
-		struct file_dedupe_range range;
-		struct file_dedupe_range_info info;
-	} same = {.range = {.src_length = 4096, .dest_count = 1}, .info = {.dest_fd = fd, .dest_offset = 4096}};
-	long r = CALL(ioctl(fd, FIDEDUPERANGE, &same));
-	WANT_THAT(r == -EOPNOTSUPP || (r == 0 && same.info.status == -EOPNOTSUPP) || r == -EINVAL,
-		"FIDEDUPERANGE: %ld, %d", r, same.info.status);
+	struct file_dedupe_range *same = calloc(1, sizeof *same + sizeof same->info[0]);
+	same->src_length = 4096;
+	same->dest_count = 1;
+	same->info[0] = (struct file_dedupe_range_info){.dest_fd = fd, .dest_offset = 4096};
+	long r = CALL(ioctl(fd, FIDEDUPERANGE, same));
+	WANT_THAT(r == -EOPNOTSUPP || (r == 0 && same->info[0].status == -EOPNOTSUPP) || r == -EINVAL,
+		"FIDEDUPERANGE: %ld, %d", r, same->info[0].status);
+	free(same);
 	WANT(EINVAL, suite_is_root() ? swapon("f", 0) : (errno = EINVAL, -1));
 }
 
