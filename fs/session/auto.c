@@ -12,6 +12,7 @@
 #define SECOND ((int64_t)1000)
 #define HOUR (3600 * SECOND)
 #define GATHER_MS 20 /* changes that come together are looked at together */
+#define POLICY_MS 2000 /* after a change of policies what they do not keep any more goes */
 #define ROOM_MS 15000	  /* who has no room waits at most this long for the next to go */
 #define ROOM_WAITERS 8	  /* and so many of them, of the workers that serve requests */
 #define ROOM_LOOK_MS 50
@@ -20,12 +21,12 @@
 
 int64_t auto_now(const struct autos *a)
 {
-	struct timespec now;
+	return a->options.now ? a->options.now(a->options.now_arg) : session_clock(a->s);
+}
 
-	if (a->options.now)
-		return a->options.now(a->options.now_arg);
-	clock_gettime(CLOCK_REALTIME, &now);
-	return timestamp_ms(&now);
+int64_t auto_now_least(const struct autos *a)
+{
+	return a->options.now ? a->options.now(a->options.now_arg) : session_clock_least(a->s);
 }
 
 struct auto_place *auto_find(struct autos *a, uint32_t container)
@@ -113,6 +114,10 @@ void auto_policies_changed(struct sessions *s)
 	if (!a)
 		return;
 	MUTEX_GUARD(&a->lock);
+	/* Not at once: several are set together. */
+	int64_t soon = auto_now(a) + POLICY_MS;
+	if (a->expire_at > soon)
+		a->expire_at = soon;
 	wake(a);
 }
 
@@ -212,8 +217,7 @@ bool auto_make_room(struct sessions *s)
 
 	if (!a || !a->options.threaded)
 		return false;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ROOM_MS / SECOND;
+	until = steady_in(ROOM_MS);
 	MUTEX_GUARD(&a->lock);
 	if (a->waiters == ROOM_WAITERS)
 		return false;
@@ -228,14 +232,24 @@ bool auto_make_room(struct sessions *s)
 		if (a->steps == steps)
 			continue;
 		r = 0;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += ROOM_MS / SECOND;
+		until = steady_in(ROOM_MS);
 	}
 	a->waiters--;
 	return a->looks != looks && a->made;
 }
 
 /* ---- the pass -------------------------------------------------------------------------------- */
+
+/* A clock that was set back: what seems to come later is of now. The lock is held. */
+static void set_back(struct auto_place *p, int64_t now)
+{
+	if (p->latest > now)
+		p->latest = now;
+	if (p->waiting.since > now)
+		p->waiting.since = now;
+	if (p->waiting.last > now)
+		p->waiting.last = now;
+}
 
 /* The containers of what waits; what has not been heard of for an hour and waits for nothing is forgotten. */
 static size_t collect(struct autos *a, int64_t now, uint32_t **ret_containers)
@@ -246,6 +260,7 @@ static size_t collect(struct autos *a, int64_t now, uint32_t **ret_containers)
 	MUTEX_GUARD(&a->lock);
 	for (size_t i = 0; i < AUTO_BUCKETS; i++)
 		for (struct auto_place **at = &a->buckets[i], *p; (p = *at);) {
+			set_back(p, now);
 			if (!p->pending && !p->unthinned && p->latest < now - HOUR) {
 				*at = p->next;
 				free(p);
@@ -389,6 +404,8 @@ int64_t auto_pass(struct autos *a)
 		if (r < 0 && r != -ECANCELED)
 			log_warning("looking for what no snapshot has: %s", strerror(-r));
 	}
+	if (a->expire_at > now + HOUR) /* the clock was set back */
+		a->expire_at = now + HOUR;
 	if (now >= a->expire_at) {
 		a->expire_at = now + HOUR;
 		int r = auto_expire(a);
@@ -407,7 +424,7 @@ int64_t auto_pass(struct autos *a)
 
 static void wait_until(struct autos *a, int64_t time)
 {
-	struct timespec ts = timestamp_from_ms(time);
+	struct timespec ts = steady_in(time - auto_now(a));
 
 	while (!a->stop && !a->kicked)
 		if (pthread_cond_timedwait(&a->wake, &a->lock, &ts) != 0)
@@ -425,7 +442,7 @@ static void *run(void *arg)
 		int64_t next = auto_pass(a);
 		pthread_mutex_lock(&a->lock);
 		/* At least a little, so that a thousand closes are no thousand passes. */
-		struct timespec gather = timestamp_from_ms(auto_now(a) + GATHER_MS);
+		struct timespec gather = steady_in(GATHER_MS);
 		while (!a->stop && pthread_cond_timedwait(&a->wake, &a->lock, &gather) == 0)
 			;
 		wait_until(a, next);
@@ -465,8 +482,8 @@ int auto_start(struct sessions *s, const struct auto_options *options)
 	a->options = *options;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_mutex_init(&a->take_lock, NULL);
-	pthread_cond_init(&a->wake, NULL);
-	pthread_cond_init(&a->roomy, NULL);
+	steady_cond_init(&a->wake);
+	steady_cond_init(&a->roomy);
 	a->expire_at = options->threaded ? auto_now(a) + 60 * SECOND : 0;
 	if (options->threaded && pthread_create(&a->thread, NULL, run, a) != 0) {
 		release(a);

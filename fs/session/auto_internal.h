@@ -46,6 +46,8 @@ struct autos {
 };
 
 int64_t auto_now(const struct autos *a);
+/* By which ages are counted (session_clock_least()). */
+int64_t auto_now_least(const struct autos *a);
 /* In the table; NULL: it is not there. a->lock is held. */
 struct auto_place *auto_find(struct autos *a, uint32_t container);
 /* A change of the place, and so of its user and of users/. a->lock is held. */

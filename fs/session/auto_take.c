@@ -123,7 +123,8 @@ int auto_learn(struct autos *a, uint32_t container, struct auto_place *ret_place
 	in->generation = generation;
 	if (!in->taken) {
 		in->taken = p.taken;
-		in->waiting.last = p.waiting.last;
+		/* The clock may have been set back since. */
+		in->waiting.last = p.waiting.last < auto_now(a) ? p.waiting.last : auto_now(a);
 	}
 	*ret_place = *in;
 	if (!had_user && p.user && in->pending)
@@ -214,14 +215,16 @@ static int add_automatic(void *arg, const struct snapshot_info *info)
 static int drop_chosen(struct autos *a, const struct one *all, size_t n, const struct retention *keep, bool removed)
 {
 	_cleanup_free_ int64_t *times = calloc(n + 1, sizeof *times);
+	_cleanup_free_ int64_t *ages = calloc(n + 1, sizeof *ages);
 	_cleanup_free_ bool *drop = calloc(n + 1, sizeof *drop);
 	int r = 0;
 
-	if (!times || !drop)
+	if (!times || !ages || !drop)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
 		times[i] = all[i].taken;
-	if (retention_choose(keep, times, n, auto_now(a), removed, drop) == 0)
+	retention_ages(times, n, auto_now_least(a), ages);
+	if (retention_choose(keep, times, ages, n, removed, drop) == 0)
 		return 0;
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (drop[i])

@@ -193,8 +193,8 @@ static int look_in_trash(struct round *round, const struct rules *rules, const s
 	if (r < 0)
 		return r;
 	if (!rec.trashed) { /* its workflow was moved, or an older program did */
-		r = trash_stamp(s, item->session, round->now);
-		rec.trashed = round->now;
+		rec.trashed = session_clock_most(s);
+		r = trash_stamp(s, item->session, rec.trashed);
 	}
 	if (r < 0 || rules->trash <= 0)
 		return r;
@@ -461,7 +461,7 @@ static int look_at_one(struct round *round, const struct touched *touched)
 static int64_t look_at_touched(struct lifecycle *l)
 {
 	_cleanup_free_ struct touched *touched = NULL;
-	struct round round = {.l = l, .now = session_clock(l->s), .next = TIME_NEVER,
+	struct round round = {.l = l, .now = session_clock_least(l->s), .next = TIME_NEVER,
 	        .repack = {.s = l->s, .stop = &l->stop}};
 	size_t n;
 
@@ -483,7 +483,7 @@ static int64_t look_at_touched(struct lifecycle *l)
 
 static int64_t look_at_all(struct lifecycle *l)
 {
-	int64_t now = session_clock(l->s);
+	int64_t now = session_clock_least(l->s);
 	struct round round = {.l = l, .now = now, .next = now + HOUR_MS, .repack = {.s = l->s, .stop = &l->stop}};
 
 	pthread_mutex_lock(&l->lock);
@@ -505,18 +505,22 @@ int64_t lifecycle_pass(struct sessions *s)
 static void *run(void *arg)
 {
 	struct lifecycle *l = arg;
-	int64_t all_at = session_clock(l->s) + FIRST_MS;
+	int64_t all_at = session_clock_least(l->s) + FIRST_MS;
 
 	pthread_mutex_lock(&l->lock);
 	for (int64_t next = all_at; !l->stop;) {
-		struct timespec ts = timestamp_from_ms(next);
+		int64_t now = session_clock_least(l->s);
+		/* The clock was set back. */
+		all_at = all_at < now + HOUR_MS ? all_at : now + HOUR_MS;
+		next = next < all_at ? next : all_at;
+		struct timespec ts = steady_in(next - now);
 		while (!l->stop && !l->kicked && pthread_cond_timedwait(&l->wake, &l->lock, &ts) == 0)
 			;
-		struct timespec gather = timestamp_from_ms(session_clock(l->s) + GATHER_MS);
+		struct timespec gather = steady_in(GATHER_MS);
 		while (!l->stop && pthread_cond_timedwait(&l->wake, &l->lock, &gather) == 0)
 			;
 		l->kicked = false;
-		bool all = l->all || session_clock(l->s) >= all_at, stop = l->stop;
+		bool all = l->all || session_clock_least(l->s) >= all_at, stop = l->stop;
 		pthread_mutex_unlock(&l->lock);
 		next = stop ? TIME_NEVER : look_at_touched(l);
 		if (all && !stop)
@@ -542,7 +546,7 @@ int lifecycle_start(struct sessions *s, bool threaded)
 	l->s = s;
 	l->threaded = threaded;
 	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->wake, NULL);
+	steady_cond_init(&l->wake);
 	s->lifecycle = l;
 	if (threaded && pthread_create(&l->thread, NULL, run, l) != 0) {
 		l->threaded = false;

@@ -150,7 +150,7 @@ static int make_session(struct op *op, struct make *m)
 	r = place_in_trash(op, op->dir, &trash);
 	if (r < 0)
 		return r;
-	rec.trashed = trash ? session_clock(m->s) : 0;
+	rec.trashed = trash ? session_clock_most(m->s) : 0;
 	maker_begin(m->s, memory, op->who.pid);
 	memory->checked = true;
 	recovery_named(c, op->name, op->name_len);

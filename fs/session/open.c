@@ -55,6 +55,7 @@ int session_open(struct core *core, void (*changed)(void *arg, uint64_t parent, 
 	s->changed = changed;
 	s->changed_arg = arg;
 	pthread_mutex_init(&s->writers_lock, NULL);
+	pthread_mutex_init(&s->steady_lock, NULL);
 	news_init(&s->news);
 	core_set_session_release(core, free);
 	core_set_past_loaded(core, past_json_loaded, s);
@@ -99,6 +100,7 @@ void session_close(struct sessions *s)
 	writers_release(s);
 	news_destroy(&s->news);
 	pthread_mutex_destroy(&s->writers_lock);
+	pthread_mutex_destroy(&s->steady_lock);
 	free(s);
 }
 
@@ -116,7 +118,44 @@ int64_t session_clock(struct sessions *s)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return timestamp_ms(&now) + atomic_load(&s->clock_shift);
+	return timestamp_ms(&now) + atomic_load(&s->clock_shift) + atomic_load(&s->clock_set);
+}
+
+static int note_taken(void *arg, const struct snapshot_info *info)
+{
+	*(int64_t *)arg = timestamp_ms(&info->taken);
+	return 0;
+}
+
+/* When the store was in use before is what its last snapshot says. */
+static int64_t steady_clock(struct sessions *s, int64_t clock)
+{
+	int64_t beat = maker_clock() + atomic_load(&s->clock_shift), known = STEADY_UNKNOWN;
+
+	pthread_mutex_lock(&s->steady_lock);
+	bool begun = s->steady_begun;
+	pthread_mutex_unlock(&s->steady_lock);
+	if (!begun && snapshot_list(s->core, 0, 0, note_taken, &known) < 0)
+		return clock;
+	MUTEX_GUARD(&s->steady_lock);
+	if (!s->steady_begun)
+		steady_begin(&s->steady, known, clock, beat);
+	s->steady_begun = true;
+	return steady_now(&s->steady, clock, beat);
+}
+
+int64_t session_clock_least(struct sessions *s)
+{
+	int64_t clock = session_clock(s), steady = steady_clock(s, clock);
+
+	return clock < steady ? clock : steady;
+}
+
+int64_t session_clock_most(struct sessions *s)
+{
+	int64_t clock = session_clock(s), steady = steady_clock(s, clock);
+
+	return clock > steady ? clock : steady;
 }
 
 struct core *session_core(struct sessions *s)

@@ -166,7 +166,7 @@ static int note_trash(struct op *op, struct move *m, struct inode *session, stru
 		return -EBUSY;
 	if (was == is)
 		return 0;
-	rec.trashed = is ? session_clock(m->s) : 0;
+	rec.trashed = is ? session_clock_most(m->s) : 0;
 	if (is && rec.state == STATE_DELETED)
 		rec.state = STATE_AUTO;
 	srec_changed(&rec, &op->now);

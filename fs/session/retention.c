@@ -34,8 +34,25 @@ static int64_t period_of(int64_t time, int64_t period)
 	return time / period - (time % period < 0);
 }
 
-size_t retention_choose(const struct retention *keep, const int64_t *taken, size_t n, int64_t now, bool removed,
-        bool *ret_drop)
+/* What seems to be still to come was taken before the one after it; what seems older than one before it, after that. */
+void retention_ages(const int64_t *taken, size_t n, int64_t now, int64_t *ret_age)
+{
+	int64_t latest = INT64_MIN, next = now;
+
+	for (size_t i = 0; i < n; i++) {
+		if (taken[i] <= now && taken[i] > latest)
+			latest = taken[i];
+		ret_age[i] = taken[i] <= now ? now - latest : -1;
+	}
+	for (size_t i = n; i-- > 0;) {
+		if (ret_age[i] < 0)
+			ret_age[i] = now - next;
+		next = now - ret_age[i];
+	}
+}
+
+size_t retention_choose(const struct retention *keep, const int64_t *taken, const int64_t *age, size_t n,
+        bool removed, bool *ret_drop)
 {
 	int64_t hourly = keep->hourly * HOUR, daily = keep->daily * DAY;
 	int64_t longest = hourly > daily ? hourly : daily;
@@ -43,13 +60,12 @@ size_t retention_choose(const struct retention *keep, const int64_t *taken, size
 
 	for (size_t i = n; i-- > 0;) {
 		bool newest = i + 1 == n;
-		int64_t age = now - taken[i];
 		bool stays = n - i <= (uint64_t)keep->keep;
-		if (age < hourly)
+		if (age[i] < hourly)
 			stays |= newest || period_of(taken[i], HOUR) != period_of(taken[i + 1], HOUR);
-		if (age < daily)
+		if (age[i] < daily)
 			stays |= newest || period_of(taken[i], DAY) != period_of(taken[i + 1], DAY);
-		if (removed && age >= longest)
+		if (removed && age[i] >= longest)
 			stays = false;
 		ret_drop[i] = !stays;
 		drops += !stays;

@@ -32,12 +32,17 @@ struct waiting {
 int64_t retention_due(const struct retention *keep, const struct waiting *w, int64_t now);
 
 /*
- * Of @n snapshots, taken at rising times @taken: sets @ret_drop of those that go. The newest @keep stay; of the
- * others the newest of each hour (UTC) for so many hours, and the newest of each day for so many days. Where the place
- * itself is @removed, all go that are older than that. Returns how many go.
+ * How old each of @n snapshots is, of which the clock said @taken, in the order in which they were taken. Where that
+ * shows the clock to have been wrong the age is the lowest that the others leave possible.
  */
-size_t retention_choose(const struct retention *keep, const int64_t *taken, size_t n, int64_t now, bool removed,
-        bool *ret_drop);
+void retention_ages(const int64_t *taken, size_t n, int64_t now, int64_t *ret_age);
+/*
+ * Of @n snapshots, the oldest first, taken at @taken and so old: sets @ret_drop of those that go. The newest @keep
+ * stay; of the others the newest of each hour (UTC) for so many hours, and the newest of each day for so many days.
+ * Where the place itself is @removed, all go that are older than that. Returns how many go.
+ */
+size_t retention_choose(const struct retention *keep, const int64_t *taken, const int64_t *age, size_t n,
+        bool removed, bool *ret_drop);
 
 /* auto-2026-11-21T10-30-00Z, or with milliseconds auto-2026-11-21T10-30-00.123Z. */
 void retention_name(int64_t time, bool with_ms, char ret_name[RETENTION_NAME]);

@@ -11,6 +11,7 @@
 #include "fs/session/record.h"
 #include "fs/session/session.h"
 #include "fs/session/state.h"
+#include "fs/session/steady.h"
 
 #include <stdatomic.h>
 
@@ -31,6 +32,10 @@ struct sessions {
 	pthread_mutex_t writers_lock; /* writers.c; nothing but kv's is taken inside */
 	struct writing *writing[SESSION_WRITERS];
 	_Atomic int64_t clock_shift; /* ms; tests let hours pass */
+	_Atomic int64_t clock_set;   /* ms; by so much tests set the clock forward */
+	pthread_mutex_t steady_lock; /* open.c; nothing is taken inside */
+	struct steady steady;
+	bool steady_begun;
 };
 
 /* The root directory of a container has its first number. */
@@ -75,6 +80,12 @@ int place_of_session(struct op *op, struct container *session, struct place *ret
 /* Now; the policies as they were when session.json was last looked at. The container is locked. */
 struct moment place_moment(struct sessions *s, const struct container *session, const struct place *place);
 int64_t session_clock(struct sessions *s); /* ms since 1970 */
+/*
+ * The same by steady.h, where it is about what is dropped when it is old: how late it is at least, by which ages are
+ * counted, and at most, which is noted of what begins to age.
+ */
+int64_t session_clock_least(struct sessions *s);
+int64_t session_clock_most(struct sessions *s);
 /* The container of the user that @dir, a workflow's directory, belongs to. */
 int place_user_of(struct op *op, struct inode *dir, struct container **ret_user);
 /* Whether @workflow, a workflow's directory, lies in .trash. In an op. */

@@ -251,8 +251,11 @@ static void thin(struct backup_set *set, const char *folder, int64_t keep)
 	}
 }
 
-/* Seconds since 1970 of the newest scheduled one that every folder has, and its commit. */
-static int64_t newest(struct backup_set *set, uint64_t *ret_sequence)
+/*
+ * Seconds since 1970 of the newest one that every folder has, and its commit. What says to be made later than @now was
+ * made by a clock that was wrong: it holds no other back.
+ */
+static int64_t newest(struct backup_set *set, int64_t now, uint64_t *ret_sequence)
 {
 	int64_t oldest = INT64_MAX;
 	*ret_sequence = 0;
@@ -263,7 +266,7 @@ static int64_t newest(struct backup_set *set, uint64_t *ret_sequence)
 		if (backup_list(set->folders[f], &list, &n) < 0)
 			return 0;
 		for (size_t i = 0; i < n; i++)
-			if (list[i].state == BACKUP_COMPLETE && list[i].made >= made) {
+			if (list[i].state == BACKUP_COMPLETE && list[i].made >= made && list[i].made <= now) {
 				made = list[i].made;
 				*ret_sequence = list[i].sequence;
 			}
@@ -272,27 +275,47 @@ static int64_t newest(struct backup_set *set, uint64_t *ret_sequence)
 	return oldest == INT64_MAX ? 0 : oldest;
 }
 
-static void keep_schedule(struct backup_set *set)
+static int64_t monotonic(void)
 {
-	int64_t every = setting(set, "backup") / 1000, now = (int64_t)time(NULL);
-	uint64_t sequence;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static int make_scheduled(struct backup_set *set, int64_t now)
+{
 	char name[64];
 	time_t t = (time_t)now;
 	struct tm tm;
-	if (every <= 0 || now < set->next_try || set->read_only)
-		return;
-	if (now - newest(set, &sequence) < every || sequence == kv_sequence(set->kv))
-		return;
 	strftime(name, sizeof name, BACKUP_AUTO_PREFIX "%Y-%m-%dT%H-%M-%SZ", gmtime_r(&t, &tm));
 	int r = backup_set_make(set, name);
+	if (r == -EEXIST) /* the clock was set back by just so much: the next second has another name */
+		return r;
 	if (r < 0) {
 		log_warning("the scheduled backup failed: %s", strerror(-r));
-		set->next_try = now + RETRY_SECONDS;
-		return;
+		set->next_try = monotonic() + RETRY_SECONDS;
+		return r;
 	}
 	int64_t keep = setting(set, "backup_keep");
 	for (size_t f = 0; f < set->folders_n; f++)
 		thin(set, set->folders[f], keep);
+	return 0;
+}
+
+/* Makes what is due. Returns after how many seconds it is to be asked again; a setting may change meanwhile. */
+static int64_t keep_schedule(struct backup_set *set)
+{
+	int64_t every = (setting(set, "backup") + 999) / 1000, now = (int64_t)time(NULL);
+	int64_t tick = every > 0 && every < TICK_SECONDS ? every : TICK_SECONDS;
+	uint64_t sequence;
+	if (every <= 0 || monotonic() < set->next_try || set->read_only)
+		return TICK_SECONDS;
+	int64_t left = newest(set, now, &sequence) + every - now;
+	if (left > 0)
+		return left < tick ? left : tick;
+	if (sequence != kv_sequence(set->kv))
+		make_scheduled(set, now);
+	return tick;
 }
 
 static int check_one(struct backup_set *set, const char *folder, const char *name)
@@ -349,9 +372,10 @@ static void wait_seconds(struct backup_set *set, int seconds)
 static void *keeper_run(void *arg)
 {
 	struct backup_set *set = arg;
+	int64_t wait = TICK_SECONDS;
 	pthread_mutex_lock(&set->lock);
 	while (!set->stop) {
-		wait_seconds(set, set->check_due ? 1 : TICK_SECONDS); /* a burst is checked at its end */
+		wait_seconds(set, set->check_due ? 1 : (int)wait); /* a burst is checked at its end */
 		if (set->stop)
 			break;
 		bool check = set->check_due;
@@ -359,7 +383,7 @@ static void *keeper_run(void *arg)
 		pthread_mutex_unlock(&set->lock);
 		if (check)
 			check_new(set);
-		keep_schedule(set);
+		wait = keep_schedule(set);
 		close_unused(set);
 		pthread_mutex_lock(&set->lock);
 	}

@@ -45,7 +45,7 @@ struct backup_set {
 	pthread_cond_t wake; /* lock */
 	bool stop;	     /* lock */
 	bool check_due;	     /* lock: something is not checked yet */
-	int64_t next_try;    /* keeper: seconds since 1970, before which the schedule does nothing */
+	int64_t next_try;    /* keeper: seconds of CLOCK_MONOTONIC, before which the schedule does nothing */
 };
 
 /* Cleans what an interrupted daemon left half-made, and starts the keeper. 0 or -errno. */

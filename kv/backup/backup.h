@@ -61,7 +61,10 @@ bool backup_name_valid(const char *name);
  */
 int backup_create(struct kv *kv, const char *folder, const char *name, const struct backup_watch *watch);
 
-/* What is in @folder, oldest first; the caller frees *@ret_list. A missing folder holds nothing. */
+/*
+ * What is in @folder, oldest first; one that says to be made later than now (the clock was wrong) stands before those
+ * of later commits. The caller frees *@ret_list. A missing folder holds nothing.
+ */
 int backup_list(const char *folder, struct backup_info **ret_list, size_t *ret_n);
 /* One of it. -ENOENT. */
 int backup_get(const char *folder, const char *name, struct backup_info *ret_info);

@@ -348,6 +348,25 @@ static int by_made(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/*
+ * Those of @list, in the order of by_made(), that say to be made later than now were made by a clock that was wrong:
+ * each goes before the first that has a later commit.
+ */
+static void order_future(struct backup_info *list, size_t n, int64_t now)
+{
+	size_t i = 0;
+	while (i < n && list[i].made <= now)
+		i++;
+	for (; i < n; i++) {
+		struct backup_info one = list[i];
+		size_t j = 0;
+		while (j < i && list[j].sequence <= one.sequence)
+			j++;
+		memmove(list + j + 1, list + j, (i - j) * sizeof *list);
+		list[j] = one;
+	}
+}
+
 int backup_list(const char *folder, struct backup_info **ret_list, size_t *ret_n)
 {
 	char **names = NULL;
@@ -366,6 +385,7 @@ int backup_list(const char *folder, struct backup_info **ret_list, size_t *ret_n
 	if (!list)
 		return -ENOMEM;
 	qsort(list, found, sizeof *list, by_made);
+	order_future(list, found, (int64_t)time(NULL));
 	*ret_list = list;
 	*ret_n = found;
 	return 0;

@@ -90,8 +90,8 @@ check "or mends it from the store's own" sh -c "'$SCRIBEFS' backup verify '$STOR
 # The schedule: two at once make no more than one, and none when nothing changed.
 mount_store
 rmdir "$B/auto-x"
-setfattr -n user.scribefs.backup -v 1s "$U" 2>/dev/null && setfattr -n user.scribefs.backup_keep -v 2 "$U"
-if [ "$(getfattr --only-values -n user.scribefs.backup "$U" 2>/dev/null)" = 1s ]; then
+setfattr -n user.scribefs.backup -v 500ms "$U" 2>/dev/null && setfattr -n user.scribefs.backup_keep -v 2 "$U"
+if [ "$(getfattr --only-values -n user.scribefs.backup "$U" 2>/dev/null)" = 500ms ]; then
 	wait_for "a scheduled one is made" sh -c "ls '$B' | grep -q '^auto-'"
 	setfattr -x user.scribefs.backup "$U"
 fi

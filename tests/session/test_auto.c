@@ -181,6 +181,57 @@ START_TEST(policies)
 }
 END_TEST
 
+/* Who sets a policy sees what it does, and waits for no hourly look. */
+START_TEST(a_policy_is_kept_soon)
+{
+	for (int i = 0; i < 4; i++) {
+		tree_next("m");
+		pass_after(30 * S);
+	}
+	ck_assert_uint_eq(count(SESSION), 4);
+	set("u", "keep", "0");
+	set("u", "keep_hourly", "0");
+	set("u", "keep_daily", "0");
+	pass_after(0);
+	ck_assert_uint_eq(count(SESSION), 4); /* more may be set */
+	ck_assert_int_le(auto_pass(sessions->autos), now + 2 * S);
+	pass_after(2 * S);
+	ck_assert_uint_eq(count(SESSION), 0);
+	ck_assert_int_gt(auto_pass(sessions->autos), now + 60 * S);
+}
+END_TEST
+
+/* The clock is set back by a year: what waits, and what comes, is taken within two intervals, and nothing goes. */
+START_TEST(a_clock_that_is_set_back)
+{
+	taken_first("one");
+	tree_next("two");
+	pass_after(0);
+	now -= 365 * 24 * HOUR;
+	ck_assert_int_le(auto_pass(sessions->autos), now + 30 * S);
+	pass_after(30 * S);
+	ck_assert_uint_eq(count(SESSION), 2);
+	ck_assert_str_eq(in_newest(SESSION, "messages", "002.md"), "two");
+	tree_next("three");
+	pass_after(30 * S);
+	ck_assert_uint_eq(count(SESSION), 3);
+	/* and forward again */
+	now += 365 * 24 * HOUR;
+	tree_next("four");
+	pass_after(30 * S);
+	ck_assert_uint_eq(count(SESSION), 4);
+	/* back between two lives of the daemon */
+	tree_reopen();
+	now -= 24 * HOUR;
+	start(false);
+	tree_next("five");
+	pass_after(30 * S);
+	pass_after(30 * S);
+	ck_assert_uint_eq(count(SESSION), 5);
+	ck_assert_str_eq(in_newest(SESSION, "messages", "005.md"), "five");
+}
+END_TEST
+
 START_TEST(named_ones_stay)
 {
 	struct snapshot_info info = {0};
@@ -401,6 +452,8 @@ int main(void)
 	tcase_add_test(c, by_timer);
 	tcase_add_test(c, reading_is_no_change);
 	tcase_add_test(c, policies);
+	tcase_add_test(c, a_policy_is_kept_soon);
+	tcase_add_test(c, a_clock_that_is_set_back);
 	tcase_add_test(c, named_ones_stay);
 	tcase_add_test(c, a_step_is_taken_at_once);
 	tcase_add_test(c, an_error_is_taken_at_once);

@@ -152,6 +152,39 @@ START_TEST(the_trash_is_emptied)
 }
 END_TEST
 
+static void set_clock(int64_t ms)
+{
+	atomic_store(&sessions->clock_set, ms);
+	lifecycle_pass(sessions);
+}
+
+/* Nothing is deleted before its time by a clock that is wrong, when it is looked at or when it comes there. */
+START_TEST(the_trash_and_a_wrong_clock)
+{
+	tree_next("Hello\n");
+	delete_session();
+	set_clock(400 * DAY);
+	pass(23 * HOUR);
+	ck_assert_uint_ne(tree_find(TRASHED), 0);
+	set_clock(0);
+	pass(29 * DAY - HOUR);
+	ck_assert_uint_ne(tree_find(TRASHED), 0);
+	pass(2 * HOUR);
+	ck_assert_uint_eq(tree_find(TRASHED), 0);
+
+	set_clock(-400 * DAY);
+	ck_assert_int_eq(tree_mkdir(SESSION), 0);
+	ck_assert_int_eq(tree_mkdir("u/.trash/w"), 0);
+	ck_assert_int_eq(tree_rename(SESSION, TRASHED), 0);
+	pass(HOUR);
+	set_clock(0);
+	pass(29 * DAY);
+	ck_assert_uint_ne(tree_find(TRASHED), 0);
+	pass(2 * DAY);
+	ck_assert_uint_eq(tree_find(TRASHED), 0);
+}
+END_TEST
+
 START_TEST(by_hand_into_the_trash)
 {
 	tree_next("Hello\n");
@@ -404,6 +437,7 @@ int main(void)
 	tcase_add_test(c, one_in_which_somebody_writes_stays);
 	tcase_add_test(c, a_crash_before_the_move);
 	tcase_add_test(c, the_trash_is_emptied);
+	tcase_add_test(c, the_trash_and_a_wrong_clock);
 	tcase_add_test(c, by_hand_into_the_trash);
 	tcase_add_test(c, a_workflow_in_the_trash);
 	tcase_add_test(c, cleanup_after);

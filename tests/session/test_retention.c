@@ -51,11 +51,19 @@ START_TEST(off)
 }
 END_TEST
 
+static size_t choose(const struct retention *keep, const int64_t *taken, size_t n, int64_t now, bool removed,
+        bool *drop)
+{
+	int64_t age[4096];
+	retention_ages(taken, n, now, age);
+	return retention_choose(keep, taken, age, n, removed, drop);
+}
+
 static const char *chosen(const struct retention *keep, const int64_t *taken, size_t n, int64_t now, bool removed)
 {
 	static char text[4096];
 	bool drop[4096];
-	retention_choose(keep, taken, n, now, removed, drop);
+	choose(keep, taken, n, now, removed, drop);
 	for (size_t i = 0; i < n; i++)
 		text[i] = drop[i] ? '.' : 'x';
 	text[n] = '\0';
@@ -94,6 +102,31 @@ START_TEST(what_is_removed_expires)
 }
 END_TEST
 
+/* The clock was wrong for a while: what was taken then is as old as the ones around it allow. */
+START_TEST(ages_by_a_clock_that_was_wrong)
+{
+	int64_t late[] = {NOW - 2 * DAY, NOW + 900 * DAY, NOW + 901 * DAY, NOW - DAY, NOW + DAY}, age[5];
+	retention_ages(late, 5, NOW, age);
+	ck_assert_int_eq(age[0], 2 * DAY);
+	ck_assert_int_eq(age[1], DAY);
+	ck_assert_int_eq(age[2], DAY);
+	ck_assert_int_eq(age[3], DAY);
+	ck_assert_int_eq(age[4], 0);
+	int64_t early[] = {NOW - 2 * DAY, S, 2 * S, NOW - DAY, NOW};
+	retention_ages(early, 5, NOW, age);
+	ck_assert_int_eq(age[1], 2 * DAY);
+	ck_assert_int_eq(age[2], 2 * DAY);
+	ck_assert_int_eq(age[3], DAY);
+	retention_ages(early, 3, 3 * S, age);
+	ck_assert_int_eq(age[0], 2 * S);
+	ck_assert_int_eq(age[2], S);
+	struct retention keep = {.interval = S, .daily = 3};
+	ck_assert_str_eq(chosen(&keep, late, 5, NOW, false), "xxxxx");
+	ck_assert_str_eq(chosen(&keep, late, 5, NOW + 2 * DAY, false), "....x");
+	ck_assert_str_eq(chosen(&keep, early, 5, NOW, false), "x.xxx");
+}
+END_TEST
+
 /* A month of one each half minute, thinned after each: as many stay as the policy says, and of each time. */
 START_TEST(a_month)
 {
@@ -104,7 +137,7 @@ START_TEST(a_month)
 	for (unsigned i = 0; i < 20000; i++, now += 150 * S) {
 		size_t left = 0;
 		taken[n++] = now;
-		retention_choose(&usual, taken, n, now, false, drop);
+		choose(&usual, taken, n, now, false, drop);
 		for (size_t j = 0; j < n; j++)
 			if (!drop[j])
 				taken[left++] = taken[j];
@@ -143,6 +176,7 @@ int main(void)
 	tcase_add_test(c, off);
 	tcase_add_test(c, thinning);
 	tcase_add_test(c, what_is_removed_expires);
+	tcase_add_test(c, ages_by_a_clock_that_was_wrong);
 	tcase_add_test(c, a_month);
 	tcase_add_test(c, names);
 	return run_case("retention", c);
