@@ -94,6 +94,11 @@ static int run_set(const struct command *self, int argc, char **argv)
 	}
 	if (find_directory(argv[n - 1], path, &top) < 0)
 		return STATUS_FAILED;
+	for (int i = 0; i < n - 1; i++)
+		if (property_of_store(property[i]) && path[top]) {
+			log_error("%s is of the whole store: set it at users/", property[i]->name);
+			return STATUS_FAILED;
+		}
 	for (int i = 0; i < n - 1; i++) {
 		attribute_name(property[i], name);
 		if (setxattr(path, name, value[i], strlen(value[i]), 0) < 0)

@@ -414,6 +414,7 @@ int core_check(struct kv *kv, const struct check_options *options, struct check_
 	ino_index_release(&c.dangling_index);
 	list_release(&c.pages);
 	list_release(&c.pins);
+	list_release(&c.bad_pins);
 	buf_release(&c.value);
 	buf_release(&c.path);
 	return r;

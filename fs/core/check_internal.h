@@ -93,6 +93,7 @@ struct pin_row {
 	uint64_t id;
 	int64_t taken; /* seconds since 1970 */
 	bool named;    /* its snapshot row was seen, and is good */
+	bool bad;      /* only container and id are known: the row cannot be read */
 };
 
 struct domain_count {
@@ -150,7 +151,8 @@ struct check {
 	struct list leases, works, conts, links, domains; /* by rising number */
 	uint32_t blocks;   /* the counter's, 0: none */
 	bool blocks_bad;
-	struct list pins; /* check_past.c */
+	struct list pins, bad_pins; /* check_past.c */
+	uint32_t next_slot;	    /* of snapshots, 0: not known */
 	char rescued[320]; /* check_rescue.c: what came of the last try */
 	const struct check_source *taken_from; /* with "; taken from …" there; NULL: a snapshot */
 	uint64_t tried_pin; /* the snapshot that is being tried, 0: a backup */

@@ -19,10 +19,11 @@ int past_epoch_row(struct check *c)
 	struct bytes_reader r = bytes_reader(c->value.data, c->value.len);
 	bool known = c->value_error == 0 && read_u8(&r) == PIN_FORMAT;
 	uint64_t epoch = known ? read_be64(&r) : 0;
+	uint32_t slot = known ? read_be32(&r) : 0;
 
-	if (known)
-		read_be32(&r);
-	c->epoch = known && bytes_reader_end(&r) == 0 ? epoch : 0;
+	known = known && bytes_reader_end(&r) == 0;
+	c->epoch = known ? epoch : 0;
+	c->next_slot = known ? slot : 0;
 	return 0;
 }
 
@@ -45,17 +46,82 @@ int past_pin_row(struct check *c, const uint8_t *key, size_t len)
 		pin.container = get_be32(key + 10);
 		pin.id = get_be64(key + KEY_PREFIX);
 	}
-	if (!pin.id || bytes_reader_end(&r) < 0 || !pin.slot || pin.slot >= SNAPSHOT_DIR_SLOT) {
-		check_tell(c, false, "snapshot", 0, NULL, 0, "the record of a snapshot cannot be read");
-		return 0;
-	}
-	if (pin.id > c->newest_pin)
+	pin.bad = !pin.id || bytes_reader_end(&r) < 0 || !pin.slot || pin.slot >= SNAPSHOT_DIR_SLOT;
+	if (pin.bad)
+		pin = (struct pin_row){.bad = true, .container = len < KEY_PREFIX ? 0 : get_be32(key + 10),
+			.id = len == KEY_PREFIX + 8 ? get_be64(key + KEY_PREFIX) : 0};
+	else if (pin.id > c->newest_pin)
 		c->newest_pin = pin.id;
-	struct pin_row *row = LIST_ADD(&c->pins, struct pin_row);
+	struct pin_row *row = LIST_ADD(pin.bad ? &c->bad_pins : &c->pins, struct pin_row);
 	if (!row)
 		return -ENOMEM;
 	*row = pin;
 	return 0;
+}
+
+static bool slot_taken(struct check *c, uint32_t slot)
+{
+	for (size_t i = 0; i < c->pins.n; i++)
+		if (LIST_AT(&c->pins, struct pin_row, i)->slot == slot)
+			return true;
+	return false;
+}
+
+/* As a backup has it; the newest first. One of before a restore may have given the number to another. -ENOENT. */
+static int pin_of_backup(struct check *c, const struct key *key, struct buf *value)
+{
+	for (size_t i = 0; i < c->options->n_sources; i++) {
+		const struct check_source *source = &c->options->sources[i];
+		const char *reason;
+		struct kv *kv;
+		if (source->open(source->arg, &kv, &reason) == 0 &&
+			kv_get(kv, NULL, KV_META, key->bytes, key->len, value) == 0 && value->len >= 22 &&
+			value->data[0] >= PIN_FORMAT && value->data[0] <= PIN_ROW_FORMAT &&
+			get_be32(value->data + 2) == c->domain && !slot_taken(c, get_be32(value->data + 6)))
+			return 0;
+	}
+	return -ENOENT;
+}
+
+/* When it was taken: not before the last one that was before it, and no later than the one after. */
+static int64_t taken_about(struct check *c, uint64_t id)
+{
+	const struct pin_row *best = NULL;
+
+	for (size_t i = 0; i < c->pins.n; i++) {
+		const struct pin_row *pin = LIST_AT(&c->pins, struct pin_row, i);
+		if (!best || (pin->id < id ? best->id > id || pin->id > best->id : pin->id < best->id && best->id > id))
+			best = pin;
+	}
+	return best ? best->taken : c->users.ctime.tv_sec;
+}
+
+/*
+ * The record of a snapshot, of which the row with its name says where and in which epoch it was taken. Its numbers in
+ * inodes are new where no backup has it, and it is one that somebody named: it is not dropped by itself.
+ */
+static int remake_pin(struct check *c, uint64_t id)
+{
+	struct key key = key_make(0, 0, KEY_PIN, c->container), count = key_make(0, 0, KEY_EPOCH, 0);
+	_cleanup_buf_ struct buf old = {0};
+	uint64_t epoch = c->epoch > c->newest_pin ? c->epoch : c->newest_pin;
+	uint32_t slot = c->next_slot ? c->next_slot : 1;
+	uint8_t value[22], row[13];
+
+	key_add_u64(&key, id);
+	if (pin_of_backup(c, &key, &old) == 0)
+		return check_put(c, KV_META, &key, old.data, old.len);
+	for (size_t i = 0; i < c->pins.n; i++)
+		if (LIST_AT(&c->pins, struct pin_row, i)->slot >= slot)
+			slot = LIST_AT(&c->pins, struct pin_row, i)->slot + 1;
+	uint8_t *p = put_be32(put_be32(put_u8(put_u8(value, PIN_FORMAT), 0), c->domain), slot);
+	put_be32(put_be64(p, (uint64_t)taken_about(c, id)), 0);
+	int r = check_put(c, KV_META, &key, value, sizeof value);
+	put_be32(put_be64(put_u8(row, PIN_FORMAT), id > epoch ? id : epoch), slot + 1);
+	if (r == 0)
+		r = check_put(c, KV_META, &count, row, sizeof row);
+	c->next_slot = slot + 1;
+	return r;
 }
 
 int past_snapshot_row(struct check *c, const uint8_t *key, size_t len)
@@ -70,9 +136,23 @@ int past_snapshot_row(struct check *c, const uint8_t *key, size_t len)
 			     c->value.len <= 9 + CORE_NAME_MAX && c->value.data[0] == PIN_FORMAT;
 		return 0;
 	}
-	check_tell(c, false, "snapshot", 0, NULL, (uint64_t)c->container << 8,
-		"snapshot %llu of it has lost its record", (unsigned long long)id);
-	return 0;
+	for (size_t i = 0; i < c->bad_pins.n; i++) {
+		struct pin_row *bad = LIST_AT(&c->bad_pins, struct pin_row, i);
+		bad->named |= bad->id == id && bad->container == c->container;
+	}
+	if (!check_tell(c, id != 0, "snapshot", 0, NULL, (uint64_t)c->container << 8,
+		    "snapshot %llu of it has lost its record; what changed meanwhile may be missing in it",
+		    (unsigned long long)id) || !id)
+		return 0;
+	return remake_pin(c, id);
+}
+
+/* What no snapshot's name says to be one cannot be told of which container and when it was. */
+static void tell_bad(struct check *c)
+{
+	for (size_t i = 0; i < c->bad_pins.n; i++)
+		if (!LIST_AT(&c->bad_pins, struct pin_row, i)->named)
+			check_tell(c, false, "snapshot", 0, NULL, 0, "the record of a snapshot cannot be read");
 }
 
 static int check_epoch(struct check *c)
@@ -253,6 +333,7 @@ int past_settle_look(struct check *c)
 	kv_scan_free(h.scan);
 	buf_release(&h.walk.value);
 	c->domain = c->container = 0;
+	tell_bad(c);
 	if (r == 0)
 		r = check_epoch(c);
 	for (size_t i = 0; r == 0 && i < c->pins.n; i++)

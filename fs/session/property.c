@@ -15,7 +15,7 @@ static const struct property properties[] = {
 	{"user_keep", PROPERTY_COUNT, "4", "the newest of a user's automatic snapshots that stay"},
 	{"user_keep_hourly", PROPERTY_COUNT, "24", "and of those one an hour, for so many hours"},
 	{"user_keep_daily", PROPERTY_COUNT, "30", "and one a day, for so many days"},
-	{"store_autosnapshot", PROPERTY_DURATION, "15min", "all of users/ gets a snapshot at most this often"},
+	{"store_autosnapshot", PROPERTY_DURATION, "15min", "of users/: the store gets a snapshot at most this often"},
 	{"store_keep", PROPERTY_COUNT, "4", "the newest of the store's automatic snapshots that stay"},
 	{"store_keep_hourly", PROPERTY_COUNT, "24", "and of those one an hour, for so many hours"},
 	{"store_keep_daily", PROPERTY_COUNT, "30", "and one a day, for so many days"},
@@ -97,6 +97,12 @@ int property_parse(const struct property *p, const void *text, size_t len, int64
 		return -EINVAL;
 	*ret_value = value;
 	return 0;
+}
+
+bool property_of_store(const struct property *p)
+{
+	return strncmp(p->name, "store_", 6) == 0 || strcmp(p->name, "backup") == 0 ||
+	       strcmp(p->name, "backup_keep") == 0;
 }
 
 int64_t property_fallback(const struct property *p)

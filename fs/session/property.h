@@ -6,6 +6,7 @@
 #ifndef SCRIBEFS_FS_SESSION_PROPERTY_H
 #define SCRIBEFS_FS_SESSION_PROPERTY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,8 @@ const struct property *property_at(size_t i);
 const struct property *property_find(const char *name);
 /* -EINVAL. */
 int property_parse(const struct property *p, const void *text, size_t len, int64_t *ret_value);
+/* Whether it is of the whole store, so that it has a meaning at users/ alone. */
+bool property_of_store(const struct property *p);
 int64_t property_fallback(const struct property *p);
 
 #endif

@@ -280,6 +280,8 @@ static int check_own(struct sessions *s, uint64_t ino, const char *own, const vo
 		return r;
 	if (is_one_of(own, derived))
 		return -EPERM;
+	if (inode_is_dir(inode) && value && p && property_of_store(p) && ino != CORE_ROOT_INO)
+		return -EINVAL; /* nobody would ask for it */
 	if (inode_is_dir(inode))
 		return p && (!value || property_parse(p, value, size, &number) == 0) ? 0 : -EINVAL;
 	if (strcmp(own, "reason") != 0)

@@ -46,8 +46,8 @@ HIT(epoch_drop, KV_META, KEY_EPOCH, false)
 const struct damage snapshot_damages[] = {
 	{"history-drop", history_drop}, /* only the sum tells of it */
 	{"history-flip", history_flip, .left = true},
-	{"pin-drop", pin_drop, .left = true},
-	{"pin-flip", pin_flip, .left = true},
+	{"pin-drop", pin_drop},
+	{"pin-flip", pin_flip},
 	{"snapshot-drop", name_drop},
 	{"epoch-drop", epoch_drop},
 	{0},

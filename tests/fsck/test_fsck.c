@@ -289,6 +289,50 @@ START_TEST(damage_to_snapshots_is_found)
 }
 END_TEST
 
+/* The row with its name says of which epoch and place it is: it shows what it showed. With a backup it is as it was. */
+START_TEST(a_snapshot_that_lost_its_record_shows_the_same)
+{
+	const struct damage *d = damage_find(_i % 2 ? "pin-flip" : "pin-drop");
+	bool backup = _i / 2 % 2;
+	static struct files before[PLACES], after[PLACES];
+	struct snapshot_info was[PLACES], now;
+	list_past(before);
+	for (uint64_t id = 1; id <= PLACES; id++)
+		ck_assert_int_eq(snapshot_get(store.core, id, &was[id - 1]), 0);
+	struct kv *kv = backup ? checked_copy("b1") : NULL;
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
+	checked_close();
+	checked_open_kv(false, false);
+	ck_assert_int_eq(d->apply(store.kv, (unsigned)_i / 4), 0);
+	ck_assert_int_eq(kv_close(store.kv), 0);
+	ck_assert_msg(checked_repair_with(sources, 1) == 0, "%s", checked_heard());
+	checked_expect_heard("has lost its record");
+	ck_assert_msg(checked_look() == 0, "%s", checked_heard());
+	checked_open();
+	list_past(after);
+	ck_assert_mem_eq(before, after, sizeof before);
+	for (uint64_t id = 1; id <= PLACES; id++) {
+		ck_assert_int_eq(snapshot_get(store.core, id, &now), 0);
+		ck_assert_str_eq(now.name, was[id - 1].name);
+		ck_assert_int_le(now.taken.tv_sec - was[id - 1].taken.tv_sec, 1);
+		if (backup)
+			ck_assert_mem_eq(&now.taken, &was[id - 1].taken, sizeof now.taken);
+		for (uint64_t other = 1; other < id; other++) {
+			ck_assert_int_eq(snapshot_get(store.core, other, &was[other - 1]), 0);
+			ck_assert_uint_ne(now.root, was[other - 1].root);
+		}
+	}
+	/* Another one has numbers of its own. */
+	ck_assert_int_eq(snapshot_take(store.core, &who, tree_find("u"), "next", 0, &now), 0);
+	ck_assert_uint_eq(now.id, PLACES + 1);
+	ck_assert_int_eq(snapshot_drop(store.core, 1), 0);
+	core_settle(store.core);
+	if (kv)
+		kv_close(kv);
+	expect_clean("dropped");
+}
+END_TEST
+
 /* The present is hit where it has changed since: what the snapshots see stays as it was. */
 START_TEST(a_repair_leaves_snapshots_alone)
 {
@@ -348,6 +392,7 @@ int main(void)
 	tcase_set_timeout(past, 120);
 	tcase_add_test(past, snapshots_are_no_damage);
 	tcase_add_loop_test(past, damage_to_snapshots_is_found, 0, past_kinds);
+	tcase_add_loop_test(past, a_snapshot_that_lost_its_record_shows_the_same, 0, 4 * PLACES);
 	tcase_add_test(past, a_repair_leaves_snapshots_alone);
 	tcase_add_test(past, what_a_mend_takes_away_snapshots_keep);
 	int failed = run_case("fsck", c);

@@ -39,6 +39,37 @@ check_not "the kernel's way is no way around" setfattr -n user.scribefs.keep -v 
 check_not "nor for other names" setfattr -n user.scribefs.size -v 1 "$U/bob"
 cp -a "$U/ann" "$U/cleo"
 same "cp -a carries them" "9 local" "$(got keep "$U/cleo")"
+# What is of the whole store would do nothing elsewhere.
+refused "a schedule of backups for one user" "$SCRIBEFS" set backup=1d "$U/ann"
+check_not "nor the kernel's way" setfattr -n user.scribefs.store_keep -v 1 "$U/ann/chat"
+check "but at users/" "$SCRIBEFS" set backup_keep=3 "$U"
+# Out of the mount and back, by those who carry attributes.
+"$SCRIBEFS" set idle=2h "$U/ann/chat/one"
+policies() {
+	(cd "$1" && getfattr -R -d -m '^user\.scribefs\.(keep|trash|idle|backup_keep|autosnapshot)' . 2>/dev/null) |
+		awk '/^# file/ { f = $3 } /=/ { print f, $0 }' | sort
+}
+policies "$U" >"$W/policies"
+check "they are five" test "$(wc -l <"$W/policies")" -ge 5
+check "rsync -X out" rsync -aHAX "$U/" "$W/rsynced/"
+check "cp -a out" cp -a "$U" "$W/copied"
+same "rsync carries them out" "$(cat "$W/policies")" "$(policies "$W/rsynced")"
+same "cp -a, too" "$(cat "$W/policies")" "$(policies "$W/copied")"
+must "another store" init_store "$W/store2" "$W/key2"
+mkdir "$W/mnt2"
+EXTRA_MOUNTS+=("$W/mnt2")
+must "mounted" "$SCRIBEFS" mount "$W/store2" "$W/mnt2" --key-file "$W/key2"
+# A copy of an older program's, which knew another policy, and one that took other values.
+setfattr -n user.scribefs.former -v 1 "$W/rsynced/bob"
+setfattr -n user.scribefs.keep -v many "$W/rsynced/cleo"
+check_not "rsync says what it could not set" rsync -aHAX "$W/rsynced/" "$W/mnt2/users/"
+same "for each" 2 "$(grep -c 'user.scribefs.*Invalid argument' "$W/.out")"
+setfattr -x user.scribefs.former "$W/rsynced/bob"
+setfattr -n user.scribefs.keep -v 9 "$W/rsynced/cleo"
+same "all else is there" "" "$(rsync -aHAXin "$W/rsynced/" "$W/mnt2/users/" | grep -v 'x.* cleo/$')"
+check "and with those mended nothing is missing" rsync -aHAX "$W/rsynced/" "$W/mnt2/users/"
+same "as they were" "$(cat "$W/policies")" "$(policies "$W/mnt2/users")"
+check "unmounted" "$SCRIBEFS" umount "$W/mnt2"
 must "unmount" "$SCRIBEFS" umount "$MNT"
 must "mounted again" "$SCRIBEFS" mount "$STORE" "$MNT" --key-file "$KEY"
 same "they last" "9 users/ann" "$(got keep "$U/ann/chat/one")"
