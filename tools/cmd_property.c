@@ -206,7 +206,8 @@ static int run_get(const struct command *self, int argc, char **argv)
 
 #define PATH_HELP                                                                                          \
 	"PATH is users/ of a mount, a user, a workflow or a session. What is set there holds for all that lies\n" \
-	"below, until it is set again. It is the attribute user.scribefs.NAME: setfattr and rsync -X carry it.\n"
+	"below, until it is set again; backup, backup_keep and store_… are set at users/ only. It is the attribute\n" \
+	"user.scribefs.NAME: setfattr and rsync -X carry it.\n"
 
 const struct command cmd_set = {
 	.name = "set",
