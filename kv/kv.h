@@ -213,6 +213,10 @@ int kv_get(struct kv *kv, const struct kv_view *view, enum kv_family family, con
 struct kv_lookup {
 	const void *key;
 	size_t key_len;
+	/* Where a value of just this length may go at once; of no meaning after a failure. NULL: none. */
+	void *room;
+	size_t room_len;
+	bool in_room;	  /* the value is there, and not in: */
 	struct buf value; /* zero it before; released by the caller */
 	int result;	  /* 0, -ENOENT, -EBADMSG, -ENOKEY */
 };

@@ -1,5 +1,7 @@
 #include "kv/kv_internal.h"
 
+#include "kv/bytes.h"
+
 int kv_view_open(struct kv *kv, struct kv_view **ret_view)
 {
 	_cleanup_free_ struct kv_view *view = malloc(sizeof *view);
@@ -47,26 +49,21 @@ int kv_get(struct kv *kv, const struct kv_view *view, enum kv_family family, con
 	return kv_open_value(kv, family, key, key_len, sealed.data, sealed.len, ret_value);
 }
 
-/* What the engine is asked, as its arrays want it, and what becomes of its answers. */
+/* What the engine is asked, as its arrays want it, and the run of its answers that is being opened. */
 struct multi {
 	struct kv *kv;
 	enum kv_family family;
 	struct kv_lookup *lookups;
 	const void **keys;
 	size_t *key_lens;
-	struct buf *values;
-	int *results;
-	size_t n;
+	size_t first;
+	const struct kv_engine_value *values;
 };
 
 static void multi_release(struct multi *m)
 {
-	for (size_t i = 0; m->values && i < m->n; i++)
-		buf_release(&m->values[i]);
 	free(m->keys);
 	free(m->key_lens);
-	free(m->values);
-	free(m->results);
 }
 
 static int multi_init(struct multi *m, struct kv_lookup *lookups, size_t n)
@@ -74,10 +71,7 @@ static int multi_init(struct multi *m, struct kv_lookup *lookups, size_t n)
 	m->lookups = lookups;
 	m->keys = calloc(n, sizeof *m->keys);
 	m->key_lens = calloc(n, sizeof *m->key_lens);
-	m->values = calloc(n, sizeof *m->values);
-	m->results = calloc(n, sizeof *m->results);
-	m->n = n;
-	if (!m->keys || !m->key_lens || !m->values || !m->results)
+	if (!m->keys || !m->key_lens)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		m->keys[i] = lookups[i].key;
@@ -86,30 +80,49 @@ static int multi_init(struct multi *m, struct kv_lookup *lookups, size_t n)
 	return 0;
 }
 
+static int open_lookup(const struct multi *m, struct kv_lookup *l, const struct kv_engine_value *value)
+{
+	const struct seal_key *key = keyring_domain_key(m->kv->keyring, get_be32(l->key));
+	int r;
+
+	if (value->result < 0)
+		return value->result;
+	if (l->room && key) {
+		r = seal_open_into(&m->kv->seal, key, m->family, l->key, l->key_len, value->data, value->len,
+			l->room, l->room_len);
+		if (r != 0) {
+			l->in_room = r > 0;
+			return r < 0 ? r : 0;
+		}
+	}
+	return kv_open_value(
+		m->kv, m->family, l->key, l->key_len, value->data, value->len, &l->value);
+}
+
 static void open_one(void *arg, size_t i)
 {
 	const struct multi *m = arg;
-	struct kv_lookup *l = &m->lookups[i];
+	struct kv_lookup *l = &m->lookups[m->first + i];
 
-	l->result = m->results[i];
-	if (l->result == 0)
-		l->result = kv_open_value(m->kv, m->family, l->key, l->key_len, m->values[i].data,
-			m->values[i].len, &l->value);
-	/* Given back at once: a run of file data is large. */
-	buf_release(&m->values[i]);
+	l->in_room = false;
+	l->result = open_lookup(m, l, &m->values[i]);
 }
 
-static void open_all(struct multi *m)
+/* From where the engine has them, without a copy. */
+static void open_run(void *arg, size_t first, size_t n, const struct kv_engine_value *values)
 {
+	struct multi *m = arg;
 	size_t bytes = 0;
 
-	for (size_t i = 0; i < m->n; i++)
-		bytes += m->values[i].len;
+	m->first = first;
+	m->values = values;
+	for (size_t i = 0; i < n; i++)
+		bytes += values[i].len;
 	if (bytes >= CREW_WORTH) {
-		crew_run(&m->kv->crew, open_one, m, m->n);
+		crew_run(&m->kv->crew, open_one, m, n);
 		return;
 	}
-	for (size_t i = 0; i < m->n; i++)
+	for (size_t i = 0; i < n; i++)
 		open_one(m, i);
 }
 
@@ -124,6 +137,7 @@ int kv_multi_get(struct kv *kv, const struct kv_view *view, enum kv_family famil
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = kv_check_key(family, lookups[i].key, lookups[i].key_len);
 	if (r == 0 && n == 1) { /* most files are one chunk */
+		lookups->in_room = false;
 		lookups->result = kv_get(kv, view, family, lookups->key, lookups->key_len, &lookups->value);
 		return 0;
 	}
@@ -134,12 +148,9 @@ int kv_multi_get(struct kv *kv, const struct kv_view *view, enum kv_family famil
 	if (r < 0)
 		return r;
 	r = kv->ops->multi_get(kv->engine, view ? view->engine_view : NULL, family, n, m.keys,
-		m.key_lens, m.values, m.results);
+		m.key_lens, open_run, &m);
 	kv_leave(kv);
-	if (r < 0)
-		return r;
-	open_all(&m);
-	return 0;
+	return r;
 }
 
 bool kv_is_noise(const void *value, size_t len)

@@ -294,19 +294,43 @@ static int decompress(struct codec *codec, struct dictionaries *dictionaries, ui
 	return 0;
 }
 
+/* Whether it may be opened with this key. -EBADMSG. */
+static int look_at_header(const struct seal_key *key, size_t record_key_len, const void *sealed, size_t sealed_len)
+{
+	uint16_t generation;
+	int r = seal_generation(sealed, sealed_len, &generation);
+	if (r == 0 && (generation != key->generation || record_key_len > KV_KEY_MAX ||
+			      sealed_len - SEAL_OVERHEAD > KV_VALUE_MAX))
+		r = -EBADMSG;
+	return r;
+}
+
+int seal_open_into(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
+	const void *record_key, size_t record_key_len, const void *sealed, size_t sealed_len, void *room,
+	size_t room_len)
+{
+	const uint8_t *header = sealed, *nonce = header + SEAL_HEADER;
+	uint8_t ad[SEAL_AD_MAX];
+	int r = look_at_header(key, record_key_len, sealed, sealed_len);
+	if (r < 0)
+		return r;
+	if (header[1] & SEAL_ZSTD || sealed_len - SEAL_OVERHEAD != room_len)
+		return 0;
+	size_t ad_len = associated_data(ad, ctx, family, record_key, record_key_len, header);
+	r = decrypt(ctx, key, ad, ad_len, nonce, nonce + SEAL_NONCE, room_len, room);
+	return r < 0 ? r : 1;
+}
+
 int seal_open(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
 	const void *record_key, size_t record_key_len, const void *sealed, size_t sealed_len,
 	struct buf *ret_value)
 {
 	const uint8_t *header = sealed;
-	uint16_t generation;
-	int r = seal_generation(sealed, sealed_len, &generation);
+	int r = look_at_header(key, record_key_len, sealed, sealed_len);
 	if (r < 0)
 		return r;
 	uint8_t flags = header[1];
 	size_t len = sealed_len - SEAL_OVERHEAD;
-	if (generation != key->generation || record_key_len > KV_KEY_MAX || len > KV_VALUE_MAX)
-		return -EBADMSG;
 	struct codec *codec;
 	r = codec_get(&codec);
 	if (r < 0)

@@ -56,6 +56,13 @@ bool seal_is_packed(const void *sealed, size_t sealed_len);
 int seal_open(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
 	const void *record_key, size_t record_key_len, const void *sealed, size_t sealed_len,
 	struct buf *ret_value);
+/*
+ * The same in place, where the value has just @room_len bytes and is not compressed: 1. Else 0, and nothing was
+ * done. After a failure what is in @room is of no meaning.
+ */
+int seal_open_into(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
+	const void *record_key, size_t record_key_len, const void *sealed, size_t sealed_len, void *room,
+	size_t room_len);
 /* seal_value() of what is sealed in @sealed for the key @from, as it was compressed then. -EBADMSG as seal_open(). */
 int seal_copy(const struct seal_context *ctx, const struct seal_key *key, enum kv_family from_family,
 	const void *from, size_t from_len, const struct buf *sealed, enum kv_family family,

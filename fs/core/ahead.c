@@ -11,6 +11,7 @@ struct window {
 	uint64_t number; /* offset by AHEAD_WINDOW */
 	uint8_t *bytes;	 /* AHEAD_WINDOW, once it was used */
 	size_t len;
+	unsigned takers; /* who copy from it: it is not used anew meanwhile */
 	struct map_root of; /* the file as it was */
 	uint64_t size;
 };
@@ -30,9 +31,9 @@ struct reader {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct ahead *queue, **queue_end;
-	unsigned streams;
-	bool started, stop;
-	pthread_t thread;
+	unsigned streams, started;
+	bool stop;
+	pthread_t threads[AHEAD_THREADS];
 };
 
 /* ---- streams --------------------------------------------------------------------------------- */
@@ -78,7 +79,21 @@ static bool is_current(const struct window *w, const struct inode *inode)
 	       was->chunk_shift == is->chunk_shift;
 }
 
-/* ---- the thread ------------------------------------------------------------------------------ */
+/* ---- the threads ----------------------------------------------------------------------------- */
+
+static void enqueue(struct reader *reader, struct ahead *a)
+{
+	MUTEX_GUARD(&reader->lock);
+	if (a->queued || reader->stop)
+		return;
+	a->queued = true;
+	a->refs++;
+	inode_ref(a->inode);
+	a->next = NULL;
+	*reader->queue_end = a;
+	reader->queue_end = &a->next;
+	pthread_cond_signal(&reader->wake);
+}
 
 static void fill(struct inode *inode, struct window *w)
 {
@@ -96,26 +111,41 @@ static void fill(struct inode *inode, struct window *w)
 	w->len = n > 0 ? (size_t)n : 0;
 }
 
-/* One that is on its way is this thread's alone. */
-static void fill_wanted(struct ahead *a)
+/* Under a->lock. The first that is wanted; *@ret_more: there is another. */
+static struct window *first_wanted(struct ahead *a, bool *ret_more)
+{
+	struct window *first = NULL;
+
+	*ret_more = false;
+	for (unsigned i = 0; i < AHEAD_WINDOWS; i++) {
+		struct window *w = &a->windows[i];
+
+		if (w->state != WINDOW_WANTED)
+			continue;
+		*ret_more = first != NULL;
+		if (!first || w->number < first->number)
+			first = w;
+	}
+	return first;
+}
+
+/* One that is on its way is this thread's alone; the next may be another's. */
+static void fill_wanted(struct reader *reader, struct ahead *a)
 {
 	struct window *w;
+	bool more;
 
 	MUTEX_GUARD(&a->lock);
-	do {
-		w = NULL;
-		for (unsigned i = 0; i < AHEAD_WINDOWS; i++)
-			if (a->windows[i].state == WINDOW_WANTED && (!w || a->windows[i].number < w->number))
-				w = &a->windows[i];
-		if (!w)
-			return;
+	while ((w = first_wanted(a, &more))) {
 		w->state = WINDOW_ON_ITS_WAY;
 		pthread_mutex_unlock(&a->lock);
+		if (more)
+			enqueue(reader, a);
 		fill(a->inode, w);
 		pthread_mutex_lock(&a->lock);
 		w->state = w->len ? WINDOW_READ : WINDOW_NONE;
 		pthread_cond_broadcast(&a->changed);
-	} while (w);
+	}
 }
 
 static struct ahead *next_stream(struct reader *reader)
@@ -143,14 +173,14 @@ static void *reader_thread(void *arg)
 	while ((a = next_stream(reader))) {
 		struct inode *inode = a->inode;
 
-		fill_wanted(a);
+		fill_wanted(reader, a);
 		ahead_put(reader, a);
 		inode_put(inode);
 	}
 	return NULL;
 }
 
-/* Under reader->lock. */
+/* Under reader->lock. Whether there is a thread. */
 static bool start(struct reader *reader)
 {
 	sigset_t all, old;
@@ -160,9 +190,11 @@ static bool start(struct reader *reader)
 	/* Signals are for the threads that expect them. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	reader->started = pthread_create(&reader->thread, NULL, reader_thread, reader) == 0;
+	while (reader->started < AHEAD_THREADS &&
+		pthread_create(&reader->threads[reader->started], NULL, reader_thread, reader) == 0)
+		reader->started++;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return reader->started;
+	return reader->started > 0;
 }
 
 int reader_init(struct core *core)
@@ -186,10 +218,10 @@ void reader_stop(struct core *core)
 		return;
 	pthread_mutex_lock(&reader->lock);
 	reader->stop = true;
-	pthread_cond_signal(&reader->wake);
+	pthread_cond_broadcast(&reader->wake);
 	pthread_mutex_unlock(&reader->lock);
-	if (reader->started)
-		pthread_join(reader->thread, NULL);
+	for (unsigned i = 0; i < reader->started; i++)
+		pthread_join(reader->threads[i], NULL);
 	for (struct ahead *a = reader->queue, *next; a; a = next) {
 		struct inode *inode = a->inode;
 
@@ -201,20 +233,6 @@ void reader_stop(struct core *core)
 	pthread_mutex_destroy(&reader->lock);
 	free(reader);
 	core->reader = NULL;
-}
-
-static void enqueue(struct reader *reader, struct ahead *a)
-{
-	MUTEX_GUARD(&reader->lock);
-	if (a->queued || reader->stop)
-		return;
-	a->queued = true;
-	a->refs++;
-	inode_ref(a->inode);
-	a->next = NULL;
-	*reader->queue_end = a;
-	reader->queue_end = &a->next;
-	pthread_cond_signal(&reader->wake);
 }
 
 /* ---- readers --------------------------------------------------------------------------------- */
@@ -260,7 +278,7 @@ size_t ahead_take(struct file *file, void *data, size_t size, uint64_t offset)
 {
 	struct ahead *a = atomic_load(&file->ahead);
 	size_t from = (size_t)(offset % AHEAD_WINDOW);
-	const struct window *w;
+	struct window *w;
 
 	if (!a)
 		return 0;
@@ -272,7 +290,11 @@ size_t ahead_take(struct file *file, void *data, size_t size, uint64_t offset)
 		size = (size_t)(w->size - offset);
 	if (from + size > w->len)
 		return 0;
+	w->takers++;
+	pthread_mutex_unlock(&a->lock);
 	memcpy(data, w->bytes + from, size);
+	pthread_mutex_lock(&a->lock);
+	w->takers--;
 	return size;
 }
 
@@ -285,7 +307,7 @@ static bool want(struct ahead *a, uint64_t number, uint64_t current)
 		struct window *w = &a->windows[i];
 		bool passed = w->number < current || w->number > current + AHEAD_WINDOWS;
 
-		if (w->state == WINDOW_ON_ITS_WAY || (w->state != WINDOW_NONE && !passed))
+		if (w->state == WINDOW_ON_ITS_WAY || w->takers || (w->state != WINDOW_NONE && !passed))
 			continue;
 		w->state = WINDOW_WANTED;
 		w->number = number;

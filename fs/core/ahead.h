@@ -1,5 +1,5 @@
 /*
- * ahead.h: reading ahead of who reads a large file from its front: one thread opens the next windows of it while the
+ * ahead.h: reading ahead of who reads a large file from its front: threads open the next windows of it while the
  * workers answer, for the kernel asks for 128 KiB at a time. Only fs/core's file.c and core.c use it.
  *
  * What was read ahead counts only while the file is as it was then: nothing is buffered, and the root of its map,
@@ -13,8 +13,9 @@
 #include "fs/core/core_internal.h"
 
 #define AHEAD_WINDOW ((uint64_t)256 << 10)
-#define AHEAD_WINDOWS 3 /* of one stream: the one that is being read and two more */
-#define AHEAD_STREAMS 16 /* in all, or 12 MiB */
+#define AHEAD_WINDOWS 4 /* of one stream: the one that is being read and three more */
+#define AHEAD_STREAMS 16 /* in all, or 16 MiB */
+#define AHEAD_THREADS 2 /* one alone waits for the disk, opens what came, and waits again */
 #define AHEAD_AFTER 4 /* reads in a row that make a stream */
 #define AHEAD_READ_MIN (32u << 10) /* what is smaller counts for nothing */
 

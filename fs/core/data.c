@@ -276,20 +276,30 @@ static void copy_part(uint8_t *to, const uint8_t *bytes, uint32_t length, uint32
 	memset(to + n, 0, size - n);
 }
 
+/* What was found for chunk @i of the batch goes where it is wanted, unless it is there. */
+static int read_batch_take(const struct read_batch *b, unsigned i)
+{
+	const struct kv_lookup *l = &b->lookups[i];
+	uint32_t length = b->entries[i].length;
+
+	if (l->result < 0)
+		return l->result == -ENOENT ? -EBADMSG : l->result;
+	if (l->in_room) {
+		memset(b->to[i] + length, 0, b->size[i] - length);
+		return 0;
+	}
+	if (l->value.len != length)
+		return -EBADMSG;
+	copy_part(b->to[i], l->value.data, length, b->from[i], b->size[i]);
+	return 0;
+}
+
 static int read_batch_run(struct inode *inode, struct read_batch *b)
 {
 	int r = b->n ? kv_multi_get(inode->core->kv, NULL, KV_DATA, b->lookups, b->n) : 0;
 
-	for (unsigned i = 0; i < b->n && r == 0; i++) {
-		const struct buf *value = &b->lookups[i].value;
-
-		r = b->lookups[i].result;
-		if (r == -ENOENT || (r == 0 && value->len != b->entries[i].length))
-			r = -EBADMSG;
-		if (r == 0)
-			copy_part(b->to[i], value->data, (uint32_t)value->len, b->from[i],
-				b->size[i]);
-	}
+	for (unsigned i = 0; i < b->n && r == 0; i++)
+		r = read_batch_take(b, i);
 	read_batch_release(b);
 	return r;
 }
@@ -321,6 +331,10 @@ static int read_part(struct inode *inode, struct read_batch *b, uint64_t index, 
 	b->keys[b->n] = map_chunk_key(inode, index, entry.version);
 	b->lookups[b->n] = (struct kv_lookup){
 		.key = b->keys[b->n].bytes, .key_len = b->keys[b->n].len};
+	if (from == 0 && size >= entry.length) {
+		b->lookups[b->n].room = to;
+		b->lookups[b->n].room_len = entry.length;
+	}
 	b->entries[b->n] = entry;
 	b->to[b->n] = to;
 	b->from[b->n] = from;

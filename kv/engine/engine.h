@@ -36,6 +36,17 @@ struct kv_engine_record {
 	void *arg;
 };
 
+/* What a look-up found; result: 0 or -errno. */
+struct kv_engine_value {
+	const void *data;
+	size_t len;
+	int result;
+};
+
+#define MULTI_GET_MAX 64 /* values that are looked up and taken at once */
+
+typedef void kv_engine_take(void *arg, size_t first, size_t n, const struct kv_engine_value *values);
+
 struct kv_engine_ops {
 	const char *name;
 
@@ -56,10 +67,12 @@ struct kv_engine_ops {
 	/* Replaces @ret_value. @view may be NULL. */
 	int (*get)(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
 		const void *key, size_t key_len, struct buf *ret_value);
-	/* ret_results[i]: 0 or -errno, for keys of one family. */
+	/*
+	 * For keys of one family: @take is given the values of @n keys from @first on, which are valid until it
+	 * returns, until all were. It does not use the engine.
+	 */
 	int (*multi_get)(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
-		size_t n, const void *const *keys, const size_t *key_lens, struct buf *ret_values,
-		int *ret_results);
+		size_t n, const void *const *keys, const size_t *key_lens, kv_engine_take *take, void *arg);
 
 	/* All of it or nothing, in the log of the kernel's page cache on return, not synced. */
 	int (*write)(struct kv_engine *e, const struct kv_write *writes, size_t n);

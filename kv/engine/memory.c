@@ -247,11 +247,21 @@ static int memory_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_
 }
 
 static int memory_multi_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
-	size_t n, const void *const *keys, const size_t *key_lens, struct buf *ret_values,
-	int *ret_results)
+	size_t n, const void *const *keys, const size_t *key_lens, kv_engine_take *take, void *arg)
 {
-	for (size_t i = 0; i < n; i++)
-		ret_results[i] = memory_get(e, view, family, keys[i], key_lens[i], &ret_values[i]);
+	struct kv_engine_value values[MULTI_GET_MAX];
+	struct buf bufs[MULTI_GET_MAX] = {0};
+	for (size_t at = 0, m; at < n; at += m) {
+		m = n - at < MULTI_GET_MAX ? n - at : MULTI_GET_MAX;
+		for (size_t i = 0; i < m; i++) {
+			values[i].result = memory_get(e, view, family, keys[at + i], key_lens[at + i], &bufs[i]);
+			values[i].data = bufs[i].data;
+			values[i].len = bufs[i].len;
+		}
+		take(arg, at, m, values);
+	}
+	for (size_t i = 0; i < MULTI_GET_MAX; i++)
+		buf_release(&bufs[i]);
 	return 0;
 }
 

@@ -7,7 +7,6 @@
 #define BATCH_KEEP_BYTES (1u << 20) /* a larger batch's memory is given back */
 #define LOG_OVERHEAD 12		    /* bytes of a write in the log besides key and value, about */
 #define DATA_DELETES_MAX 2048       /* 8 to 64 MiB of values */
-#define MULTI_GET_MAX 64            /* keys that are looked up in one call of RocksDB */
 #define SETTLE_MS 3000		    /* a checkpoint waits at most this long for compactions */
 #define SETTLE_STEP_MS 10
 
@@ -49,26 +48,37 @@ int rocks_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family f
 	return error ? rocks_error(e, "get", error) : take_value(slice, ret_value);
 }
 
-static int rocks_multi_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
-	size_t n, const void *const *keys, const size_t *key_lens, struct buf *ret_values,
-	int *ret_results)
+/* @slice NULL: not found, or @error, which is taken over. */
+static struct kv_engine_value look_at_value(
+	struct kv_engine *e, rocksdb_pinnableslice_t *slice, char *error)
 {
-	rocksdb_pinnableslice_t *slices[MULTI_GET_MAX];
-	char *errors[MULTI_GET_MAX];
+	struct kv_engine_value value = {.result = error ? rocks_error(e, "get", error) : -ENOENT};
 
-	for (size_t i = 0; i < n && (int)family >= e->families; i++)
-		ret_results[i] = -ENOENT;
-	if ((int)family >= e->families)
-		return 0;
-	for (size_t at = 0; at < n; at += MULTI_GET_MAX) {
-		size_t m = n - at < MULTI_GET_MAX ? n - at : MULTI_GET_MAX;
+	if (slice) {
+		value.data = rocksdb_pinnableslice_value(slice, &value.len);
+		value.result = 0;
+	}
+	return value;
+}
 
-		rocksdb_batched_multi_get_cf(e->db, read_options(e, view), e->family[family], m,
-			(const char *const *)keys + at, key_lens + at, slices, errors, false);
+static int rocks_multi_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
+	size_t n, const void *const *keys, const size_t *key_lens, kv_engine_take *take, void *arg)
+{
+	rocksdb_pinnableslice_t *slices[MULTI_GET_MAX] = {0};
+	struct kv_engine_value values[MULTI_GET_MAX];
+	char *errors[MULTI_GET_MAX] = {0};
+
+	for (size_t at = 0, m; at < n; at += m) {
+		m = n - at < MULTI_GET_MAX ? n - at : MULTI_GET_MAX;
+		if ((int)family < e->families)
+			rocksdb_batched_multi_get_cf(e->db, read_options(e, view), e->family[family], m,
+				(const char *const *)keys + at, key_lens + at, slices, errors, false);
 		for (size_t i = 0; i < m; i++)
-			ret_results[at + i] = errors[i]
-						      ? rocks_error(e, "get", errors[i])
-						      : take_value(slices[i], &ret_values[at + i]);
+			values[i] = look_at_value(e, slices[i], errors[i]);
+		take(arg, at, m, values);
+		for (size_t i = 0; i < m; i++)
+			if (slices[i])
+				rocksdb_pinnableslice_destroy(slices[i]);
 	}
 	return 0;
 }

@@ -134,6 +134,39 @@ START_TEST(a_snapshot_keeps_the_large_chunk)
 }
 END_TEST
 
+/* Chunks that end before their time: zeros follow them, whatever was where they are read to. */
+START_TEST(zeros_follow_short_chunks)
+{
+	static uint8_t image[8 * CHUNK], got[8 * CHUNK];
+	struct file *f = store_new_file(&s, "f", O_RDWR);
+	const off_t size = 6 * CHUNK, small = 1 << CHUNK_SHIFT_NOISE;
+	struct stat st;
+
+	put_noise(f, image, 2 * CHUNK, 0);
+	put_noise(f, image, CHUNK, 2 * CHUNK + 5);
+	put_noise(f, image, 3000, 4 * CHUNK);
+	put_noise(f, image, 700, 4 * CHUNK + 3 * small);
+	ck_assert_int_eq(core_file_flush(s.core, f), 0);
+	ck_assert_int_eq(
+		core_setattr(s.core, &s.who, file_ino(f), &(struct stat){.st_size = size}, CORE_SET_SIZE, &st), 0);
+	ck_assert_uint_eq(file_inode(f)->rec.map.chunk_shift, CHUNK_SHIFT_NOISE);
+	for (int turn = 0; turn < 2; turn++) {
+		uint64_t ino = file_ino(f);
+
+		for (off_t at = 0; at < size; at += CHUNK / 3) {
+			memset(got, 0xff, sizeof got);
+			ck_assert_int_eq(core_read(s.core, f, got, sizeof got, at), size - at);
+			ck_assert_int_eq(memcmp(got, image + at, (size_t)(size - at)), 0);
+			ck_assert_int_eq(got[size - at], 0xff);
+		}
+		store_done(&s, f);
+		store_reopen(&s);
+		f = store_open_file(&s, ino, O_RDWR);
+	}
+	store_done(&s, f);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("noise");
@@ -143,6 +176,7 @@ int main(void)
 	tcase_add_test(tc, what_compresses_stays_in_large_chunks);
 	tcase_add_test(tc, small_chunks_are_cut_before_they_are_stored);
 	tcase_add_test(tc, a_snapshot_keeps_the_large_chunk);
+	tcase_add_test(tc, zeros_follow_short_chunks);
 	tcase_set_timeout(tc, 60);
 	return run_case("noise", tc);
 }

@@ -36,6 +36,23 @@ static void seal(const struct seal_context *ctx, const void *value, size_t len, 
 	ck_assert_int_eq(seal_value(ctx, &key, KV_META, RECORD_KEY, value, len, ret), 0);
 }
 
+/* Only a value that is not compressed and has just that length. */
+static void goes_into_its_place(
+	const struct seal_context *ctx, const struct buf *sealed, const uint8_t *value, size_t len, bool plain)
+{
+	uint8_t *room = malloc(len + 1);
+	memset(room, 0xa5, len + 1);
+	ck_assert_int_eq(seal_open_into(ctx, &key, KV_META, RECORD_KEY, sealed->data, sealed->len, room, len + 1), 0);
+	ck_assert_int_eq(
+		seal_open_into(ctx, &key, KV_META, RECORD_KEY, sealed->data, sealed->len, room, len), plain);
+	ck_assert_int_eq(room[len], 0xa5);
+	if (plain)
+		ck_assert_int_eq(memcmp(room, value, len), 0);
+	else
+		ck_assert_int_eq(room[0] == 0xa5 && memcmp(room, room + 1, len) == 0, 1);
+	free(room);
+}
+
 START_TEST(round_trip_of_all_sizes)
 {
 	CONTEXT_OR_RETURN(ctx);
@@ -59,6 +76,7 @@ START_TEST(round_trip_of_all_sizes)
 			ck_assert_uint_eq(opened.len, len);
 			if (len)
 				ck_assert_mem_eq(opened.data, value, len);
+			goes_into_its_place(ctx, &sealed, value, len, random || len < 512);
 			free(value);
 		}
 	}
@@ -157,6 +175,30 @@ START_TEST(every_bit_counts)
 				 &opened), -EBADMSG);
 	ck_assert_uint_eq(opened.len, 4);
 	ck_assert_mem_eq(opened.data, "kept", 4);
+}
+END_TEST
+
+START_TEST(every_bit_counts_in_place_too)
+{
+	CONTEXT_OR_RETURN(ctx);
+	uint8_t value[600], room[600];
+	randombytes_buf(value, sizeof value);
+	_cleanup_buf_ struct buf sealed = {0};
+	seal(ctx, value, sizeof value, &sealed);
+	for (size_t bit = 0; bit < sealed.len * 8; bit++) {
+		/* One that says it is compressed is not for this; seal_open() refuses it. */
+		int refused = bit == 8 ? 0 : -EBADMSG;
+		sealed.data[bit / 8] ^= 1 << bit % 8;
+		ck_assert_int_eq(seal_open_into(ctx, &key, KV_META, RECORD_KEY, sealed.data, sealed.len, room,
+					 sizeof room), refused);
+		sealed.data[bit / 8] ^= 1 << bit % 8;
+	}
+	for (size_t len = 0; len < sealed.len; len++)
+		ck_assert_int_eq(seal_open_into(ctx, &key, KV_META, RECORD_KEY, sealed.data, len, room, sizeof room),
+			len < SEAL_OVERHEAD ? -EBADMSG : 0);
+	ck_assert_int_eq(
+		seal_open_into(ctx, &key, KV_META, "\0\0\0\1recorD", 10, sealed.data, sealed.len, room, sizeof room),
+		-EBADMSG);
 }
 END_TEST
 
@@ -388,6 +430,7 @@ int main(void)
 	tcase_add_test(t, value_too_large);
 	tcase_add_loop_test(t, appends_and_never_repeats, 0, 2);
 	tcase_add_loop_test(t, every_bit_counts, 0, 2);
+	tcase_add_loop_test(t, every_bit_counts_in_place_too, 0, 2);
 	tcase_add_loop_test(t, copied_to_another_place, 0, 2);
 	tcase_add_loop_test(t, bound_to_its_place, 0, 2);
 	tcase_add_test(t, generation_is_readable);

@@ -508,6 +508,32 @@ static void fill_large(uint8_t *bytes, size_t i)
 		memset(bytes, (int)i, LARGE_BYTES);
 }
 
+/* What does not compress and is of that length lies in its room, the rest is handed out. */
+static void in_their_rooms(struct kv_lookup lookups[LARGE], uint8_t bytes[LARGE][LARGE_BYTES])
+{
+	static uint8_t rooms[LARGE][LARGE_BYTES];
+
+	for (size_t i = 0; i < LARGE; i++) {
+		memset(rooms[i], 0xa5, LARGE_BYTES);
+		lookups[i].value = (struct buf){0};
+		lookups[i].room = i == 5 ? NULL : rooms[i];
+		lookups[i].room_len = i == 8 ? LARGE_BYTES - 1 : LARGE_BYTES;
+	}
+	ok(kv_multi_get(kv, NULL, KV_DATA, lookups, LARGE));
+	for (size_t i = 0; i < LARGE; i++) {
+		bool there = i % 3 && i != 5 && i != 7 && i != 8;
+
+		ok(lookups[i].result);
+		ck_assert_int_eq(lookups[i].in_room, there);
+		ck_assert_uint_eq(lookups[i].value.len, there || i == 7 ? 0 : LARGE_BYTES);
+		if (there)
+			ck_assert_int_eq(memcmp(rooms[i], bytes[i], LARGE_BYTES), 0);
+		else
+			ck_assert_int_eq(rooms[i][0], 0xa5);
+		buf_release(&lookups[i].value);
+	}
+}
+
 START_TEST(large_ones_at_once)
 {
 	static uint8_t bytes[LARGE][LARGE_BYTES];
@@ -538,6 +564,7 @@ START_TEST(large_ones_at_once)
 		ck_assert_int_eq(memcmp(lookups[i].value.data, bytes[i], inserts[i].value_len), 0);
 		buf_release(&lookups[i].value);
 	}
+	in_their_rooms(lookups, bytes);
 	ok(kv_verify_sum(kv));
 	txn = begin();
 	inserts[LARGE - 1].key_len = 2;
