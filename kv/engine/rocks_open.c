@@ -51,7 +51,7 @@
 #define LOG_LEVEL_NONE 6
 #define NO_DIRECTORY "/dev/null/none"
 #define DELETES_WINDOW 128
-#define DATA_FIRST_LEVEL 20
+#define DATA_FIRST_LEVEL 40
 #define DATA_LEVEL_BYTES (512u << 20)
 #define LEVEL_BASE_BYTES (8u << 20)
 
