@@ -55,8 +55,9 @@ static struct auto_place *get(struct autos *a, uint32_t container, uint8_t kind)
 
 static void wake(struct autos *a)
 {
+	if (!a->kicked)
+		pthread_cond_signal(&a->wake);
 	a->kicked = true;
-	pthread_cond_signal(&a->wake);
 }
 
 static void note_one(struct autos *a, struct auto_place *p, uint64_t epoch)

@@ -44,10 +44,12 @@ struct round {
 
 /* ---- what it is told ------------------------------------------------------------------------- */
 
+/* Once for all that the thread gathers: it would contend for the lock with each message that is made. */
 static void kick(struct lifecycle *l)
 {
+	if (!l->kicked)
+		pthread_cond_signal(&l->wake);
 	l->kicked = true;
-	pthread_cond_signal(&l->wake);
 }
 
 /* The lock is held. */
