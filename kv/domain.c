@@ -54,5 +54,5 @@ int kv_hash128(struct kv *kv, uint32_t domain, uint64_t purpose, const void *dat
 
 void kv_random(void *ret_bytes, size_t len)
 {
-	randombytes_buf(ret_bytes, len);
+	seal_random(ret_bytes, len);
 }

@@ -111,6 +111,8 @@ struct txn_record {
 	uint8_t key_len;
 	uint8_t write; /* enum txn_write */
 	uint8_t old;   /* enum txn_old: what stood there at the start */
+	uint16_t plain_len;
+	const uint8_t *plain; /* of TXN_PUT: the value itself, in the arena, if kv_recent_note() keeps such; or NULL */
 	uint8_t old_id[SEAL_ID_BYTES];
 	uint8_t key[];
 };
@@ -118,7 +120,7 @@ struct txn_record {
 enum txn_state { TXN_OPEN, TXN_QUEUED, TXN_LEADS, TXN_DONE };
 
 #define TXN_INLINE_RECORDS 24
-#define TXN_INLINE_ARENA 2560
+#define TXN_INLINE_ARENA 4096
 #define TXN_INLINE_COUNTS 4
 
 struct txn_chunk;
@@ -158,6 +160,13 @@ int kv_check_key(enum kv_family family, const void *key, size_t key_len);
 /* Opens a sealed value of any family; -ENOKEY where its domain has no key. */
 int kv_open_value(struct kv *kv, enum kv_family family, const void *key, size_t key_len,
 	const void *sealed, size_t sealed_len, struct buf *ret_value);
+void txn_table_init(struct kv_txn *txn);
+void txn_table_release(struct kv_txn *txn);
+/* Room that lasts as long as the transaction. NULL: no memory. At most 16 KiB. */
+void *txn_arena(struct kv_txn *txn, size_t len);
+/* Finds the record of a key that the caller has checked, or adds one. -ENOMEM. */
+int txn_record_of(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
+	struct txn_record **ret_record);
 /* The index of the first record >= (family, key); *@ret_found: whether it is that one. */
 size_t txn_find(const struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
 	bool *ret_found);
@@ -209,7 +218,7 @@ int kv_commit_run(struct kv *kv, struct kv_txn *txn);
 /* ---- what was just written (recent.c) --------------------------------------------------------- */
 
 #define RECENT_SLOTS 1024 /* a power of two */
-#define RECENT_VALUE 768  /* bytes of the largest sealed value that is kept */
+#define RECENT_VALUE 768  /* bytes of the largest value that is kept */
 
 struct kv_recent {
 	pthread_mutex_t lock;
@@ -222,9 +231,9 @@ void kv_recent_release(struct kv *kv);
 void kv_recent_note(struct kv *kv, const struct kv_txn *txn);
 /*
  * What a transaction that began at @start is to see: 0, with the record's old_id, and unless it is NULL
- * @ret_sealed; -ENOENT: it was deleted; -EAGAIN: not known here.
+ * @ret_value; -ENOENT: it was deleted; -EAGAIN: not known here; -ENOMEM.
  */
-int kv_recent_get(struct kv *kv, uint64_t start, struct txn_record *record, struct buf *ret_sealed);
+int kv_recent_get(struct kv *kv, uint64_t start, struct txn_record *record, struct buf *ret_value);
 
 int kv_counters_init(struct kv *kv, const struct kv_commit_row *row);
 void kv_counters_release(struct kv *kv);

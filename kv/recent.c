@@ -1,7 +1,7 @@
 /*
- * recent.c: records that were written a moment ago, sealed, as they were published last: a session's record and a
+ * recent.c: records that were written a moment ago, as they were published last: a session's record and a
  * directory's inode are read and written again by each of many small transactions, and finding them in the engine
- * costs more than all else about them.
+ * and opening them costs more than all else about them.
  *
  * A slot holds one record, by its hash; a later one with the same slot takes its place. The leader of a commit
  * notes what it wrote before it publishes the sequence, so a transaction whose start is not below a slot's
@@ -12,7 +12,7 @@
 
 struct kv_recent_slot {
 	uint64_t hash, sequence; /* sequence 0: empty */
-	size_t len;		 /* of value; RECENT_VALUE + 1: only its identity is kept */
+	size_t len;		 /* of value, as the caller gave it; RECENT_VALUE + 1: only its identity is kept */
 	bool present;		 /* else: it was deleted */
 	uint8_t key_len;
 	uint8_t key[KV_KEY_MAX];
@@ -55,9 +55,9 @@ static void note(struct kv_recent_slot *slot, const struct kv_txn *txn, const st
 	if (!slot->present)
 		return;
 	kv_sum_identity(sealed, record->sealed_len, slot->id);
-	slot->len = record->sealed_len <= RECENT_VALUE ? record->sealed_len : RECENT_VALUE + 1;
-	if (slot->len <= RECENT_VALUE)
-		memcpy(slot->value, sealed, slot->len);
+	slot->len = record->plain ? record->plain_len : RECENT_VALUE + 1;
+	if (record->plain)
+		memcpy(slot->value, record->plain, record->plain_len);
 }
 
 void kv_recent_note(struct kv *kv, const struct kv_txn *txn)
@@ -71,7 +71,7 @@ void kv_recent_note(struct kv *kv, const struct kv_txn *txn)
 	}
 }
 
-int kv_recent_get(struct kv *kv, uint64_t start, struct txn_record *record, struct buf *ret_sealed)
+int kv_recent_get(struct kv *kv, uint64_t start, struct txn_record *record, struct buf *ret_value)
 {
 	const struct kv_recent_slot *slot = slot_of(&kv->recent, record);
 
@@ -83,10 +83,12 @@ int kv_recent_get(struct kv *kv, uint64_t start, struct txn_record *record, stru
 		return -EAGAIN;
 	if (!slot->present)
 		return -ENOENT;
-	if (ret_sealed) {
-		ret_sealed->len = 0;
-		if (slot->len > RECENT_VALUE || buf_append(ret_sealed, slot->value, slot->len) < 0)
-			return -EAGAIN;
+	if (ret_value && slot->len > RECENT_VALUE)
+		return -EAGAIN;
+	if (ret_value) {
+		ret_value->len = 0;
+		if (buf_append(ret_value, slot->value, slot->len) < 0)
+			return -ENOMEM;
 	}
 	memcpy(record->old_id, slot->id, SEAL_ID_BYTES);
 	return 0;

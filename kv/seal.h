@@ -37,6 +37,9 @@ struct seal_key {
 	uint16_t generation;
 };
 
+/* Random bytes as random_bytes() draws them, by the calling thread's generator. */
+void seal_random(void *ret_bytes, size_t len);
+
 /* Appends the sealed form to @ret_sealed. -ENOMEM, -E2BIG (more than KV_VALUE_MAX). */
 int seal_value(const struct seal_context *ctx, const struct seal_key *key, enum kv_family family,
 	const void *record_key, size_t record_key_len, const void *value, size_t value_len,

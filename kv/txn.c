@@ -12,15 +12,7 @@
 #include "kv/bytes.h"
 #include "kv/pack.h"
 
-#include <sodium.h>
-
-#define ARENA_CHUNK (16u << 10)
 #define PACK_MIN 100 /* bytes: below, a frame with the number of its dictionary saves nothing */
-
-struct txn_chunk {
-	struct txn_chunk *next;
-	_Alignas(16) uint8_t bytes[];
-};
 
 int kv_check_key(enum kv_family family, const void *key, size_t key_len)
 {
@@ -48,12 +40,9 @@ int kv_txn_begin(struct kv *kv, struct kv_txn **ret_txn)
 		return -ENOMEM;
 	memset(txn, 0, offsetof(struct kv_txn, inline_records));
 	txn->kv = kv;
-	txn->records = txn->inline_records;
-	txn->records_cap = TXN_INLINE_RECORDS;
+	txn_table_init(txn);
 	txn->counts = txn->inline_counts;
 	txn->counts_cap = TXN_INLINE_COUNTS;
-	txn->arena_at = txn->inline_arena;
-	txn->arena_left = TXN_INLINE_ARENA;
 	kv_health_wait(kv);
 	r = kv_enter(kv);
 	if (r < 0) {
@@ -77,130 +66,12 @@ void kv_txn_free(struct kv_txn *txn)
 		return;
 	txn->kv->ops->view_free(txn->kv->engine, txn->view);
 	kv_leave(txn->kv);
-	while (txn->chunks) {
-		struct txn_chunk *next = txn->chunks->next;
-		free(txn->chunks);
-		txn->chunks = next;
-	}
-	if (txn->records != txn->inline_records)
-		free(txn->records);
+	txn_table_release(txn);
 	if (txn->counts != txn->inline_counts)
 		free(txn->counts);
 	buf_release(&txn->sealed);
 	buf_release(&txn->scratch);
 	free(txn);
-}
-
-static void *arena_take(struct kv_txn *txn, size_t len)
-{
-	void *p;
-
-	len = (len + 15) & ~(size_t)15;
-	if (len > txn->arena_left) {
-		struct txn_chunk *chunk = malloc(sizeof *chunk + ARENA_CHUNK);
-		if (!chunk)
-			return NULL;
-		chunk->next = txn->chunks;
-		txn->chunks = chunk;
-		txn->arena_at = chunk->bytes;
-		txn->arena_left = ARENA_CHUNK;
-	}
-	p = txn->arena_at;
-	txn->arena_at += len;
-	txn->arena_left -= len;
-	return p;
-}
-
-static int compare(const struct txn_record *r, enum kv_family family, const void *key, size_t len)
-{
-	int c;
-
-	if (r->family != family)
-		return r->family < family ? -1 : 1;
-	c = memcmp(r->key, key, r->key_len < len ? r->key_len : len);
-	return c ? c : (int)r->key_len - (int)len;
-}
-
-size_t txn_find(const struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
-	bool *ret_found)
-{
-	size_t low = 0, high = txn->records_n;
-
-	*ret_found = false;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int c = compare(txn->records[mid], family, key, key_len);
-		if (c == 0) {
-			*ret_found = true;
-			return mid;
-		}
-		if (c < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static int records_grow(struct kv_txn *txn)
-{
-	size_t cap = txn->records_cap * 2;
-	struct txn_record **records;
-
-	if (txn->records_n < txn->records_cap)
-		return 0;
-	if (txn->records == txn->inline_records) {
-		records = malloc(cap * sizeof *records);
-		if (records)
-			memcpy(records, txn->inline_records, sizeof txn->inline_records);
-	} else {
-		records = reallocarray(txn->records, cap, sizeof *records);
-	}
-	if (!records)
-		return -ENOMEM;
-	txn->records = records;
-	txn->records_cap = cap;
-	return 0;
-}
-
-static uint64_t conflict_hash(
-	const struct kv *kv, enum kv_family family, const void *key, size_t key_len)
-{
-	uint8_t text[1 + KV_KEY_MAX], hash[crypto_shorthash_BYTES];
-
-	put_bytes(put_u8(text, (uint8_t)family), key, key_len);
-	crypto_shorthash(hash, text, 1 + key_len, kv->secrets->conflict);
-	return get_be64(hash);
-}
-
-/* Finds or adds. The caller has checked the key. */
-static int get_record(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
-	struct txn_record **ret_record)
-{
-	struct txn_record *record;
-	bool found;
-	size_t i = txn_find(txn, family, key, key_len, &found);
-
-	if (found) {
-		*ret_record = txn->records[i];
-		return 0;
-	}
-	if (records_grow(txn) < 0)
-		return -ENOMEM;
-	record = arena_take(txn, sizeof *record + key_len);
-	if (!record)
-		return -ENOMEM;
-	memset(record, 0, sizeof *record);
-	record->hash = conflict_hash(txn->kv, family, key, key_len);
-	record->family = (uint8_t)family;
-	record->key_len = (uint8_t)key_len;
-	memcpy(record->key, key, key_len);
-	memmove(&txn->records[i + 1], &txn->records[i],
-		(txn->records_n - i) * sizeof *txn->records);
-	txn->records[i] = record;
-	txn->records_n++;
-	*ret_record = record;
-	return 0;
 }
 
 /* Gets what stood there at the start into txn->scratch, if it is not in it, and notes it. -ENOENT, other errors. */
@@ -209,14 +80,11 @@ static int read_old(struct kv_txn *txn, struct txn_record *record)
 	if (record->old == TXN_OLD_ABSENT || txn->scratch_of == record)
 		return record->old == TXN_OLD_ABSENT ? -ENOENT : 0;
 	txn->scratch_of = NULL;
-	int r = kv_recent_get(txn->kv, txn->start, record, &txn->scratch);
+	int r = txn->kv->ops->get(
+		txn->kv->engine, txn->view, record->family, record->key, record->key_len, &txn->scratch);
 
-	if (r == -EAGAIN) {
-		r = txn->kv->ops->get(txn->kv->engine, txn->view, record->family, record->key, record->key_len,
-			&txn->scratch);
-		if (r == 0)
-			kv_sum_identity(txn->scratch.data, txn->scratch.len, record->old_id);
-	}
+	if (r == 0)
+		kv_sum_identity(txn->scratch.data, txn->scratch.len, record->old_id);
 	if (r == -ENOENT) {
 		record->old = TXN_OLD_ABSENT;
 	} else if (r == 0) {
@@ -226,15 +94,31 @@ static int read_old(struct kv_txn *txn, struct txn_record *record)
 	return r;
 }
 
-/* Only whether there was something, and its identity. */
+/* What recent.c knows of it; @ret_value NULL: no more than its identity. -ENOENT; -EAGAIN: nothing. */
+static int recall_old(struct kv_txn *txn, struct txn_record *record, struct buf *ret_value)
+{
+	int r = kv_recent_get(txn->kv, txn->start, record, ret_value);
+
+	if (r == 0 || r == -ENOENT)
+		record->old = r == 0 ? TXN_OLD_PRESENT : TXN_OLD_ABSENT;
+	return r;
+}
+
 static int look_at_old(struct kv_txn *txn, struct txn_record *record)
 {
-	int r = kv_recent_get(txn->kv, txn->start, record, NULL);
+	int r = recall_old(txn, record, NULL);
 
-	if (r == -EAGAIN)
-		return read_old(txn, record);
-	record->old = r == 0 ? TXN_OLD_PRESENT : TXN_OLD_ABSENT;
-	return r;
+	return r == -EAGAIN ? read_old(txn, record) : r;
+}
+
+/* What this transaction has put there. */
+static int get_own(struct kv_txn *txn, const struct txn_record *record, struct buf *ret_value)
+{
+	if (!record->plain)
+		return kv_open_value(txn->kv, record->family, record->key, record->key_len,
+			txn->sealed.data + record->sealed_at, record->sealed_len, ret_value);
+	ret_value->len = 0;
+	return buf_append(ret_value, record->plain, record->plain_len);
 }
 
 int kv_txn_get(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
@@ -244,14 +128,20 @@ int kv_txn_get(struct kv_txn *txn, enum kv_family family, const void *key, size_
 	int r = kv_check_key(family, key, key_len);
 
 	if (r == 0)
-		r = get_record(txn, family, key, key_len, &record);
+		r = txn_record_of(txn, family, key, key_len, &record);
 	if (r < 0)
 		return r;
 	if (record->write == TXN_DELETE)
 		return -ENOENT;
+	if (!keyring_domain_key(txn->kv->keyring, get_be32(key)))
+		return -ENOKEY;
 	if (record->write == TXN_PUT)
-		return kv_open_value(txn->kv, family, key, key_len,
-			txn->sealed.data + record->sealed_at, record->sealed_len, ret_value);
+		return get_own(txn, record, ret_value);
+	if (record->old != TXN_OLD_ABSENT && txn->scratch_of != record) {
+		r = recall_old(txn, record, ret_value);
+		if (r != -EAGAIN)
+			return r;
+	}
 	r = read_old(txn, record);
 	if (r < 0)
 		return r;
@@ -264,7 +154,7 @@ int kv_txn_touch(struct kv_txn *txn, enum kv_family family, const void *key, siz
 	struct txn_record *record;
 	int r = kv_check_key(family, key, key_len);
 
-	return r < 0 ? r : get_record(txn, family, key, key_len, &record);
+	return r < 0 ? r : txn_record_of(txn, family, key, key_len, &record);
 }
 
 /* The record and the key to seal with. @fresh: the caller says that nothing is there. */
@@ -279,7 +169,7 @@ static int put_begin(struct kv_txn *txn, enum kv_family family, const void *key,
 	*ret_seal_key = keyring_domain_key(txn->kv->keyring, get_be32(key));
 	if (!*ret_seal_key)
 		return -ENOKEY;
-	r = get_record(txn, family, key, key_len, &record);
+	r = txn_record_of(txn, family, key, key_len, &record);
 	if (r < 0)
 		return r;
 	if (fresh && (record->write == TXN_PUT ||
@@ -299,6 +189,20 @@ static void put_end(struct kv_txn *txn, struct txn_record *record, size_t at, si
 	record->write = TXN_PUT;
 	record->sealed_at = at;
 	record->sealed_len = len;
+	record->plain = NULL;
+}
+
+/* Where there is no memory, what is read again is opened again. */
+static void keep_plain(struct kv_txn *txn, struct txn_record *record, const void *value, size_t len)
+{
+	uint8_t *plain = record->family == KV_META && len <= RECENT_VALUE ? txn_arena(txn, len) : NULL;
+
+	if (!plain)
+		return;
+	if (len)
+		memcpy(plain, value, len);
+	record->plain = plain;
+	record->plain_len = (uint16_t)len;
 }
 
 static int put_record(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
@@ -317,6 +221,7 @@ static int put_record(struct kv_txn *txn, enum kv_family family, const void *key
 	if (r < 0)
 		return r;
 	put_end(txn, record, at, txn->sealed.len - at, fresh);
+	keep_plain(txn, record, value, value_len);
 	return 0;
 }
 
@@ -432,7 +337,7 @@ int kv_txn_copy(struct kv_txn *txn, enum kv_family from_family, const void *from
 	if (r == 0)
 		r = kv_check_key(family, key, key_len);
 	if (r == 0)
-		r = get_record(txn, from_family, from, from_len, &old);
+		r = txn_record_of(txn, from_family, from, from_len, &old);
 	if (r == 0 && (old->write != TXN_NOTHING || get_be32(from) != get_be32(key)))
 		r = -EINVAL;
 	if (r == 0)
@@ -460,7 +365,7 @@ int txn_pack_record(struct kv_txn *txn, enum kv_family family, const void *key, 
 	_cleanup_buf_ struct buf value = {0};
 	struct txn_record *record;
 	size_t at = txn->sealed.len;
-	int r = seal_key ? get_record(txn, family, key, key_len, &record) : -ENOKEY;
+	int r = seal_key ? txn_record_of(txn, family, key, key_len, &record) : -ENOKEY;
 
 	if (r == 0 && (record->write != TXN_NOTHING || txn->state != TXN_OPEN))
 		r = -EINVAL;
@@ -494,7 +399,7 @@ static int delete_record(struct kv_txn *txn, enum kv_family family, const void *
 	int r = txn->state != TXN_OPEN ? -EINVAL : 0;
 
 	if (r == 0)
-		r = get_record(txn, family, key, key_len, &record);
+		r = txn_record_of(txn, family, key, key_len, &record);
 	if (r < 0)
 		return r;
 	if (record->write == TXN_NOTHING) {
