@@ -94,7 +94,8 @@ struct kv_state {
  * -EKEYREJECTED wrong secret · -EBADMSG damaged keyring or engine metadata · -EPROTONOSUPPORT a newer
  * format or an unknown incompatible feature · -EOPNOTSUPP this processor lacks the store's cipher ·
  * -ESTALE older than when it was last seen (see seen_dir) and nothing was changed ·
- * -EROFS the disk is read-only and read_only was not asked for · -EACCES, -EIO, -ENOMEM.
+ * -EROFS the disk is read-only and read_only was not asked for · -EAGAIN threads cannot be started (a limit
+ * of processes) and nothing was changed · -EACCES, -EIO, -ENOMEM.
  * The caller frees with kv_close(). A daemon opens after it has forked: a thread is started here.
  */
 int kv_open(const char *path, const struct kv_unlock *unlock, const struct kv_options *options,

@@ -64,6 +64,12 @@ static void explain_damage(const char *store)
 		check_complain("the database of %s is damaged; run `scribefs fsck %s`", store, store);
 }
 
+void explain_threads(void)
+{
+	check_complain("cannot start threads: %s; raise the limit of processes (ulimit -u, pids.max, TasksMax=) or end "
+		       "some", strerror(EAGAIN));
+}
+
 void explain_store(const char *store, enum keyring_slot_type type, int error)
 {
 	switch (error) {
@@ -98,6 +104,9 @@ void explain_store(const char *store, enum keyring_slot_type type, int error)
 		break;
 	case -ENOSPC:
 		check_complain("the disk of %s is full; make room and try again", store);
+		break;
+	case -EAGAIN:
+		explain_threads();
 		break;
 	case -EACCES:
 	case -EPERM:

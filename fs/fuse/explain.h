@@ -14,6 +14,9 @@
  */
 void explain_store(const char *store, enum keyring_slot_type type, int error);
 
+/* The same for -EAGAIN of kv_open(): the system refuses threads. */
+void explain_threads(void);
+
 /* The same for -ESTALE of kv_open(), with what it said of the store. */
 void explain_older(const char *store, const struct kv_older *older);
 

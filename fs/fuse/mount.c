@@ -11,10 +11,14 @@
 #include "fs/fuse/reply.h"
 #include "fs/fuse/watch.h"
 #include "kv/backup/backup.h"
+#include "kv/threads.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+
+/* The engine's, a dozen of our own and a few workers. With fewer workers than SERVER_THREADS it only takes longer. */
+#define THREADS_WANTED 24
 
 static void entry_changed(void *arg, uint64_t parent, const char *name)
 {
@@ -54,6 +58,10 @@ static int open_store(struct server *s, const struct kv_unlock *unlock)
 	};
 	struct kv_state state;
 	check_wait_closing(s->store);
+	if (threads_spare(THREADS_WANTED) < 0) {
+		explain_threads();
+		return -1;
+	}
 	int r = kv_open(s->store, unlock, &options, &s->kv);
 	if (r == 0) /* or it would stay for as long as the mount serves */
 		explicit_bzero((void *)(uintptr_t)unlock->secret, unlock->secret_len);
@@ -138,6 +146,8 @@ static int open_layers(struct server *s)
 		r = views_open(s->sessions, &s->views);
 	if (r == -EBADMSG)
 		check_complain("the root of %s is damaged; run `scribefs fsck %s`", s->store, s->store);
+	else if (r == -EAGAIN)
+		explain_threads();
 	else if (r < 0)
 		check_complain("cannot serve %s: %s", s->store, strerror(-r));
 	return r < 0 ? -1 : 0;
@@ -148,15 +158,16 @@ static int run_loop(struct server *s)
 {
 	struct signals signals;
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	if (!config || signals_start(&signals, s) < 0) {
+	int r = config ? signals_start(&signals, s) : -ENOMEM;
+	if (r < 0) {
 		fuse_loop_cfg_destroy(config);
-		check_complain("out of memory");
+		check_complain("cannot serve %s: %s", s->store, strerror(-r));
 		return -1;
 	}
 	fuse_loop_cfg_set_clone_fd(config, 1);
 	fuse_loop_cfg_set_max_threads(config, SERVER_THREADS);
 	fuse_loop_cfg_set_idle_threads(config, SERVER_THREADS);
-	int r = receive_start(&s->receive);
+	r = receive_start(&s->receive);
 	if (r == 0) {
 		r = fuse_session_loop_mt(s->se, config);
 		receive_stop(&s->receive);

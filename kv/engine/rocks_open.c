@@ -31,10 +31,15 @@
  *    what it leaves of that is removed as soon as it is open. A read-only open has no text log; a
  *    directory for it that cannot be is how that is asked for.
  *
+ * RocksDB starts its threads while it opens, and ends the process where one cannot be started. So it is looked first
+ * whether so many can be, and -EAGAIN if not.
+ *
  * RocksDB creates its files with the umask of the process, and a umask is process-wide: what keeps
  * others out is the mode of the directory, 0700.
  */
 #include "kv/engine/rocks_internal.h"
+
+#include "kv/threads.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -46,6 +51,8 @@
 
 #define MEMTABLE_BYTES_DEFAULT (16u << 20)
 #define OPEN_FILES_MAX 256
+#define OPENING_THREADS 4
+#define ROCKS_THREADS (OPENING_THREADS + 4) /* one flushes, one compacts, one looks at the clock; one to spare */
 #define POINT_IN_TIME_RECOVERY 2
 #define SKIPPING_RECOVERY 3
 #define LOG_LEVEL_NONE 6
@@ -132,6 +139,7 @@ static void database_options(
 	rocksdb_options_set_db_write_buffer_size(o, memtable);
 	rocksdb_options_set_max_total_wal_size(o, 2 * (uint64_t)memtable);
 	rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);
+	rocksdb_options_set_max_file_opening_threads(o, OPENING_THREADS);
 	/* Listings read the tables in order, and the kernel reads on where it is not told otherwise. */
 	rocksdb_options_set_advise_random_on_open(o, 0);
 	rocksdb_options_set_max_background_jobs(o, 2);
@@ -430,6 +438,10 @@ static int open_with(const char *path, const struct kv_options *options, struct 
 		return -EBADMSG;
 	if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
+	/* It would end the process. */
+	r = threads_spare(ROCKS_THREADS);
+	if (r < 0)
+		return r;
 	e = rocks_new(options, create, how.read_only);
 	if (!e)
 		return -ENOMEM;
