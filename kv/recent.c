@@ -45,7 +45,7 @@ static struct kv_recent_slot *slot_of(struct kv_recent *recent, const struct txn
 
 static void note(struct kv_recent_slot *slot, const struct kv_txn *txn, const struct txn_record *record)
 {
-	const uint8_t *sealed = txn->sealed.data + record->sealed_at;
+	const uint8_t *sealed;
 
 	slot->hash = record->hash;
 	slot->sequence = txn->sequence;
@@ -54,6 +54,7 @@ static void note(struct kv_recent_slot *slot, const struct kv_txn *txn, const st
 	slot->present = record->write == TXN_PUT;
 	if (!slot->present)
 		return;
+	sealed = txn->sealed.data + record->sealed_at;
 	kv_sum_identity(sealed, record->sealed_len, slot->id);
 	slot->len = record->plain ? record->plain_len : RECENT_VALUE + 1;
 	if (record->plain)
