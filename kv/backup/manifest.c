@@ -197,7 +197,8 @@ int manifest_store(int dir, struct manifest *m, const uint8_t mac_key[32])
 	_cleanup_(buf_release) struct buf files = {0}, sources = {0}, complete = {0};
 	char manifest_hex[DIGEST_HEX], sources_hex[DIGEST_HEX], mac[DIGEST_MAC_HEX];
 	int r = 0;
-	qsort(m->file, m->files, sizeof *m->file, by_name);
+	if (m->files)
+		qsort(m->file, m->files, sizeof *m->file, by_name);
 	for (size_t i = 0; r == 0 && i < m->files; i++) {
 		const struct manifest_file *f = &m->file[i];
 		r = buf_printf(&files, "%s  db/%s\n", f->hex, f->name);
