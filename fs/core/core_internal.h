@@ -91,10 +91,6 @@ void icache_announce(struct inode *inode);
 /* … and after it: done, or failed. */
 void icache_publish(struct inode *inode);
 void icache_withdraw(struct inode *inode);
-struct inode_scan;
-/* inode_get() of one that may be near the last of @scan, which may be NULL. */
-int inode_get_next(struct core *core, uint64_t ino, struct container *container, struct inode_scan *scan,
-	struct inode **ret_inode);
 /* A ghost or orphan is referenced by nobody any more: called with no locks held. */
 void inode_forgotten(struct core *core, uint64_t ino);
 /* A ghost or orphan gets a reference of its own, until it is forgotten. */
@@ -102,18 +98,7 @@ void inode_pin(struct inode *inode);
 /* Whether someone may still reach it: an open file or the kernel. inode->lock is held. */
 bool inode_reachable(const struct inode *inode);
 
-/* scan.c: loading many inodes of one container. Begins with core and container set and is released; one thread's. */
-struct inode_scan {
-	struct core *core;
-	uint32_t container;
-	bool off;      /* look-ups from now on */
-	uint64_t last; /* number that was asked for */
-	struct kv_iter *it;
-	uint64_t stands;   /* number that it stands at, 0 none */
-	uint64_t sequence; /* of the commits that it shows at least */
-};
-void inode_scan_release(struct inode_scan *scan);
-/* For an inode that is being loaded, and hashed: 1 @ret_record is its record as it is now, 0 look it up. */
+/* scan.c: for an inode that is being loaded, and hashed: 1 @ret_record is its record as it is now, 0 look it up. */
 int inode_scan_get(struct inode_scan *scan, const struct inode *inode, struct buf *ret_record);
 
 /* attr.c: relatime, in memory: stored when something else is, or after a while. No locks held. */

@@ -153,6 +153,22 @@ struct inode {
 
 /* icache.c: by number; @container is a hint (may be NULL: the lease rows say). -ENOENT, -EBADMSG. */
 int inode_get(struct core *core, uint64_t ino, struct container *container, struct inode **ret_inode);
+
+/* scan.c: loading many inodes of one container. Begins with core and container set and is released; one thread's. */
+struct inode_scan {
+	struct core *core;
+	uint32_t container;
+	bool off;      /* look-ups from now on */
+	uint64_t last; /* number that was asked for */
+	struct kv_iter *it;
+	uint64_t stands;   /* number that it stands at, 0 none */
+	uint64_t sequence; /* of the commits that it shows at least */
+};
+void inode_scan_release(struct inode_scan *scan);
+/* inode_get() of one that may be near the last of @scan, which may be NULL. */
+int inode_get_next(struct core *core, uint64_t ino, struct container *container, struct inode_scan *scan,
+	struct inode **ret_inode);
+
 struct inode *inode_ref(struct inode *inode);
 void inode_put(struct inode *inode);
 /* Whether any inode in memory is untaken. For the end, when no requests come any more. */

@@ -9,11 +9,13 @@ struct scan {
 	struct container *container;
 	struct kv_iter *it;
 	bool started;
+	struct inode_scan inodes; /* messages were made one after the other */
 };
 
 static void scan_release(struct scan *scan)
 {
 	kv_iter_free(scan->it);
+	inode_scan_release(&scan->inodes);
 }
 
 static int scan_open(
@@ -24,6 +26,7 @@ static int scan_open(
 
 	ret_scan->core = core;
 	ret_scan->container = c;
+	ret_scan->inodes = (struct inode_scan){.core = core, .container = c->id};
 	return kv_iter_open(
 	        core_kv(core), NULL, txn, KV_META, prefix.bytes, prefix.len, &ret_scan->it);
 }
@@ -47,7 +50,7 @@ static int scan_next(struct scan *scan, struct inode **ret_file, uint32_t *ret_n
 		*ret_number = name_message_number(d.name, d.name_len);
 		if (!*ret_number || d.type != S_IFREG >> 12)
 			continue;
-		r = inode_get(scan->core, d.ino, scan->container, ret_file);
+		r = inode_get_next(scan->core, d.ino, scan->container, &scan->inodes, ret_file);
 		if (r == -EBADMSG)
 			continue; /* a damaged message does not hide the others */
 		return r < 0 ? r : 1;
