@@ -1,5 +1,6 @@
 /*
- * fuzz_acl.c: any bytes as a POSIX ACL, decoded and set on files and directories. What is accepted survives a round trip
+ * fuzz_acl.c: any bytes as a POSIX ACL, decoded and set on files and directories. What is accepted survives a
+ * round trip
  * and every chmod, says the mode that it was given, and what is made below it has no more rights than it allows.
  * The input as such, and as entries that are nearly in order: a byte each for tag and rights, two for the id.
  */

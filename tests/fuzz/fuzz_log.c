@@ -1,6 +1,8 @@
 /*
- * fuzz_log.c: RocksDB's logs after a crash, as rocks_log.c looks through them. Each is made of fragments whose check sums
- * are good, of batches that are nearly so; or the input as such. A hole lies within the log that it is in, and what is
+ * fuzz_log.c: RocksDB's logs after a crash, as rocks_log.c looks through them. Each is made of fragments whose
+ * check sums
+ * are good, of batches that are nearly so; or the input as such. A hole lies within the log that it is in, and
+ * what is
  * cut there has none any more and the same last value.
  */
 #include "kv/engine/rocks_internal.h"

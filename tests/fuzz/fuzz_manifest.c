@@ -1,6 +1,8 @@
 /*
- * fuzz_manifest.c: what a backup says of itself: `complete`, `manifest`, `sources` and `verified`, whose bytes the input
- * has, a NUL between them. As such, and with check sums and the MAC that are good. What is accepted is stored again as it
+ * fuzz_manifest.c: what a backup says of itself: `complete`, `manifest`, `sources` and `verified`, whose bytes the
+ * input
+ * has, a NUL between them. As such, and with check sums and the MAC that are good. What is accepted is stored
+ * again as it
  * was read.
  */
 #include "kv/backup/folder.h"
@@ -57,7 +59,8 @@ static void check(int dir, int other, const uint8_t *mac_key)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int dir = -1, other;
-	struct input in = {data, size}, complete = next_part(&in), manifest = next_part(&in), sources = next_part(&in);
+	struct input in = {data, size}, complete = next_part(&in), manifest = next_part(&in),
+		sources = next_part(&in);
 	_cleanup_buf_ struct buf text = {0};
 	char hex[DIGEST_HEX], mac[DIGEST_MAC_HEX];
 	int64_t when;
@@ -77,7 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(dir, other, key);
 	expect(manifest_verdict_load(dir, &when, &ok) == 0);
 
-	/* Once more, with what a forger gets right, too; and where there is only a manifest with sources of their own. */
+	/* Once more, with what a forger gets right,
+		too; and where there is only a manifest with sources of their own. */
 	expect(buf_append(&text, complete.p, complete.left) == 0);
 	digest_bytes(manifest.p, manifest.left, hex);
 	expect(buf_printf(&text, "manifest %s\n", hex) == 0);

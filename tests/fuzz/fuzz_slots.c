@@ -1,5 +1,6 @@
 /*
- * fuzz_slots.c: the small files and rows of kv: `mark`, `seen`, `busy`, the commit row, a domain's counters. As such, and
+ * fuzz_slots.c: the small files and rows of kv: `mark`, `seen`, `busy`, the commit row, a domain's counters. As
+ * such, and
  * with the magic, the id and the MAC that are good. What is accepted encodes to the same bytes again.
  */
 #include "kv/kv_internal.h"
@@ -108,7 +109,8 @@ static void mark(struct input in)
 		if (forge & 4)
 			put_bytes(slot + 8, keyring_id(keyring), 16);
 		if (forge & 8 << i)
-			crypto_generichash(slot + MARK_MAC_AT, MARK_BYTES - MARK_MAC_AT, slot, MARK_MAC_AT, mark_key, 32);
+			crypto_generichash(slot + MARK_MAC_AT, MARK_BYTES - MARK_MAC_AT, slot, MARK_MAC_AT, mark_key,
+				32);
 	}
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	expect(fd >= 0 && write(fd, slots, forge & 32 ? sizeof slots : len) >= 0);

@@ -1,5 +1,6 @@
 /*
- * fuzz_store.c: a store in which one record says what the input says, under a seal that is good: who has the key, or a
+ * fuzz_store.c: a store in which one record says what the input says, under a seal that is good: who has the key,
+ * or a
  * mistake of ours, can write anything. It is opened, walked through and written to; then it is mended, and after that
  * there is nothing left that could be. The input: u16 which record (of all, by key), u8 what is done to it, bytes.
  */

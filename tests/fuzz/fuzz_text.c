@@ -1,5 +1,6 @@
 /*
- * fuzz_text.c: what people write in a word: durations and counts of policies, points in time, time stamps, UUIDs, titles
+ * fuzz_text.c: what people write in a word: durations and counts of policies, points in time, time stamps, UUIDs,
+ * titles
  * that become names, recovery keys. The input is the text, without NULs. What is accepted reads the same when it is
  * written again.
  */
@@ -65,7 +66,8 @@ static void check_recovery(const char *text, size_t len)
 	if (keyring_recovery_parse(text, len, key) < 0)
 		return;
 	keyring_recovery_format(key, again);
-	expect(keyring_recovery_parse(again, strlen(again), key_again) == 0 && memcmp(key, key_again, sizeof key) == 0);
+	expect(keyring_recovery_parse(again, strlen(again), key_again) == 0 && memcmp(key, key_again,
+		sizeof key) == 0);
 }
 
 static void check_title(const char *text, size_t len)

@@ -1,5 +1,5 @@
 /*
- * world.h: what fuzzers share: an assertion, the input in pieces, and a store on the in-memory engine with a tree in it.
+ * world.h: what fuzzers share: an assertion, the input in pieces, and a store on the in-memory engine.
  * Every fuzzer is one file that includes it.
  */
 #ifndef SCRIBEFS_TESTS_FUZZ_WORLD_H
