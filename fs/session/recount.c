@@ -208,7 +208,10 @@ static int take_in_messages(struct sessions *s, struct inode *messages)
 	return r;
 }
 
-/* The file's bytes are not those of the last rendering: a save that was not taken in. */
+/*
+ * The file's bytes are not those of the last rendering: a save that was not taken in. One that is under way is not: its
+ * close takes it in.
+ */
 static int take_in_json(struct sessions *s, struct inode *session, const struct srec *rec)
 {
 	_cleanup_buf_ struct buf row = {0}, text = {0};
@@ -229,7 +232,8 @@ static int take_in_json(struct sessions *s, struct inode *session, const struct 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	pthread_rwlock_wrlock(&file->lock);
-	if (file->rec.role == ROLE_SESSION_JSON) {
+	bool busy = file->data.writers > 0;
+	if (file->rec.role == ROLE_SESSION_JSON && !busy) {
 		bool differs = row.len != file->rec.size + 8;
 		if (!differs)
 			r = buf_resize(&text, (size_t)file->rec.size);
@@ -240,7 +244,7 @@ static int take_in_json(struct sessions *s, struct inode *session, const struct 
 			file->untaken = true;
 	}
 	pthread_rwlock_unlock(&file->lock);
-	return r < 0 ? r : take_in(s, file);
+	return r < 0 || busy ? r : take_in(s, file);
 }
 
 /* Its name is compared with the one that is known, so it can be taken in once more. */

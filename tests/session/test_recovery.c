@@ -64,6 +64,29 @@ START_TEST(a_save_that_was_not_closed)
 }
 END_TEST
 
+/* The look at all after a crash comes while somebody saves: what stands there by then is not a save. */
+START_TEST(a_save_that_is_under_way)
+{
+	static char text[4096];
+	struct file *file;
+	tree_next("hello");
+	strcpy(text, tree_read(JSON));
+	memcpy(strstr(text, "hello"), "HELLO", 5);
+	uint64_t ino = tree_find(JSON);
+	tree_crash();
+	ck_assert_int_eq(core_file_open(store.core, &who, ino, O_WRONLY | O_TRUNC, &file), 0);
+	ck_assert_int_eq(core_write(store.core, file, text, 5, 0, false), 5);
+	ck_assert_uint_eq(tree_find(JSON), ino);
+	ck_assert_uint_eq(tree_find(SESSION "/session.json.rejected"), 0);
+	ck_assert_int_eq(core_write(store.core, file, text + 5, strlen(text) - 5, 5, false),
+	        (ssize_t)strlen(text) - 5);
+	ck_assert_int_eq(session_flush(sessions, file), 0);
+	ck_assert_int_eq(session_release(sessions, file), 0);
+	tree_expect_field("title", "HELLO");
+	ck_assert_uint_eq(tree_find(SESSION "/session.json.rejected"), 0);
+}
+END_TEST
+
 START_TEST(an_agent_that_was_not_closed)
 {
 	tree_write(SESSION "/agent", "a");
@@ -240,6 +263,7 @@ int main(void)
 	tcase_add_test(c, a_message_that_was_being_written);
 	tcase_add_test(c, a_message_that_is_open_at_the_end);
 	tcase_add_test(c, a_save_that_was_not_closed);
+	tcase_add_test(c, a_save_that_is_under_way);
 	tcase_add_test(c, an_agent_that_was_not_closed);
 	tcase_add_test(c, nothing_is_lost_by_dying_between_operations);
 	tcase_add_test(c, a_store_that_is_read_only);
