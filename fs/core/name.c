@@ -238,6 +238,17 @@ static int account_dir(struct op *op, struct inode *dir, const struct dentry *d,
 	return 0;
 }
 
+/* Of several names one that is a message's is remembered: by it the file is taken in. */
+static void account_place(struct irec *child, const struct inode *dir, uint32_t number, bool gone)
+{
+	if (!gone && (number || !child->number)) {
+		child->parent = dir->ino;
+		child->number = number;
+	} else if (gone && number == child->number && child->nlink > 0) {
+		child->number = 0;
+	}
+}
+
 /* … and to its child. */
 static int account(struct op *op, struct inode *dir, const struct dentry *d, struct irec *dir_rec,
 	struct irec *child_rec, int sign)
@@ -247,13 +258,12 @@ static int account(struct op *op, struct inode *dir, const struct dentry *d, str
 
 	if (r < 0)
 		return r;
+	if (sign > 0 && child_rec->nlink == 0)
+		child_rec->number = 0;
 	child_rec->nlink += (uint32_t)(is_dir ? 2 * sign : sign);
-	if (sign > 0) {
-		child_rec->parent = dir->ino;
-		child_rec->number = dir_rec->flags & INODE_NUMBERED && !is_dir
-					    ? name_message_number(d->name, d->name_len)
-					    : 0;
-	}
+	account_place(child_rec, dir,
+		dir_rec->flags & INODE_NUMBERED && !is_dir ? name_message_number(d->name, d->name_len) : 0,
+		sign < 0);
 	return 0;
 }
 

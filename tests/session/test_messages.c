@@ -214,6 +214,34 @@ START_TEST(links_count_as_names)
 }
 END_TEST
 
+static uint32_t number_of(const char *path)
+{
+	struct inode *inode;
+	ck_assert_int_eq(inode_get(store.core, tree_find(path), NULL, &inode), 0);
+	uint32_t number = inode->rec.number;
+	inode_put(inode);
+	return number;
+}
+
+/* Which number a file has goes by its name in messages/, whatever other names come and go. */
+START_TEST(a_message_with_a_link_beside_it)
+{
+	tree_next("12345678");
+	ck_assert_int_eq(tree_link(M1, SESSION "/beside"), 0);
+	tree_append(M1, "12345678");
+	tree_expect_field("total_tokens", "4");
+	ck_assert_uint_eq(number_of(M1), 1);
+	ck_assert_int_eq(tree_rename(SESSION "/beside", SESSION "/other"), 0);
+	ck_assert_int_eq(tree_rename(M1, M2), 0);
+	ck_assert_uint_eq(number_of(M2), 2);
+	ck_assert_int_eq(tree_unlink(M2), 0);
+	ck_assert_uint_eq(number_of(SESSION "/other"), 0);
+	ck_assert_int_eq(tree_rename(SESSION "/other", M1), 0);
+	tree_expect_field("total_tokens", "4");
+	ck_assert_uint_eq(number_of(M1), 1);
+}
+END_TEST
+
 START_TEST(truncation_counts)
 {
 	struct stat st = {.st_size = 4};
@@ -384,6 +412,7 @@ int main(void)
 	tcase_add_test(c, a_corrected_message_keeps_its_time);
 	tcase_add_test(c, exchange);
 	tcase_add_test(c, links_count_as_names);
+	tcase_add_test(c, a_message_with_a_link_beside_it);
 	tcase_add_test(c, truncation_counts);
 	tcase_add_test(c, large_messages);
 	tcase_add_test(c, streaming_is_taken_in_at_each_sync);
