@@ -15,6 +15,7 @@ all_is_true() {
 	check "every document $1" python3 "$HERE/exports_check.py" "$MNT"
 	check "every view, and the figures, $1" python3 "$HERE/views_check.py" "$MNT" --bulk
 }
+export REMOVING=$W/removing
 work() { python3 "$HERE/views_work.py" "$U" "$1" "$2"; }
 anyone() { find "$U" -mindepth 3 -maxdepth 3 -type d -not -path '*/.*' | sort | shuf -n 1 --random-source=<(yes "$1"); }
 
@@ -39,6 +40,9 @@ for round in 1 2 3; do
 	wait "$worker" "$looker" 2>/dev/null
 	detach_mount
 	must "it mounts again after kill -9" mount_store
+	# What was being removed may have lost its session.json, which is then not the filesystem's to make again.
+	s=$(cat "$REMOVING" 2>/dev/null)
+	[ -z "$s" ] || [ -e "$s/session.json" ] || rm -rf "$s"
 done
 all_is_true "after three times kill -9 in the middle"
 

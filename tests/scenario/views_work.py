@@ -63,6 +63,9 @@ def step(n):
         if dice.random() < 0.5:
             os.rename(f"{trash}/{seed} {n}", s)
     elif what == 7 and len(here) > 20:
+        if "REMOVING" in os.environ:
+            with open(os.environ["REMOVING"], "w") as f:
+                f.write(s)
         shutil.rmtree(s)
     elif what == 8:
         new = f"{dice.choice(workflows())}/new {seed} {n}"
