@@ -63,7 +63,7 @@ struct irec {
 	uint8_t body;	  /* enum inode_body */
 	uint64_t size;	  /* bytes; of a directory: entries */
 	uint64_t parent;  /* directories: "..", files: a directory that has (or had) a link, for names in fsck */
-	uint32_t number;  /* message number in a numbered directory, 0 none */
+	uint32_t number;  /* by a name in a numbered directory, which parent is then; 0 none */
 	uint64_t change;  /* rises with each commit */
 	uint64_t epoch;	  /* of the store when the record was written: how many snapshots there had been */
 	struct timespec atime, mtime, ctime, btime;

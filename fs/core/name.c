@@ -238,13 +238,13 @@ static int account_dir(struct op *op, struct inode *dir, const struct dentry *d,
 	return 0;
 }
 
-/* Of several names one that is a message's is remembered: by it the file is taken in. */
-static void account_place(struct irec *child, const struct inode *dir, uint32_t number, bool gone)
+/* Of several names one that is a message's is remembered: by it the file is taken in. Before the links are counted. */
+static void account_place(struct irec *child, const struct inode *dir, uint32_t number, int sign)
 {
-	if (!gone && (number || !child->number)) {
+	if (sign > 0 && (number || !child->number || child->nlink == 0)) {
 		child->parent = dir->ino;
 		child->number = number;
-	} else if (gone && number == child->number && child->nlink > 0) {
+	} else if (sign < 0 && number == child->number && child->nlink > 1) {
 		child->number = 0;
 	}
 }
@@ -258,12 +258,9 @@ static int account(struct op *op, struct inode *dir, const struct dentry *d, str
 
 	if (r < 0)
 		return r;
-	if (sign > 0 && child_rec->nlink == 0)
-		child_rec->number = 0;
-	child_rec->nlink += (uint32_t)(is_dir ? 2 * sign : sign);
 	account_place(child_rec, dir,
-		dir_rec->flags & INODE_NUMBERED && !is_dir ? name_message_number(d->name, d->name_len) : 0,
-		sign < 0);
+		dir_rec->flags & INODE_NUMBERED && !is_dir ? name_message_number(d->name, d->name_len) : 0, sign);
+	child_rec->nlink += (uint32_t)(is_dir ? 2 * sign : sign);
 	return 0;
 }
 
