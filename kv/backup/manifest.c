@@ -77,8 +77,8 @@ static int parse_sources(char *text, struct manifest *m)
 {
 	char *line, hex[DIGEST_HEX + 1], name[MANIFEST_NAME_MAX + 2];
 	for (size_t i = 0; (line = next_line(&text)); i++) {
-		struct manifest_file *f = &m->file[i];
-		if (i == m->files ||
+		struct manifest_file *f = i < m->files ? &m->file[i] : NULL;
+		if (!f ||
 			sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNd64 " %129s %64s", &f->source_ino,
 				&f->source_size, &f->source_mtime, hex, name) != 5 ||
 			strcmp(hex, f->hex) != 0 || strcmp(name, f->name) != 0)

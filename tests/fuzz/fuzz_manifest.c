@@ -1,9 +1,7 @@
 /*
  * fuzz_manifest.c: what a backup says of itself: `complete`, `manifest`, `sources` and `verified`, whose bytes the
- * input
- * has, a NUL between them. As such, and with check sums and the MAC that are good. What is accepted is stored
- * again as it
- * was read.
+ * input has, a NUL between them. As such, and with check sums and the MAC that are good. What is accepted is
+ * stored again as it was read.
  */
 #include "kv/backup/folder.h"
 #include "tests/fuzz/world.h"
@@ -80,8 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(dir, other, key);
 	expect(manifest_verdict_load(dir, &when, &ok) == 0);
 
-	/* Once more, with what a forger gets right,
-		too; and where there is only a manifest with sources of their own. */
+	/* Once more, with what a forger gets right, too. */
 	expect(buf_append(&text, complete.p, complete.left) == 0);
 	digest_bytes(manifest.p, manifest.left, hex);
 	expect(buf_printf(&text, "manifest %s\n", hex) == 0);
