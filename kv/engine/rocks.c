@@ -113,23 +113,10 @@ static void rocks_shrink(struct kv_engine *e)
 		begin_flush(e, f);
 }
 
-/* To the log and the write buffers. An error is known before a sync can begin: rocks_sync.c. */
-static char *write_batch(struct kv_engine *e)
-{
-	char *error = NULL;
-
-	pthread_mutex_lock(&e->log_lock);
-	rocksdb_write(e->db, e->write, e->batch, &error);
-	if (error)
-		atomic_store(&e->failed, rocks_error_number(error));
-	pthread_mutex_unlock(&e->log_lock);
-	return error;
-}
-
 /* After an error RocksDB refuses to write, mostly for good. So the first one is final; kv opens anew. */
 static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_t n)
 {
-	char *error;
+	char *error = NULL;
 	size_t bytes = 0;
 	int r = atomic_load(&e->failed);
 
@@ -149,7 +136,7 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 		bytes += w->key_len + w->value_len + LOG_OVERHEAD;
 	}
 	rocks_room_make(e);
-	error = write_batch(e);
+	rocksdb_write(e->db, e->write, e->batch, &error);
 	if (bytes <= BATCH_KEEP_BYTES) {
 		rocksdb_writebatch_clear(e->batch);
 	} else {
@@ -157,6 +144,8 @@ static int rocks_write(struct kv_engine *e, const struct kv_write *writes, size_
 		e->batch = rocksdb_writebatch_create();
 	}
 	r = rocks_error(e, "write", error);
+	if (r < 0)
+		atomic_store(&e->failed, r);
 	rocks_room_used(e, bytes);
 	rocks_cache_note(e, bytes);
 	if (r == 0 && e->data_deletes >= DATA_DELETES_MAX)

@@ -2,9 +2,9 @@
  * RocksDB's CRC-32C, done with the processor's instruction. Packages of RocksDB are built for any processor of
  * their kind and compute it by tables: 1 GB/s, which was a seventh of what a large file took to write.
  *
- * RocksDB has no hook there, so its function is ours, as fdatasync() is in rocks_sync.c: the definition in a
- * program comes before a library's. A RocksDB that names it otherwise goes on with its own. Where there is no
- * such instruction RocksDB's own, if it can be found, is the better one.
+ * RocksDB has no hook there, so its function is ours: the definition in a program comes before a library's. A
+ * RocksDB that names it otherwise goes on with its own. Where there is no such instruction RocksDB's own, if it can
+ * be found, is the better one.
  */
 #include "kv/engine/crc.h"
 #include "kv/engine/rocks_internal.h"

@@ -4,7 +4,7 @@
  * are no more durable than the new CURRENT: POSIX lets a disk keep that one and lose the others, and the database
  * would miss a table.
  *
- * RocksDB has no hook there, so rename() is ours, as fdatasync() is in rocks_sync.c: the directory of a CURRENT is
+ * RocksDB has no hook there, so rename() is ours, as the check sums are in rocks_crc.c: the directory of a CURRENT is
  * synced before.
  */
 #include "kv/engine/rocks_internal.h"

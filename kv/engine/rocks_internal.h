@@ -31,8 +31,8 @@ struct kv_engine {
 	int64_t room;		  /* bytes, about, that are left in the log: rocks_room.c. write()'s */
 	_Atomic size_t unsynced;  /* bytes, about, that were written since the last sync */
 	_Atomic bool wants_room;  /* the last sync was of a few bytes */
-	pthread_mutex_t sync_lock; /* one sync at a time; taken before: */
-	pthread_mutex_t log_lock; /* whoever writes to the log, and a sync but for the time of the disk: rocks_sync.c */
+	pthread_mutex_t sync_lock; /* one sync at a time; it guards: */
+	uint64_t synced_log;	  /* the number of the newest log that was there at the last one */
 	_Atomic int failed;       /* the first error of write() or sync() */
 	_Atomic int logged_error; /* the last error that was logged, and when: see rocks_error() */
 	_Atomic long logged_at;
@@ -115,6 +115,11 @@ int rocks_log_cut(const char *path, const struct rocks_hole *hole);
 
 /* The newest log in the folder @dir, opened for writing. -errno. */
 int rocks_log_newest(int dir);
+/*
+ * Syncs the logs in @dir from number @newest on, and @dir where one of them is newer: to it @newest is set then.
+ * 0 or -errno.
+ */
+int rocks_log_sync(int dir, uint64_t *newest);
 /* By write(): makes room in the log where none is left, then says what it has used. */
 void rocks_room_make(struct kv_engine *e);
 void rocks_room_used(struct kv_engine *e, size_t bytes);

@@ -357,6 +357,32 @@ int rocks_log_newest(int dir)
 	return fd < 0 ? -errno : fd;
 }
 
+int rocks_log_sync(int dir, uint64_t *newest)
+{
+	_cleanup_free_ uint64_t *logs = NULL;
+	char name[ROCKS_LOG_NAME];
+	size_t n = 0;
+	int r = list_logs(dir, &logs, &n);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		_cleanup_close_ int fd = -1;
+
+		if (logs[i] < *newest)
+			continue;
+		log_name(logs[i], name);
+		fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+		/* It is gone once all of it is in tables, which are synced. */
+		if (fd < 0 ? errno != ENOENT : fdatasync(fd) < 0)
+			r = -errno;
+	}
+	if (r < 0 || n == 0 || logs[n - 1] == *newest)
+		return r;
+	if (fsync(dir) < 0)
+		return -errno;
+	*newest = logs[n - 1];
+	return 0;
+}
+
 int rocks_log_stand_in(const char *path, const char *folder)
 {
 	_cleanup_free_ uint64_t *logs = NULL;

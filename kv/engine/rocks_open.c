@@ -393,7 +393,6 @@ struct kv_engine *rocks_new(const struct kv_options *options, bool create, bool 
 	e->read_only = read_only;
 	e->dir = -1;
 	pthread_mutex_init(&e->sync_lock, NULL);
-	pthread_mutex_init(&e->log_lock, NULL);
 	rocks_cache_new(e, options->cache_bytes);
 	for (int f = 0; f < KV_FAMILIES; f++)
 		e->options[f] = family_options(f, options, e);
@@ -446,15 +445,16 @@ static int open_with(const char *path, const struct kv_options *options, struct 
 	if (!e)
 		return -ENOMEM;
 	r = recover(e, path, &how);
+	if (r == 0 && !how.read_only) {
+		tidy(path);
+		e->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = e->dir < 0 ? -errno : 0;
+	}
 	if (r < 0) {
 		rocks_close(e);
 		return r;
 	}
 	rocks_cache_fit(e);
-	if (!how.read_only) {
-		tidy(path);
-		e->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	}
 	*ret_engine = e;
 	return 0;
 }
@@ -507,7 +507,6 @@ void rocks_close(struct kv_engine *e)
 		rocksdb_options_destroy(e->options[f]);
 	rocksdb_cache_destroy(e->data_cache);
 	rocksdb_cache_destroy(e->cache);
-	pthread_mutex_destroy(&e->log_lock);
 	pthread_mutex_destroy(&e->sync_lock);
 	free(e);
 }
