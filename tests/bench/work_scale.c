@@ -3,12 +3,14 @@
  * in DIR/uNNN/wN/session-NNNNN: a hundred in a workflow, ten workflows of a user, a hundred
  * messages in each.
  *
- *   load DIR FIRST LAST THREADS      makes sessions FIRST to LAST - 1; prints the seconds, the
- * longest time that one message took, and how many took more than 200 ms pick-create DIR COUNT
- * SESSIONS   a new message in each of COUNT places: 50 sessions of the first SESSIONS pick-read,
- * pick-stat             COUNT messages that are there, of 50 sessions pick-list lists the messages
- * of COUNT sessions; prints the seconds pick-delete                      removes what pick-create
- * made
+ *   load DIR FIRST LAST THREADS      makes sessions FIRST to LAST - 1; prints the seconds, the longest time that
+ *                                    one message took, and how many took more than 200 ms
+ *   pick-create DIR COUNT SESSIONS   a new message in each of COUNT places: 50 sessions of the first SESSIONS
+ *   pick-read, pick-stat             COUNT messages that are there, of 50 sessions
+ *   pick-list                        lists the messages of COUNT sessions
+ *   pick-delete                      removes what pick-create made
+ *
+ * Each prints the seconds it took.
  */
 #include "work.h"
 
