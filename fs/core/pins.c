@@ -459,6 +459,17 @@ size_t pins_of(struct core *core, uint32_t container)
 	return place ? place->n : 0;
 }
 
+bool pins_last_taken(struct core *core, struct timespec *ret_taken)
+{
+	struct pins *p = core->pins;
+
+	MUTEX_GUARD(&p->lock);
+	if (p->n == 0)
+		return false;
+	*ret_taken = p->all[p->n - 1]->taken;
+	return true;
+}
+
 static struct pin *find(struct pins *p, uint64_t id)
 {
 	size_t at = pins_above(p->all, p->n, id);

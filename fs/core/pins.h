@@ -84,6 +84,7 @@ uint64_t pins_generation(struct core *core);
 uint64_t pins_epoch(struct core *core);
 /* Live pins in the store. */
 size_t pins_count(struct core *core);
+bool pins_last_taken(struct core *core, struct timespec *ret_taken); /* false: there are none */
 
 /* The newest pin that covers the container, 0 none. */
 int pins_newest(struct core *core, uint32_t domain, uint32_t container, uint64_t *ret_id);

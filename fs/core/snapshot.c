@@ -298,3 +298,8 @@ size_t snapshot_count(struct core *core, uint64_t place)
 {
 	return place ? pins_of(core, (uint32_t)(place >> 8)) : pins_count(core);
 }
+
+bool snapshot_last_taken(struct core *core, struct timespec *ret_taken)
+{
+	return pins_last_taken(core, ret_taken);
+}

@@ -124,6 +124,8 @@ int snapshot_list(struct core *core, uint64_t place, uint64_t after,
 	int (*each)(void *arg, const struct snapshot_info *info), void *arg);
 /* How many live ones @place has; 0: the whole store. */
 size_t snapshot_count(struct core *core, uint64_t place);
+/* When the newest one of the whole store was taken; false: there is none. From memory. */
+bool snapshot_last_taken(struct core *core, struct timespec *ret_taken);
 
 /*
  * For a comparison: which inodes of @a's container two moments may show differently. @a and @b are numbers of

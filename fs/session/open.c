@@ -121,25 +121,16 @@ int64_t session_clock(struct sessions *s)
 	return timestamp_ms(&now) + atomic_load(&s->clock_shift) + atomic_load(&s->clock_set);
 }
 
-static int note_taken(void *arg, const struct snapshot_info *info)
-{
-	*(int64_t *)arg = timestamp_ms(&info->taken);
-	return 0;
-}
-
 /* When the store was in use before is what its last snapshot says. */
 static int64_t steady_clock(struct sessions *s, int64_t clock)
 {
-	int64_t beat = maker_clock() + atomic_load(&s->clock_shift), known = STEADY_UNKNOWN;
+	int64_t beat = maker_clock() + atomic_load(&s->clock_shift);
+	struct timespec taken;
 
-	pthread_mutex_lock(&s->steady_lock);
-	bool begun = s->steady_begun;
-	pthread_mutex_unlock(&s->steady_lock);
-	if (!begun && snapshot_list(s->core, 0, 0, note_taken, &known) < 0)
-		return clock;
 	MUTEX_GUARD(&s->steady_lock);
 	if (!s->steady_begun)
-		steady_begin(&s->steady, known, clock, beat);
+		steady_begin(&s->steady, snapshot_last_taken(s->core, &taken) ? timestamp_ms(&taken) : STEADY_UNKNOWN,
+			clock, beat);
 	s->steady_begun = true;
 	return steady_now(&s->steady, clock, beat);
 }
