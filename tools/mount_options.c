@@ -89,6 +89,15 @@ static int take_cache(const struct command *command, const char *value,
 	return 0;
 }
 
+static int take_names(const struct command *command, const char *value, struct mount_options *options)
+{
+	uint64_t names;
+	if (options_number(value, UINT32_MAX, &names) < 0 || names < 1000)
+		return options_wrong(command, "-o names= is a number, 1000 or more, not '%s'", value);
+	options->names = (size_t)names;
+	return 0;
+}
+
 static int take_backup_dir(const struct command *command, const char *value, struct mount_options *options)
 {
 	if (options->backup_dirs_n == MOUNT_BACKUP_DIRS || *value != '/')
@@ -117,6 +126,8 @@ static int take_word(const struct command *command, const char *word,
 		return take_target(command, value, options);
 	if ((value = value_of(word, "cache")))
 		return take_cache(command, value, options);
+	if ((value = value_of(word, "names")))
+		return take_names(command, value, options);
 	if ((value = value_of(word, "backup_dir")))
 		return take_backup_dir(command, value, options);
 	if ((value = value_of(word, "fsname")))

@@ -86,6 +86,16 @@ struct core_entry {
 int core_lookup(struct core *core, uint64_t parent, const char *name, struct core_entry *ret_entry);
 void core_forget(struct core *core, uint64_t ino, uint64_t nlookup);
 
+/*
+ * A bound on the inodes that the kernel knows, for one that can be asked to forget some. While it knows more than
+ * @most, @crowded is called now and then, with locks held: it may only wake a thread, which asks how many are too
+ * many, and for which. NULL: none any more.
+ */
+void core_bound_known(struct core *core, size_t most, void (*crowded)(void *arg), void *arg);
+size_t core_known_surplus(struct core *core); /* above the bound: what is to go, an eighth of the bound and more */
+/* Up to @max of those that were looked up the longest ago, each once in a while. How many. */
+size_t core_known_oldest(struct core *core, uint64_t *ret_inos, size_t max);
+
 /* What is to be made. For a symlink @target, for a device @rdev. */
 struct core_make {
 	mode_t mode; /* type and permission bits, umask not yet applied */

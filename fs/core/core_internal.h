@@ -78,6 +78,10 @@ void node_table_free(struct node_table *t);
 int node_add(struct node_table *t, uint64_t ino);			 /* one more look-up; -ENOMEM */
 uint64_t node_remove(struct node_table *t, uint64_t ino, uint64_t nlookup); /* what is left */
 bool node_known(struct node_table *t, uint64_t ino);
+/* core_bound_known(), core_known_surplus(), core_known_oldest(). */
+void node_bound(struct node_table *t, size_t most, void (*crowded)(void *arg), void *arg);
+size_t node_surplus(struct node_table *t);
+size_t node_oldest(struct node_table *t, uint64_t *ret_inos, size_t max);
 
 /* icache.c */
 int icache_init(struct core *core);

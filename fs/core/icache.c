@@ -407,6 +407,21 @@ void core_forget(struct core *core, uint64_t ino, uint64_t nlookup)
 		inode_forgotten(core, ino);
 }
 
+void core_bound_known(struct core *core, size_t most, void (*crowded)(void *arg), void *arg)
+{
+	node_bound(core->nodes, crowded ? most : 0, crowded, arg);
+}
+
+size_t core_known_surplus(struct core *core)
+{
+	return node_surplus(core->nodes);
+}
+
+size_t core_known_oldest(struct core *core, uint64_t *ret_inos, size_t max)
+{
+	return node_oldest(core->nodes, ret_inos, max);
+}
+
 void inode_stat(const struct inode *inode, struct stat *ret_st)
 {
 	const struct irec *rec = &inode->rec;

@@ -1,12 +1,21 @@
 /*
  * nodes.c: how often the kernel has looked an inode up: an open-addressing table, 16 bytes an entry, so
- * that the kernel may remember a million names without the daemon keeping a million inodes.
+ * that the kernel may remember many names without the daemon keeping as many inodes.
+ *
+ * There is a bound all the same, or ten million names were 270 MB here, some 10 GB in the kernel, and half a
+ * minute of an unmount. Each entry has the time of its last look-up, by a clock that 256 look-ups move on. Where
+ * the kernel knows too many it is asked to forget some whose last look-up is as many look-ups ago as half of the
+ * bound: a hand goes round the table as in the clock algorithm, and gives the time anew to whom it names, so that
+ * one that is in use is not asked for again soon.
  */
 #include "fs/core/core_internal.h"
 
+#define SEEN_BITS 24
+#define SEEN_SHIFT 8
+
 struct node {
 	uint64_t ino; /* 0 free */
-	uint64_t count;
+	uint64_t count : 40, seen : SEEN_BITS;
 };
 
 struct node_table {
@@ -14,9 +23,15 @@ struct node_table {
 	struct node *slots;
 	size_t capacity; /* a power of two */
 	size_t used;
+	uint64_t added; /* look-ups, ever */
+	size_t hand, most; /* most 0: no bound */
+	void (*crowded)(void *arg);
+	void *crowded_arg;
 };
 
 #define NODES_MIN 1024
+#define SEEN_MASK ((1u << SEEN_BITS) - 1)
+#define CROWDED_EVERY 1024
 
 struct node_table *node_table_new(void)
 {
@@ -90,7 +105,44 @@ int node_add(struct node_table *t, uint64_t ino)
 		t->used++;
 	}
 	t->slots[i].count++;
+	t->slots[i].seen = ++t->added >> SEEN_SHIFT;
+	if (t->most && t->used > t->most && t->added % CROWDED_EVERY == 0)
+		t->crowded(t->crowded_arg);
 	return 0;
+}
+
+void node_bound(struct node_table *t, size_t most, void (*crowded)(void *arg), void *arg)
+{
+	MUTEX_GUARD(&t->lock);
+
+	t->most = most;
+	t->crowded = crowded;
+	t->crowded_arg = arg;
+}
+
+size_t node_surplus(struct node_table *t)
+{
+	MUTEX_GUARD(&t->lock);
+	size_t wanted = t->most - t->most / 8;
+
+	return t->most && t->used > t->most ? t->used - wanted : 0;
+}
+
+size_t node_oldest(struct node_table *t, uint64_t *ret_inos, size_t max)
+{
+	MUTEX_GUARD(&t->lock);
+	uint32_t now = (t->added >> SEEN_SHIFT) & SEEN_MASK, old = (uint32_t)(t->most / 2 >> SEEN_SHIFT);
+	size_t n = 0;
+
+	for (size_t i = 0; n < max && i < t->capacity; i++) {
+		struct node *node = &t->slots[t->hand++ & (t->capacity - 1)];
+
+		if (!node->ino || ((now - node->seen) & SEEN_MASK) < old)
+			continue;
+		node->seen = now;
+		ret_inos[n++] = node->ino;
+	}
+	return n;
 }
 
 /* Closes the gap at @i, so that probing needs no tombstones. */

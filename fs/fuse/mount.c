@@ -134,7 +134,7 @@ static int open_layers(struct server *s)
 	int r = core_open(s->kv, &options, &s->core);
 	if (r == 0) {
 		s->se = server_session_new(s);
-		r = s->se ? notify_start(s->se, &s->notify) : -EINVAL;
+		r = s->se ? notify_start(s->se, s->core, s->options->names, &s->notify) : -EINVAL;
 	}
 	if (r == 0)
 		r = session_open(s->core, entry_changed, s, &s->sessions);

@@ -19,6 +19,7 @@ struct mount_options {
 	int log_level;			     /* enum log_level */
 	const char *log_target; /* "syslog", "stderr"; NULL: stderr in the foreground, else syslog */
 	size_t cache_bytes;		     /* 0: kv's default */
+	size_t names;			     /* that the kernel is to know at most; 0: notify.c's default */
 	const char *backup_dirs[MOUNT_BACKUP_DIRS]; /* where backups go as well; made where missing */
 	unsigned backup_dirs_n;
 	const char *fsname;		     /* what mount(8) shows; NULL: the store's path */

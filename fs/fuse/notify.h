@@ -8,13 +8,18 @@
  * deadlock, and a daemon that is killed in the middle of it stays with its mount until that is aborted
  * (umount -f). So that is left to the rare change of names that are kept (a session that is put back).
  * A message that finds the queue full is dropped.
+ *
+ * And it asks the kernel to forget names that nobody has looked up for long, where it knows too many
+ * (FUSE_NOTIFY_PRUNE, include/uapi/linux/fuse.h, since Linux 6.18; libfuse 3.14 does not have it). An older kernel
+ * says that it does not know the message, and keeps them until it needs the memory itself.
  */
 #ifndef SCRIBEFS_FS_FUSE_NOTIFY_H
 #define SCRIBEFS_FS_FUSE_NOTIFY_H
 
 #include "fs/fuse/server.h"
 
-int notify_start(struct fuse_session *se, struct notify **ret_notify);
+/* @core is to stay until notify_stop(). */
+int notify_start(struct fuse_session *se, struct core *core, size_t names, struct notify **ret_notify);
 /* While requests are still served, else it may wait for ever. Later messages are dropped. */
 void notify_stop(struct notify *n);
 void notify_free(struct notify *n);
