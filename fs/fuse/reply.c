@@ -27,7 +27,10 @@ static int public_errno(int error)
 	case -ENOSYS: /* the kernel would never ask again */
 		return EOPNOTSUPP;
 	}
-	return error > 0 || error < -ERRNO_LAST ? EIO : -error;
+	if (error <= 0 && error >= -ERRNO_LAST)
+		return -error;
+	log_error("an operation ended with %d, which is no error number; please report it", error);
+	return EIO;
 }
 
 void reply_error(fuse_req_t req, uint64_t ino, int error)

@@ -143,7 +143,6 @@ static void database_options(
 	/* Listings read the tables in order, and the kernel reads on where it is not told otherwise. */
 	rocksdb_options_set_advise_random_on_open(o, 0);
 	rocksdb_options_set_max_background_jobs(o, 2);
-	rocksdb_options_set_advise_random_on_open(o, 0);
 	rocksdb_options_set_bytes_per_sync(o, 1 << 20);
 	rocksdb_options_set_wal_bytes_per_sync(o, 1 << 20);
 	/* kv has one committer: no writers to run side by side. */
