@@ -4,6 +4,8 @@
 
 #include <sodium.h>
 
+#define STACK_BYTES 4096 /* more than deriving a key and hashing with it take */
+
 int kv_domain_create(struct kv *kv, uint32_t *ret_domain)
 {
 	return kv->state.read_only ? -EROFS : keyring_domain_create(kv->keyring, ret_domain);
@@ -25,6 +27,13 @@ bool kv_domain_exists(const struct kv *kv, uint32_t domain)
 	return keyring_domain_key(kv->keyring, domain) != NULL;
 }
 
+/* What derived a key and used it has left it in its frames, too. */
+static void wipe_key(uint8_t key[32])
+{
+	sodium_memzero(key, 32);
+	sodium_stackzero(STACK_BYTES);
+}
+
 int kv_hash64(struct kv *kv, uint32_t domain, uint64_t purpose, const void *data, size_t len,
 	uint64_t *ret_hash)
 {
@@ -34,7 +43,7 @@ int kv_hash64(struct kv *kv, uint32_t domain, uint64_t purpose, const void *data
 	if (r < 0)
 		return r;
 	crypto_shorthash(hash, data, len, key);
-	sodium_memzero(key, sizeof key);
+	wipe_key(key);
 	*ret_hash = get_be64(hash);
 	return 0;
 }
@@ -48,7 +57,7 @@ int kv_hash128(struct kv *kv, uint32_t domain, uint64_t purpose, const void *dat
 	if (r < 0)
 		return r;
 	crypto_shorthash_siphashx24(ret_hash, data, len, key);
-	sodium_memzero(key, sizeof key);
+	wipe_key(key);
 	return 0;
 }
 
