@@ -30,6 +30,8 @@ int rocks_sync(struct kv_engine *e)
 	if (r < 0) {
 		log_error("database: sync: %s", strerror(-r));
 		atomic_store(&e->failed, r);
+		return r;
 	}
-	return r;
+	/* A write that failed meanwhile may have been told of dropped pages in our place: each error is told once. */
+	return atomic_load(&e->failed);
 }
