@@ -11,6 +11,11 @@ int kv_domain_create(struct kv *kv, uint32_t *ret_domain)
 	return kv->state.read_only ? -EROFS : keyring_domain_create(kv->keyring, ret_domain);
 }
 
+int kv_require(struct kv *kv, uint32_t incompat)
+{
+	return kv->state.read_only ? -EROFS : keyring_require(kv->keyring, incompat);
+}
+
 int kv_domain_destroy(struct kv *kv, uint32_t domain)
 {
 	/* The key goes at once and for good; a loss of power must not bring records back without it. */

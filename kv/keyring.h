@@ -30,6 +30,7 @@
 
 /* Bits of the incompatible features; 0 and 1 are reserved (FORMAT.md). */
 #define KEYRING_INCOMPAT_DICTIONARIES 4u /* values may be packed with a domain's dictionary (pack.h) */
+#define KEYRING_INCOMPAT_TAILS 8u	 /* inodes may hold the end of a file in chunks (fs/core/data.h) */
 
 enum keyring_slot_type {
 	KEYRING_PASSPHRASE = 1, /* any bytes; trailing newline already taken off by the caller */

@@ -27,7 +27,7 @@
 
 /* The features that this program knows, of each mask. */
 #define KEYRING_RO_COMPAT 0
-#define KEYRING_INCOMPAT KEYRING_INCOMPAT_DICTIONARIES
+#define KEYRING_INCOMPAT (KEYRING_INCOMPAT_DICTIONARIES | KEYRING_INCOMPAT_TAILS)
 
 struct keyring_slot {
 	struct keyring_slot_info info;

@@ -114,6 +114,11 @@ void kv_get_state(const struct kv *kv, struct kv_state *ret_state);
 const char *kv_path(const struct kv *kv);
 /* The store's id, 16 bytes, valid as long as @kv. */
 const uint8_t *kv_id(const struct kv *kv);
+/*
+ * Before records of a form that older programs would misread are written: features without which the store must not
+ * be opened (KEYRING_INCOMPAT_*). On return the keyring says so, synced. -EROFS, -ENOSPC, -EIO.
+ */
+int kv_require(struct kv *kv, uint32_t incompat);
 /* "xchacha20-poly1305" or "aes-256-gcm". */
 const char *kv_cipher_name(const struct kv *kv);
 

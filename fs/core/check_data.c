@@ -331,14 +331,15 @@ static int walk_entry(struct walk *w, const struct map_entry *entry, unsigned he
 	return r;
 }
 
-/* Its sum of bytes and its length, where the map itself is good. */
-static int check_lengths(struct walk *w)
+/* Its sum of bytes and its length, where the map itself is good; @tail bytes of it lie in its record. */
+static int check_lengths(struct walk *w, size_t tail)
 {
 	struct check *c = w->c;
 	_cleanup_copy_ struct inode_copy copy = {0};
+	uint64_t end = w->end + tail;
 	int r;
 
-	if (w->bad_page || (w->stored == w->rec->map.stored && w->end <= w->rec->size))
+	if (w->bad_page || (w->stored == w->rec->map.stored && (tail ? end == w->rec->size : end <= w->rec->size)))
 		return 0;
 	if (!check_tell(c, true, "size", 0, NULL, w->inode.ino,
 		    "it says %llu bytes, %llu of them stored, and has %llu",
@@ -347,8 +348,8 @@ static int check_lengths(struct walk *w)
 		return 0;
 	r = mend_load(c, w->inode.ino, &copy);
 	copy.rec.map.stored = w->stored;
-	if (copy.rec.size < w->end)
-		copy.rec.size = w->end;
+	if (copy.rec.size < end || tail)
+		copy.rec.size = end;
 	return r < 0 ? r : mend_store(c, w->inode.ino, &copy);
 }
 
@@ -409,7 +410,7 @@ static int check_file(struct check *c, struct node *node)
 	while (r >= 0 && at_chunk(c, node->ino, &index, &version))
 		r = unnamed_chunk(c, node->ino, index, version, w.bad_page);
 	if (r >= 0)
-		r = check_lengths(&w);
+		r = check_lengths(&w, copy.inline_data.len);
 	if (r >= 0 && (w.bad_page || w.bad_chunks))
 		r = tell_damage(&w, &copy);
 	buf_release(&w.value);

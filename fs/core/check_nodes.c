@@ -21,14 +21,14 @@ struct node *node_find(struct check *c, uint64_t ino)
 }
 
 /* What an inode counts for in its domain. */
-static void count(struct check *c, const struct irec *rec)
+static void count(struct check *c, const struct inode_copy *copy)
 {
 	struct domain_count *d = domain_of(c, c->domain);
 
 	d->inodes++;
-	if (rec->body == INODE_INLINE)
-		d->bytes += (int64_t)rec->size;
-	d->bytes += (int64_t)rec->map.stored;
+	if (S_ISREG(copy->rec.mode))
+		d->bytes += (int64_t)copy->inline_data.len;
+	d->bytes += (int64_t)copy->rec.map.stored;
 }
 
 int nodes_read(struct check *c, const uint8_t *key, size_t len)
@@ -48,7 +48,7 @@ int nodes_read(struct check *c, const uint8_t *key, size_t len)
 		domain_of(c, c->domain)->inodes++; /* as the counter has it */
 		return 0;
 	}
-	count(c, rec);
+	count(c, &copy);
 	node->parent = rec->parent;
 	node->generation = rec->generation;
 	node->nlink = rec->nlink;

@@ -75,8 +75,22 @@ static uint32_t allocated(const struct map_root *map, const struct map_entry *en
 	return entry->type == MAP_RECORD ? entry->length : 0;
 }
 
+/* The stored bytes of a chunk. */
+static int load(const struct inode *inode, uint64_t index, const struct map_entry *entry, uint8_t *to)
+{
+	struct key key = map_chunk_key(inode, index, entry->version);
+	_cleanup_buf_ struct buf value = {0};
+	int r = kv_get(inode->core->kv, NULL, KV_DATA, key.bytes, key.len, &value);
+
+	if (r == -ENOENT || (r == 0 && value.len != entry->length))
+		return -EBADMSG;
+	if (r == 0)
+		memcpy(to, value.data, value.len);
+	return r;
+}
+
 int chunk_new(const struct inode *inode, const struct map_root *map, uint64_t index,
-	const struct map_entry *entry, bool load, struct dirty_chunk *ret_chunk)
+	const struct map_entry *entry, bool stored, struct dirty_chunk *ret_chunk)
 {
 	_cleanup_free_ uint8_t *bytes = NULL;
 	uint32_t length = 0;
@@ -86,21 +100,33 @@ int chunk_new(const struct inode *inode, const struct map_root *map, uint64_t in
 	bytes = calloc(1, CHUNK_BYTES(map));
 	if (!bytes)
 		return -ENOMEM;
-	if (load && entry->type == MAP_RECORD) {
-		struct key key = map_chunk_key(inode, index, entry->version);
-		_cleanup_buf_ struct buf value = {0};
-		int r = kv_get(inode->core->kv, NULL, KV_DATA, key.bytes, key.len, &value);
-
-		if (r == -ENOENT || (r == 0 && value.len != entry->length))
-			return -EBADMSG;
+	if (stored && entry->type == MAP_RECORD) {
+		int r = load(inode, index, entry, bytes);
 		if (r < 0)
 			return r;
-		memcpy(bytes, value.data, value.len);
 		length = entry->length;
 	}
 	*ret_chunk = (struct dirty_chunk){.index = index, .bytes = steal_ptr(bytes),
 		.length = length, .replaced = allocated(map, entry)};
 	return 0;
+}
+
+int chunk_complete(const struct inode *inode, struct dirty_chunk *chunk)
+{
+	struct map_entry entry;
+	uint64_t end;
+	int r;
+
+	if (!chunk->from)
+		return 0;
+	r = map_find(inode, &inode->rec.map, chunk->index, &entry, &end);
+	if (r == 0 && (entry.type != MAP_RECORD || entry.length != chunk->from))
+		r = -EBADMSG;
+	if (r == 0)
+		r = load(inode, chunk->index, &entry, chunk->bytes);
+	if (r == 0)
+		chunk->from = 0;
+	return r;
 }
 
 /* The bytes of a chunk as smaller ones. */
@@ -244,7 +270,7 @@ int edit_map(struct data_edit *e)
 		r = map_edit_new(e->inode, e->op->txn, &e->rec->map, &e->map);
 	if (r == 0)
 		map_edit_keep(e->map, kept);
-	return r;
+	return r < 0 ? r : tail_fold_edit(e);
 }
 
 int edit_chunk(struct data_edit *e, uint64_t index, bool make, struct dirty_chunk **ret_chunk)

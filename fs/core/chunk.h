@@ -38,17 +38,19 @@ void dirty_remove(struct dirty_set *set, uint64_t from, uint64_t to);
 void dirty_release(struct dirty_set *set);
 
 /*
- * A new chunk in memory: zeros, or with @load the stored bytes that @entry names. The caller frees
+ * A new chunk in memory: zeros, or with @stored the bytes that @entry names. The caller frees
  * ret_chunk->bytes.
  */
 int chunk_new(const struct inode *inode, const struct map_root *map, uint64_t index,
-	const struct map_entry *entry, bool load, struct dirty_chunk *ret_chunk);
+	const struct map_entry *entry, bool stored, struct dirty_chunk *ret_chunk);
 /*
  * Before a write of @size bytes up to @end: a plain file that grows beyond its first chunk and is noise gets smaller
  * ones from then on. What there is of it is buffered in them; the map's only entry still names the record that
  * chunk 0 replaces. Where that cannot be read, or there is more, the chunks stay as they are. -ENOMEM.
  */
 int chunk_split(struct inode *inode, const void *data, size_t size, uint64_t end);
+/* The stored bytes below a tail come into memory, below its own: it is a chunk as others then. */
+int chunk_complete(const struct inode *inode, struct dirty_chunk *chunk);
 /* Sets the length; bytes beyond become zeros. */
 void chunk_shorten(struct dirty_chunk *chunk, uint32_t length);
 
@@ -66,6 +68,26 @@ int edit_map(struct data_edit *e);
 int edit_chunk(struct data_edit *e, uint64_t index, bool make, struct dirty_chunk **ret_chunk);
 /* A file that is not mapped becomes so: its bytes are the first chunk. */
 int edit_become_mapped(struct data_edit *e);
+
+/* file.c: adds to what is buffered, in the inode and in all. */
+int data_add_dirty(struct inode *inode, const struct dirty_chunk *chunk);
+
+/*
+ * tail.c, with inode->lock held for writing. Appends to the tail, or begins one: 1, or 0 where that is not what the
+ * write is, or there would be too much of it.
+ */
+int tail_append(struct inode *inode, const void *data, size_t size, uint64_t offset);
+/* Before any other write: what there is of a tail goes into its chunk, in memory. */
+int tail_fold(struct inode *inode);
+/* As a commit begins: whether nothing but a tail is buffered; then it becomes the one that is stored. */
+bool tail_is_all(const struct inode *inode);
+int tail_stage(struct op *op, struct inode *inode, struct irec *rec);
+/* Before an edit changes the map: likewise, in the edit. */
+int tail_fold_edit(struct data_edit *e);
+/* The tail of which a byte is in chunk @index, to be read: its bytes, and where in the chunk they begin and end. */
+bool tail_find(const struct inode *inode, uint64_t index, const uint8_t **ret_bytes, uint32_t *ret_from, uint32_t *ret_end);
+/* data.c: the inline bytes, or the tail, that are committed: not what an op that has not committed yet made of them. */
+const struct buf *data_published_inline(const struct inode *inode);
 
 /* data.c: nothing is buffered any more: stored, or never to be. inode->lock (write) is held. */
 void data_forget(struct inode *inode);

@@ -5,6 +5,7 @@
 #include "fs/core/core_internal.h"
 #include "fs/core/map.h"
 #include "fs/core/pins.h"
+#include "kv/keyring.h"
 
 #define INODES_DEFAULT 16384
 #define DIRTY_DEFAULT (32u << 20)
@@ -91,6 +92,7 @@ int core_open(struct kv *kv, const struct core_options *options, struct core **r
 		r = pins_open(core);
 	if (r == 0)
 		r = open_root(core);
+	core->tails = r == 0 && !options->read_only && kv_require(kv, KEYRING_INCOMPAT_TAILS) == 0;
 	if (r == 0)
 		r = committer_start(core);
 	if (r == 0)

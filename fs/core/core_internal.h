@@ -21,6 +21,7 @@ struct committer;  /* commit.c: commits buffered data by time and amount */
 struct core {
 	struct kv *kv;
 	struct core_options options;
+	bool tails; /* may be written: the store says that it has them */
 
 	/* Caches: icache.c and container.c. */
 	pthread_mutex_t cache_lock;

@@ -25,6 +25,8 @@ uint64_t data_stored(const struct inode *inode)
 		const struct dirty_chunk *c = &inode->data.dirty.chunks[i];
 		stored += (uint64_t)c->length - c->replaced;
 	}
+	if (!inode->data.dirty.count)
+		stored += inode->inline_data.len;
 	return stored;
 }
 
@@ -81,7 +83,9 @@ int data_stage(struct op *op, struct inode *inode, struct irec *rec)
 
 	if (!S_ISREG(rec->mode) || (!inode->data.content && !e))
 		return 0;
-	if (rec->body == INODE_MAPPED || (e && e->map))
+	if (rec->body == INODE_MAPPED && !(e && e->map) && tail_is_all(inode))
+		r = tail_stage(op, inode, rec);
+	else if (rec->body == INODE_MAPPED || (e && e->map))
 		r = store_mapped(op, inode, rec);
 	if (rec->body != INODE_MAPPED)
 		rec->body = rec->size ? INODE_INLINE : INODE_EMPTY;
@@ -117,6 +121,7 @@ void data_publish(struct inode *inode)
 	if (inode->ghost && inode->rec.body == INODE_MAPPED) {
 		inode->rec.body = INODE_EMPTY; /* its chunks are being deleted */
 		inode->rec.size = 0;
+		buf_release(&inode->inline_data);
 		inode->rec.map = (struct map_root){.next_version = inode->rec.map.next_version,
 			.chunk_shift = inode->rec.map.chunk_shift};
 	}
@@ -207,8 +212,8 @@ int data_resize(struct op *op, struct inode *inode, struct irec *rec, uint64_t s
 		r = edit_become_mapped(e);
 	else if (rec->body != INODE_MAPPED)
 		r = resize_inline(e, size);
-	else if (size < rec->size)
-		r = shrink_mapped(e, size);
+	else
+		r = size < rec->size ? shrink_mapped(e, size) : edit_map(e);
 	if (r == 0)
 		rec->size = size;
 	return r;
@@ -304,18 +309,14 @@ static int read_batch_run(struct inode *inode, struct read_batch *b)
 	return r;
 }
 
-static int read_part(struct inode *inode, struct read_batch *b, uint64_t index, uint32_t from,
+/* From what is stored, tail aside. */
+static int read_stored(struct inode *inode, struct read_batch *b, uint64_t index, uint32_t from,
 	uint32_t size, uint8_t *to)
 {
-	const struct dirty_chunk *chunk = dirty_find(&inode->data.dirty, index);
 	struct map_entry entry;
 	uint64_t end;
 	int r;
 
-	if (chunk) {
-		copy_part(to, chunk->bytes, chunk->length, from, size);
-		return 0;
-	}
 	r = map_find(inode, &inode->rec.map, index, &entry, &end);
 	if (r < 0)
 		return r;
@@ -343,8 +344,26 @@ static int read_part(struct inode *inode, struct read_batch *b, uint64_t index, 
 	return 0;
 }
 
-/* Not what an op that has not committed yet made of it. */
-static const struct buf *published_inline(const struct inode *inode)
+static int read_part(struct inode *inode, struct read_batch *b, uint64_t index, uint32_t from,
+	uint32_t size, uint8_t *to)
+{
+	const struct dirty_chunk *chunk = dirty_find(&inode->data.dirty, index);
+	uint32_t begins, ends, below;
+	const uint8_t *tail;
+
+	if (chunk && !chunk->from) {
+		copy_part(to, chunk->bytes, chunk->length, from, size);
+		return 0;
+	}
+	if (!tail_find(inode, index, &tail, &begins, &ends))
+		return read_stored(inode, b, index, from, size, to);
+	below = from >= begins ? 0 : begins - from < size ? begins - from : size;
+	if (below < size)
+		copy_part(to + below, tail, ends - begins, from + below - begins, size - below);
+	return below ? read_stored(inode, b, index, from, below, to) : 0;
+}
+
+const struct buf *data_published_inline(const struct inode *inode)
 {
 	const struct data_edit *e = inode->data.edit;
 
@@ -364,7 +383,7 @@ ssize_t data_read(struct inode *inode, void *data, size_t size, uint64_t offset)
 	if (size > inode->rec.size - offset)
 		size = inode->rec.size - offset;
 	if (inode->rec.body != INODE_MAPPED) {
-		memcpy(to, published_inline(inode)->data + offset, size);
+		memcpy(to, data_published_inline(inode)->data + offset, size);
 		return (ssize_t)size;
 	}
 	for (size_t at = 0, n; at < size; at += n) {

@@ -19,6 +19,12 @@
  * zeros; both may stand at any level and then cover the whole range below. depth 0: the root entry
  * is the only chunk.
  *
+ * The tail: bytes that were appended to a mapped file lie in the inode record, up to INODE_TAIL_MAX of them, so that
+ * an append rewrites neither the chunk nor the map. They belong to the last chunk, a MAP_RECORD, right behind the
+ * length that its entry says, and end the file. They are at most the rest of that chunk. Only appends keep
+ * a tail (tail.c); whatever else changes the bytes, or the map, puts it into its chunk first. So a file whose tail
+ * is another one has another size or another map.
+ *
  * Versions are irec.map.next_version, raised at each commit of data, so that no key is used twice.
  */
 #ifndef SCRIBEFS_FS_CORE_DATA_H
@@ -62,6 +68,11 @@ struct dirty_chunk {
 	uint32_t length;   /* up to the last byte that was ever written */
 	uint32_t replaced; /* bytes allocated for what it replaces in the committed map */
 	bool borrowed;	   /* bytes belong to another set (chunk.h) */
+	/*
+	 * Not 0: a tail. What the map's entry names is as long, and stands for the bytes below, which are not in memory;
+	 * it is then the only chunk of its set.
+	 */
+	uint32_t from;
 };
 
 /* Sorted by index. */

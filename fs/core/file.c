@@ -132,8 +132,7 @@ ssize_t core_read(struct core *core, struct file *file, void *data, size_t size,
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* Adds to what is buffered, in the inode and in all. */
-static int add_dirty(struct inode *inode, const struct dirty_chunk *chunk)
+int data_add_dirty(struct inode *inode, const struct dirty_chunk *chunk)
 {
 	size_t bytes = CHUNK_BYTES(&inode->rec.map);
 	int r = dirty_add(&inode->data.dirty, chunk, NULL);
@@ -162,7 +161,7 @@ static int become_mapped(struct inode *inode)
 		memcpy(chunk.bytes, bytes->data, bytes->len);
 		chunk.length = (uint32_t)bytes->len;
 		inode->rec.map = map;
-		r = add_dirty(inode, &chunk);
+		r = data_add_dirty(inode, &chunk);
 		if (r < 0) {
 			free(chunk.bytes);
 			return r;
@@ -225,7 +224,7 @@ static int prepare_chunk(struct inode *inode, uint64_t index, uint32_t from, uin
 			from > 0 || end < entry.length, &chunk);
 	if (r < 0)
 		return r;
-	r = add_dirty(inode, &chunk);
+	r = data_add_dirty(inode, &chunk);
 	if (r < 0)
 		free(chunk.bytes);
 	return r;
@@ -251,17 +250,26 @@ static void drop_empty(struct inode *inode, uint64_t first, uint64_t end)
 
 static int write_mapped(struct inode *inode, const void *data, size_t size, uint64_t offset)
 {
-	int split = chunk_split(inode, data, size, offset + size);
-	uint8_t shift = inode->rec.map.chunk_shift;
-	uint32_t bytes = CHUNK_BYTES(&inode->rec.map);
-	uint64_t first = offset >> shift, last = (offset + size - 1) >> shift;
+	int r = tail_append(inode, data, size, offset);
+	uint8_t shift;
+	uint32_t bytes;
+	uint64_t first, last;
 
-	if (split < 0)
-		return split;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = tail_fold(inode);
+	if (r == 0)
+		r = chunk_split(inode, data, size, offset + size);
+	if (r < 0)
+		return r;
+	shift = inode->rec.map.chunk_shift;
+	bytes = CHUNK_BYTES(&inode->rec.map);
+	first = offset >> shift;
+	last = (offset + size - 1) >> shift;
 	for (uint64_t i = first; i <= last; i++) {
 		uint32_t from = i == first ? (uint32_t)(offset & (bytes - 1)) : 0;
 		uint32_t end = i < last ? bytes : (uint32_t)((offset + size - 1) & (bytes - 1)) + 1;
-		int r = prepare_chunk(inode, i, from, end);
+		r = prepare_chunk(inode, i, from, end);
 		if (r < 0) {
 			drop_empty(inode, first, i);
 			return r;

@@ -239,7 +239,7 @@ static int load(struct inode *in, struct inode_scan *scan)
 			return r;
 	}
 	inode_settle(in);
-	in->counted = in->rec.body == INODE_INLINE ? in->inline_data.len : 0;
+	in->counted = in->rec.body == INODE_TARGET ? 0 : in->inline_data.len;
 	if (in->rec.nlink == 0)
 		in->orphan = true;
 	return 0;

@@ -26,12 +26,13 @@
 
 #define INODE_LOADING 1
 #define INODE_INLINE_MAX 4096 /* bytes of a file that lie inside its inode record */
+#define INODE_TAIL_MAX 4096   /* of a mapped file that do: data.h */
 
 /* What follows the fixed part of the record. Numbers are part of the format. */
 enum inode_body {
 	INODE_EMPTY = 0,  /* directories, devices, empty files */
 	INODE_INLINE = 1, /* the file's bytes */
-	INODE_MAPPED = 2, /* chunks under a tree of map pages */
+	INODE_MAPPED = 2, /* chunks under a tree of map pages; its tail's bytes (data.h) */
 	INODE_TARGET = 3, /* a symlink's target */
 };
 
@@ -84,8 +85,8 @@ struct blob *blob_ref(struct blob *b);		     /* NULL is fine */
 void blob_unref(struct blob *b);
 
 /*
- * The codec. Appends the record to @ret_record. @inline_data is the file's bytes (INODE_INLINE) or the
- * target; @facts may be NULL. Decoding replaces @ret_inline and hands over @ret_facts. -EBADMSG,
+ * The codec. Appends the record to @ret_record. @inline_data is the file's bytes (INODE_INLINE), its tail
+ * (INODE_MAPPED) or the target; @facts may be NULL. Decoding replaces @ret_inline and hands over @ret_facts. -EBADMSG,
  * -EPROTONOSUPPORT.
  */
 int irec_encode(const struct irec *rec, const struct buf *inline_data, const struct blob *facts,
@@ -136,7 +137,7 @@ struct inode {
 	pthread_rwlock_t lock;
 	_Atomic int state; /* 0 good, INODE_LOADING (by who holds lock), -errno could not be loaded */
 	struct irec rec;
-	struct buf inline_data; /* INODE_INLINE: current bytes, also uncommitted ones; INODE_TARGET */
+	struct buf inline_data; /* INODE_INLINE: current bytes, also uncommitted ones; INODE_MAPPED: the tail; INODE_TARGET */
 	struct blob *facts;
 	struct data data; /* buffered chunks, open counts */
 	_Atomic bool ghost; /* no record in the store: unlinked and small (invariant 5); a directory's is final */

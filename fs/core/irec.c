@@ -5,7 +5,7 @@
  *   1  u8   body (enum inode_body)
  *   2  u8   role
  *   3  u8   flags (enum inode_flags)
- *   4  u8   sections that follow: 1 directory, 2 xattrs, 4 map, 8 facts
+ *   4  u8   sections that follow: 1 directory, 2 xattrs, 4 map, 8 facts, 16 tail
  *   5  u32  mode, u32 uid, u32 gid, u32 nlink, u32 generation, u32 rdev, u32 number
  *  33  u64  size, u64 parent, u64 change, u64 epoch
  *  65  4 × (i64 seconds, u32 nanoseconds): atime, mtime, ctime, btime
@@ -13,7 +13,7 @@
  *      xattrs:    u32 number, 16 bytes sum
  *      map:       u8 chunk_shift, u8 depth, u64 next_version, u64 stored, root entry (12)
  *      facts:     u16 length, bytes
- *      body:      INODE_INLINE and INODE_TARGET: u32 length, bytes
+ *      body:      INODE_INLINE, INODE_TARGET and a tail: u32 length, bytes
  */
 #include "fs/core/core_internal.h"
 
@@ -22,7 +22,7 @@
 #define IREC_FORMAT 1
 #define IREC_FIXED 113
 
-enum { SECTION_DIR = 1, SECTION_XATTR = 2, SECTION_MAP = 4, SECTION_FACTS = 8 };
+enum { SECTION_DIR = 1, SECTION_XATTR = 2, SECTION_MAP = 4, SECTION_FACTS = 8, SECTION_TAIL = 16 };
 
 static bool time_before(const struct timespec *a, const struct timespec *b)
 {
@@ -126,10 +126,12 @@ static uint8_t *put_sections(uint8_t *p, const struct irec *rec, const struct bl
 int irec_encode(const struct irec *rec, const struct buf *inline_data, const struct blob *facts,
 	struct buf *ret_record)
 {
-	bool bytes = rec->body == INODE_INLINE || rec->body == INODE_TARGET;
+	bool tail = rec->body == INODE_MAPPED && inline_data->len;
+	bool bytes = rec->body == INODE_INLINE || rec->body == INODE_TARGET || tail;
 	unsigned sections = (S_ISDIR(rec->mode) ? SECTION_DIR : 0) |
 			    (rec->xattrs ? SECTION_XATTR : 0) |
-			    (rec->map.next_version ? SECTION_MAP : 0) | (facts ? SECTION_FACTS : 0);
+			    (rec->map.next_version ? SECTION_MAP : 0) | (facts ? SECTION_FACTS : 0) |
+			    (tail ? SECTION_TAIL : 0);
 	size_t most = IREC_FIXED + 16 + 20 + 30 + (facts ? 2 + facts->len : 0) +
 		      (bytes ? 4 + inline_data->len : 0);
 	uint8_t *p;
@@ -195,17 +197,28 @@ static void read_map(struct bytes_reader *r, struct map_root *m)
 		r->bad = true;
 }
 
+/* Whether the last @len bytes lie in one chunk, and not at its start. */
+static bool tail_sane(const struct irec *rec, size_t len)
+{
+	uint64_t first = rec->size - len;
+	unsigned shift = rec->map.chunk_shift;
+
+	return len == 0 || (len <= INODE_TAIL_MAX && len <= rec->size && first >> shift == (rec->size - 1) >> shift &&
+				   first & ((1u << shift) - 1));
+}
+
 static bool irec_sane(const struct irec *rec, size_t body_len)
 {
 	mode_t type = rec->mode & S_IFMT;
 
 	switch (rec->body) {
 	case INODE_EMPTY:
-		return type != S_IFLNK && (type != S_IFREG || rec->size == 0);
+		return type != S_IFLNK && (type != S_IFREG || rec->size == 0) && body_len == 0;
 	case INODE_INLINE:
 		return type == S_IFREG && body_len == rec->size && body_len <= INODE_INLINE_MAX;
 	case INODE_MAPPED:
-		return type == S_IFREG && rec->map.next_version > 0 && rec->size <= CORE_FILE_MAX;
+		return type == S_IFREG && rec->map.next_version > 0 && rec->size <= CORE_FILE_MAX &&
+		       tail_sane(rec, body_len);
 	case INODE_TARGET:
 		return type == S_IFLNK && body_len == rec->size && body_len > 0;
 	default:
@@ -244,11 +257,13 @@ int irec_decode(const void *data, size_t len, struct irec *ret_rec, struct buf *
 		if (p && !(facts = blob_new(p, n)))
 			return -ENOMEM;
 	}
-	if (rec.body == INODE_INLINE || rec.body == INODE_TARGET) {
+	if (rec.body == INODE_INLINE || rec.body == INODE_TARGET || sections & SECTION_TAIL) {
 		body_len = read_be32(&r);
 		body = read_bytes(&r, body_len);
 	}
-	if (sections > 15 || bytes_reader_end(&r) < 0 || !irec_sane(&rec, body_len))
+	if (sections & SECTION_TAIL && (rec.body != INODE_MAPPED || !body_len))
+		return -EBADMSG;
+	if (sections > 31 || bytes_reader_end(&r) < 0 || !irec_sane(&rec, body_len))
 		return -EBADMSG;
 	ret_inline->len = 0;
 	if (body_len && buf_append(ret_inline, body, body_len) < 0)

@@ -324,7 +324,7 @@ static void count_inline(struct op *op, const struct staged *s, uint64_t counted
 
 static uint64_t inline_bytes(const struct staged *s)
 {
-	return !s->gone && s->rec.body == INODE_INLINE ? s->rec.size : 0;
+	return !s->gone && S_ISREG(s->rec.mode) ? s->inode->inline_data.len : 0;
 }
 
 /* Nothing is stored of a ghost, unless it outgrew memory or has records of its own: it becomes an orphan. */

@@ -118,6 +118,8 @@ static void check_records(void)
 	if (inode->rec.body != INODE_MAPPED) {
 		ck_assert_uint_eq(stored, 0);
 		stored = inode->rec.body == INODE_INLINE ? inode->rec.size : 0;
+	} else {
+		stored += inode->inline_data.len;
 	}
 	ck_assert_int_eq(kv_counter_total(s.kv, KV_COUNT_BYTES), (int64_t)stored);
 	store_stat(&s, ino, &st);
@@ -156,6 +158,19 @@ static void step_write(void)
 	size = at + len > size ? at + len : size;
 }
 
+static void step_append(void)
+{
+	static uint8_t bytes[1500];
+	size_t len = 1 + roll(sizeof bytes);
+
+	if (size > CORE_FILE_MAX - len)
+		return;
+	memset(bytes, 1 + (int)roll(255), len);
+	ck_assert_int_eq(core_write(s.core, file, bytes, len, (off_t)size, false), (ssize_t)len);
+	image_set(size, size + len, bytes);
+	size += len;
+}
+
 static void step_truncate(void)
 {
 	struct stat st = {.st_size = roll(4) ? (off_t)some_offset() : (off_t)roll(2)};
@@ -189,7 +204,10 @@ static void step_fail(void)
 	bool dirty;
 	int r;
 
-	step_write();
+	if (roll(2))
+		step_write();
+	else
+		step_append();
 	dirty = file_inode(file)->data.content; /* not when the write itself had to commit */
 	if (!dirty)
 		return;
@@ -218,7 +236,7 @@ static void step_fail_op(void)
 
 static void step(void)
 {
-	switch (roll(13)) {
+	switch (roll(18)) {
 	case 0:
 		step_truncate();
 		break;
@@ -242,6 +260,13 @@ static void step(void)
 		break;
 	case 6:
 		step_fail_op();
+		break;
+	case 7:
+	case 8:
+	case 9:
+	case 10:
+	case 11:
+		step_append();
 		break;
 	default:
 		step_write();

@@ -72,16 +72,60 @@ START_TEST(inode_of_a_mapped_file)
 		.parent = 1, .xattrs = 3, .xattr_sum = {1, 2},
 		.map = {.chunk_shift = 15, .depth = 2, .next_version = 7, .stored = 0x8000,
 			.root = {MAP_RECORD, 0, 6}}};
-	struct buf record = {0}, inline_back = {0};
+	struct buf record = {0}, inline_back = {0}, none = {0};
 	struct blob *facts;
 	struct irec back;
 
-	ck_assert_int_eq(irec_encode(&rec, NULL, NULL, &record), 0);
+	ck_assert_int_eq(irec_encode(&rec, &none, NULL, &record), 0);
 	ck_assert_str_eq(hex(record.data, record.len), MAPPED_RECORD);
 	ck_assert_int_eq(irec_decode(record.data, record.len, &back, &inline_back, &facts), 0);
 	ck_assert_mem_eq(&back, &rec, sizeof rec);
 	buf_release(&record);
 	buf_release(&inline_back);
+}
+END_TEST
+
+static const char TAILED_RECORD[] =
+	"01020000140000818000000000000000000000000100000000000000000000000000000000000070"
+	"05000000000000000100000000000000000000000000000000000000000000000000000000000000"
+	"0000000000000000000000000000000000000000000000000000000000000000000f000000000000"
+	"0000070000000000008000010070000000000000000006" "000000057461696c21";
+
+START_TEST(inode_with_a_tail)
+{
+	struct irec rec = {.mode = S_IFREG | 0600, .nlink = 1, .body = INODE_MAPPED, .size = 0x8000 + 5, .parent = 1,
+		.map = {.chunk_shift = 15, .next_version = 7, .stored = 0x8000, .root = {MAP_RECORD, 0x8000, 6}}};
+	struct buf record = {0}, tail = {0}, back_tail = {0};
+	struct blob *facts;
+	struct irec back;
+
+	ck_assert_int_eq(buf_append(&tail, "tail!", 5), 0);
+	ck_assert_int_eq(irec_encode(&rec, &tail, NULL, &record), 0);
+	/* A tail begins within a chunk. */
+	ck_assert_int_eq(irec_decode(record.data, record.len, &back, &back_tail, &facts), -EBADMSG);
+	record.len = 0;
+	rec.size = 0x7000 + 5;
+	rec.map.root.length = 0x7000;
+	ck_assert_int_eq(irec_encode(&rec, &tail, NULL, &record), 0);
+	ck_assert_int_eq(irec_decode(record.data, record.len, &back, &back_tail, &facts), 0);
+	ck_assert_mem_eq(&back, &rec, sizeof rec);
+	ck_assert_uint_eq(back_tail.len, 5);
+	ck_assert_mem_eq(back_tail.data, "tail!", 5);
+	ck_assert_str_eq(hex(record.data, record.len), TAILED_RECORD);
+	/* Not across a chunk's end, not longer than the file, and of a mapped file only. */
+	for (int wrong = 0; wrong < 3; wrong++) {
+		struct irec bad = rec;
+
+		bad.size = wrong == 0 ? 0x8003 : wrong == 1 ? 3 : rec.size;
+		record.len = 0;
+		ck_assert_int_eq(irec_encode(&bad, &tail, NULL, &record), 0);
+		if (wrong == 2)
+			record.data[1] = INODE_EMPTY;
+		ck_assert_int_eq(irec_decode(record.data, record.len, &back, &back_tail, &facts), -EBADMSG);
+	}
+	buf_release(&record);
+	buf_release(&tail);
+	buf_release(&back_tail);
 }
 END_TEST
 
@@ -136,6 +180,7 @@ int main(void)
 
 	tcase_add_test(tc, inode_of_a_file);
 	tcase_add_test(tc, inode_of_a_mapped_file);
+	tcase_add_test(tc, inode_with_a_tail);
 	tcase_add_test(tc, entry);
 	tcase_add_test(tc, keys);
 	tcase_add_test(tc, message_numbers);
