@@ -76,7 +76,7 @@ const struct command cmd_mount = {
 		"    allow_root            root may enter\n"
 		"    sync                  close(2) is as good as fsync(2)\n"
 		"    cache=SIZE            memory for blocks read from the store: 32M, 1G …\n"
-		"    names=N               how many names the kernel keeps at most (350000)\n"
+		"    names=N               how many names the kernel keeps at most (250000)\n"
 		"    backup_dir=DIR        backups go there as well, now and later (also several times)\n"
 		"    log=LEVEL             error, warning, info (the default) or debug\n"
 		"    log_to=TARGET         syslog or stderr\n"

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #define QUEUE 256
-#define NAMES_DEFAULT 350000 /* 8 MB here, about a second of an unmount */
+#define NAMES_DEFAULT 250000 /* 6 MB here, less than a second of an unmount */
 #define FORGET_AT_ONCE 256
 #define FORGET_AGAIN_SECONDS 1 /* the kernel may be unable to */
 #define NOTIFY_PRUNE 9

@@ -127,8 +127,9 @@ def run(opt, base, programs):
         for size in [s for s in SIZES if s < opt.scale] + [opt.scale]:
             print(f"{size:,} messages", file=sys.stderr, flush=True)
             results.append(growth.grow(size))
-        form = table.markdown if opt.markdown else table.padded
-        print("\n".join(form(show(results))))
         return {"version": growth.system.version(), "sizes": results}
     finally:
+        if results:  # what there is, also when a size failed after hours
+            form = table.markdown if opt.markdown else table.padded
+            print("\n".join(form(show(results))), flush=True)
         growth.system.take_away()
