@@ -1,7 +1,7 @@
 /*
  * tamper: tampers with stores on disk, one change at a time, and looks at what the mount and fsck make of it.
  *
- *   tamper [--seed S] [--trials N] [--minutes M] [--bytes STEP] [--again N] [--dir D]
+ *   tamper [--seed S] [--trials N] [--minutes M] [--bytes STEP] [--again N] [--dir D] [--keep]
  *
  * N changes that are drawn; --bytes: and a bit in every STEP-th byte of each small file. There are two stores: one
  * was closed, the other one's process died after a sync, so that all of the late part lies in the log. For each
@@ -13,7 +13,8 @@
  *     fails, or fsck finds it;  what a read finds, fsck finds;
  *   - a change of one record of a file's data is an error of that file alone, and of nothing else.
  *
- * --again N: only the one with this number, and says what came of it.
+ * --again N: only the one with this number, and says what came of it. --keep: ends at the first failure, and leaves
+ * the stores and the changed copy, as the mount left it.
  */
 #include "tests/tamper/harm.h"
 #include "tests/tamper/look.h"
@@ -36,6 +37,7 @@
 struct options {
 	uint64_t seed, trials, bytes, again;
 	double minutes;
+	bool keep; /* ends at the first failure, and leaves the stores */
 	char dir[256];
 };
 
@@ -256,6 +258,8 @@ static int every_byte(const struct options *o, struct result *result, struct tal
 			off_t size = harm_size(path, files[i]);
 			for (off_t at = (off_t)(o->seed % o->bytes); r == 0 && at < size && size <= SMALL;
 				at += (off_t)o->bytes) {
+				if (o->keep && tally->failures)
+					break;
 				const struct change c = {
 					.store = store, .kind = HARM_FLIP, .file = files[i], .at = at};
 				r = run_change(o, &c, result, tally);
@@ -274,7 +278,7 @@ static int drawn(const struct options *o, struct result *result, struct tally *t
 	double end = minutes() + o->minutes;
 	struct dice dice = {.state = o->seed};
 
-	for (uint64_t i = 0; i < o->trials && (!o->minutes || minutes() < end); i++) {
+	for (uint64_t i = 0; i < o->trials && (!o->minutes || minutes() < end) && !(o->keep && tally->failures); i++) {
 		struct change c = {.seed = o->again ? o->again : dice_draw(&dice, 1u << 30) + 1};
 		c.store = c.seed % 3 == 0;
 		/* Flips are the half of it. */
@@ -306,7 +310,7 @@ static struct options parse(int argc, char **argv)
 {
 	static const struct option names[] = {{"seed", 1, NULL, 's'}, {"trials", 1, NULL, 'n'},
 		{"minutes", 1, NULL, 'm'}, {"bytes", 1, NULL, 'b'}, {"again", 1, NULL, 'a'},
-		{"dir", 1, NULL, 'd'}, {0}};
+		{"dir", 1, NULL, 'd'}, {"keep", 0, NULL, 'k'}, {0}};
 	struct options o = {.trials = 200};
 	int c;
 
@@ -319,6 +323,7 @@ static struct options parse(int argc, char **argv)
 		case 'm': o.minutes = strtod(optarg, NULL); break;
 		case 'b': o.bytes = strtoull(optarg, NULL, 10); break;
 		case 'a': o.again = strtoull(optarg, NULL, 10); break;
+		case 'k': o.keep = true; break;
 		case 'd': snprintf(o.dir, sizeof o.dir, "%s", optarg); break;
 		default: exit(2);
 		}
@@ -348,7 +353,10 @@ int main(int argc, char **argv)
 		r = drawn(&o, result, &tally);
 	if (r < 0)
 		fprintf(stderr, "it could not be done: %s\n", strerror(-r));
-	(void)shell("rm -rf '%s' %s %s", o.dir, "", "");
+	if (o.keep && tally.failures)
+		printf("kept: %s\n", o.dir);
+	else
+		(void)shell("rm -rf '%s' %s %s", o.dir, "", "");
 	print_tally(&o, &tally);
 	return r < 0 || tally.failures || !tally.done;
 }
