@@ -18,6 +18,8 @@ struct kv_iter {
 	struct kv_engine_iter *base;
 	enum kv_family family;
 	bool valid;
+	bool keep;
+	struct kv_recent_reading reading;
 	/* With a transaction only: */
 	int direction; /* of the last move: 1 or -1 */
 	bool base_valid;
@@ -45,9 +47,11 @@ int kv_iter_open(struct kv *kv, const struct kv_view *view, struct kv_txn *txn,
 	it->prefix_len = prefix_len;
 	it->key_len = 0;
 	put_bytes(it->prefix, prefix, prefix_len);
+	it->keep = false;
 	r = kv_enter(kv);
 	if (r < 0)
 		return r;
+	it->reading = kv_recent_reading(kv);
 	r = kv->ops->iter_open(kv->engine, engine_view, family, prefix, prefix_len, &it->base);
 	if (r < 0) {
 		kv_leave(kv);
@@ -55,6 +59,11 @@ int kv_iter_open(struct kv *kv, const struct kv_view *view, struct kv_txn *txn,
 	}
 	*ret_iter = steal_ptr(it);
 	return 0;
+}
+
+void kv_iter_keep(struct kv_iter *it)
+{
+	it->keep = it->family == KV_META && !it->txn;
 }
 
 void kv_iter_free(struct kv_iter *it)
@@ -260,6 +269,7 @@ int kv_iter_value(struct kv_iter *it, struct buf *ret_value)
 {
 	size_t key_len, value_len;
 	const uint8_t *key, *value;
+	int r;
 
 	if (!it->valid)
 		return -ENOENT;
@@ -279,5 +289,10 @@ int kv_iter_value(struct kv_iter *it, struct buf *ret_value)
 				ret_value);
 	}
 	value = it->kv->ops->iter_value(it->base, &value_len);
-	return kv_open_value(it->kv, it->family, key, key_len, value, value_len, ret_value);
+	r = kv_open_value(it->kv, it->family, key, key_len, value, value_len, ret_value);
+	if (r == 0 && it->keep) {
+		const struct kv_recent_key id = {kv_key_hash(it->kv, KV_META, key, key_len), key, key_len};
+		kv_recent_keep(it->kv, &it->reading, &id, value, value_len, ret_value);
+	}
+	return r;
 }

@@ -240,6 +240,8 @@ int kv_multi_get(struct kv *kv, const struct kv_view *view, enum kv_family famil
 int kv_iter_open(struct kv *kv, const struct kv_view *view, struct kv_txn *txn,
 	enum kv_family family, const void *prefix, size_t prefix_len, struct kv_iter **ret_iter);
 void kv_iter_free(struct kv_iter *it);
+/* For one without a view: what it reads is likely to be written, or looked up, next. */
+void kv_iter_keep(struct kv_iter *it);
 /*
  * Position at the first key >= @key (seek) or the last key <= @key (seek_back) within the prefix; NULL
  * means the first or the last of all. Then kv_iter_next() / kv_iter_prev() move. All return 1 at a

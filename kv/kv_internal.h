@@ -215,7 +215,7 @@ int kv_commit_line(struct kv *kv, uint16_t line);
 /* Queues it, and returns when its group is written or refused: 0 or -errno. */
 int kv_commit_run(struct kv *kv, struct kv_txn *txn);
 
-/* ---- what was just written (recent.c) --------------------------------------------------------- */
+/* ---- what was just written or read (recent.c) ------------------------------------------------- */
 
 #define RECENT_SLOTS 1024 /* a power of two */
 #define RECENT_VALUE 768  /* bytes of the largest value that is kept */
@@ -223,17 +223,39 @@ int kv_commit_run(struct kv *kv, struct kv_txn *txn);
 struct kv_recent {
 	pthread_mutex_t lock;
 	struct kv_recent_slot *slots;
+	_Atomic uint64_t generation; /* rises with each transaction that is noted; lock, to change it */
 };
 
+/* The state of things before the engine is asked for what is to be kept. */
+struct kv_recent_reading {
+	uint64_t generation, sequence;
+};
+
+/* By which conflicts and recent records are found: keyed, anew at each open. */
+uint64_t kv_key_hash(const struct kv *kv, enum kv_family family, const void *key, size_t key_len);
 int kv_recent_init(struct kv *kv);
 void kv_recent_release(struct kv *kv);
 /* By the leader of a commit, for each transaction of its group, before they are published. */
 void kv_recent_note(struct kv *kv, const struct kv_txn *txn);
+/* A record of KV_META; @hash is kv_key_hash(). */
+struct kv_recent_key {
+	uint64_t hash;
+	const void *key;
+	size_t len;
+};
 /*
- * What a transaction that began at @start is to see: 0, with the record's old_id, and unless it is NULL
- * @ret_value; -ENOENT: it was deleted; -EAGAIN: not known here; -ENOMEM.
+ * What a transaction that began at @start (UINT64_MAX: a reader of now) is to see: 0, with the record's identity and
+ * @ret_value, each of which may be NULL; -ENOENT: it is not there; -EAGAIN: not known here; -ENOMEM.
  */
-int kv_recent_get(struct kv *kv, uint64_t start, struct txn_record *record, struct buf *ret_value);
+int kv_recent_get(struct kv *kv, uint64_t start, const struct kv_recent_key *key, uint8_t ret_id[SEAL_ID_BYTES],
+	struct buf *ret_value);
+struct kv_recent_reading kv_recent_reading(struct kv *kv);
+/*
+ * Keeps what the engine said since, unless something was committed in between: @value, sealed as @sealed, or NULL:
+ * there is none.
+ */
+void kv_recent_keep(struct kv *kv, const struct kv_recent_reading *reading, const struct kv_recent_key *key,
+	const void *sealed, size_t sealed_len, const struct buf *value);
 
 int kv_counters_init(struct kv *kv, const struct kv_commit_row *row);
 void kv_counters_release(struct kv *kv);

@@ -31,6 +31,30 @@ void kv_view_free(struct kv_view *view)
 	free(view);
 }
 
+/* As it is now. What was read is kept for the transaction that often follows a look. */
+static int get_recent(struct kv *kv, const void *key, size_t key_len, struct buf *ret_value)
+{
+	const struct kv_recent_key id = {kv_key_hash(kv, KV_META, key, key_len), key, key_len};
+	_cleanup_buf_ struct buf sealed = {0};
+	struct kv_recent_reading reading;
+	int r;
+
+	/* Of a domain whose key is gone nothing is told that is at hand. */
+	r = keyring_domain_key(kv->keyring, get_be32(key)) ? kv_recent_get(kv, UINT64_MAX, &id, NULL, ret_value)
+							    : -EAGAIN;
+	if (r != -EAGAIN)
+		return r;
+	reading = kv_recent_reading(kv);
+	r = kv->ops->get(kv->engine, NULL, KV_META, key, key_len, &sealed);
+	if (r == -ENOENT)
+		kv_recent_keep(kv, &reading, &id, NULL, 0, NULL);
+	if (r == 0)
+		r = kv_open_value(kv, KV_META, key, key_len, sealed.data, sealed.len, ret_value);
+	if (r == 0)
+		kv_recent_keep(kv, &reading, &id, sealed.data, sealed.len, ret_value);
+	return r;
+}
+
 int kv_get(struct kv *kv, const struct kv_view *view, enum kv_family family, const void *key,
 	size_t key_len, struct buf *ret_value)
 {
@@ -41,6 +65,11 @@ int kv_get(struct kv *kv, const struct kv_view *view, enum kv_family family, con
 		r = kv_enter(kv);
 	if (r < 0)
 		return r;
+	if (!view && family == KV_META) {
+		r = get_recent(kv, key, key_len, ret_value);
+		kv_leave(kv);
+		return r;
+	}
 	r = kv->ops->get(
 		kv->engine, view ? view->engine_view : NULL, family, key, key_len, &sealed);
 	kv_leave(kv);

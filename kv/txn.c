@@ -97,7 +97,9 @@ static int read_old(struct kv_txn *txn, struct txn_record *record)
 /* What recent.c knows of it; @ret_value NULL: no more than its identity. -ENOENT; -EAGAIN: nothing. */
 static int recall_old(struct kv_txn *txn, struct txn_record *record, struct buf *ret_value)
 {
-	int r = kv_recent_get(txn->kv, txn->start, record, ret_value);
+	const struct kv_recent_key key = {record->hash, record->key, record->key_len};
+	int r = record->family == KV_META ? kv_recent_get(txn->kv, txn->start, &key, record->old_id, ret_value)
+					  : -EAGAIN;
 
 	if (r == 0 || r == -ENOENT)
 		record->old = r == 0 ? TXN_OLD_PRESENT : TXN_OLD_ABSENT;

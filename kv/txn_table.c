@@ -106,8 +106,7 @@ static int records_grow(struct kv_txn *txn)
 	return 0;
 }
 
-static uint64_t conflict_hash(
-	const struct kv *kv, enum kv_family family, const void *key, size_t key_len)
+uint64_t kv_key_hash(const struct kv *kv, enum kv_family family, const void *key, size_t key_len)
 {
 	uint8_t text[1 + KV_KEY_MAX], hash[crypto_shorthash_BYTES];
 
@@ -133,7 +132,7 @@ int txn_record_of(struct kv_txn *txn, enum kv_family family, const void *key, si
 	if (!record)
 		return -ENOMEM;
 	memset(record, 0, sizeof *record);
-	record->hash = conflict_hash(txn->kv, family, key, key_len);
+	record->hash = kv_key_hash(txn->kv, family, key, key_len);
 	record->family = (uint8_t)family;
 	record->key_len = (uint8_t)key_len;
 	memcpy(record->key, key, key_len);

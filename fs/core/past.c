@@ -224,6 +224,8 @@ int past_iter_open(struct core *core, const struct key *prefix, const struct key
 	if (r == 0)
 		r = kv_iter_open(core->kv, it->view, NULL, KV_META, prefix->bytes, prefix->len,
 			&it->live);
+	if (r == 0 && !at)
+		kv_iter_keep(it->live); /* who lists a directory may remove what is in it */
 	if (r == 0 && at)
 		r = kv_iter_open(core->kv, it->view, NULL, KV_HISTORY, prefix->bytes, prefix->len,
 			&it->versions);

@@ -21,8 +21,12 @@ static int scan_open(struct inode_scan *scan, const struct key *key)
 {
 	/* Before the iterator is: what it does not show is counted after this. */
 	scan->sequence = kv_sequence(scan->core->kv);
-	return kv_iter_open(
+	int r = kv_iter_open(
 		scan->core->kv, NULL, NULL, KV_META, key->bytes, KEY_KIND_END, &scan->it);
+
+	if (r == 0)
+		kv_iter_keep(scan->it);
+	return r;
 }
 
 static bool is_near(uint64_t from, uint64_t ino)

@@ -429,6 +429,7 @@ START_TEST(damaged_among_them)
 		kv_memory_poke(s.memory, KV_META, key[i].bytes, key[i].len, kept[i].data, kept[i].len);
 		buf_release(&kept[i]);
 	}
+	store_reopen(&s); /* it is known by now that one is not there */
 }
 END_TEST
 

@@ -303,8 +303,10 @@ START_TEST(failing_engine)
 	ck_assert_int_eq(core_removexattr(s.core, &s.who, f, "user.a"), -ENOSPC);
 	expect(f, "user.a", "x");
 	expect_names(f, 1);
-	kv_memory_fail(s.memory, KV_MEMORY_GET, 1, -EIO);
+	store_reopen(&s); /* nothing of it is at hand */
 	_cleanup_buf_ struct buf value = {0};
+	ck_assert_int_eq(core_getattr(s.core, f, &(struct stat){0}, NULL), 0);
+	kv_memory_fail(s.memory, KV_MEMORY_GET, 1, -EIO);
 	ck_assert_int_eq(core_getxattr(s.core, f, "user.a", &value), -EIO);
 	ck_assert_int_eq(put(f, "user.b", "y", 0), 0);
 	expect_names(f, 2);
@@ -337,7 +339,8 @@ START_TEST(damage_is_noticed)
 	ck_assert_int_eq(kv_memory_peek(s.memory, KV_META, key, sizeof key, &old), 0);
 	ck_assert_int_eq(put(f, "user.a", "new", 0), 0);
 	ck_assert_int_eq(kv_memory_peek(s.memory, KV_META, key, sizeof key, &new), 0);
-	/* One flipped byte: at every read. */
+	/* One flipped byte: at every read of the store. */
+	store_reopen(&s);
 	new.data[new.len / 2] ^= 1;
 	ck_assert_int_eq(kv_memory_poke(s.memory, KV_META, key, sizeof key, new.data, new.len), 0);
 	ck_assert_int_eq(core_getxattr(s.core, f, "user.a", &value), -EBADMSG);

@@ -279,6 +279,7 @@ START_TEST(sum_notices_what_a_seal_does_not)
 {
 	struct key k;
 	struct kv_txn *txn;
+	struct kv_view *view;
 	_cleanup_buf_ struct buf old = {0}, new = {0};
 
 	start(ON_MEMORY);
@@ -294,7 +295,9 @@ START_TEST(sum_notices_what_a_seal_does_not)
 	ok(kv_verify_sum(kv));
 	/* An earlier version put back opens, and is noticed by the sum alone. */
 	ok(kv_memory_poke(memory, KV_META, k.bytes, k.len, old.data, old.len));
-	holds("a", "old");
+	ok(kv_view_open(kv, &view)); /* others know what was written last */
+	holds_in(NULL, view, KV_META, "a", "old");
+	kv_view_free(view);
 	fails(kv_verify_sum(kv), -EBADMSG);
 	ok(kv_memory_poke(memory, KV_META, k.bytes, k.len, new.data, new.len));
 	ok(kv_verify_sum(kv));

@@ -141,6 +141,93 @@ START_TEST(what_was_read_is_read_once)
 }
 END_TEST
 
+/* A look keeps what it found, and that there was nothing, for the transaction after it. */
+START_TEST(what_was_looked_at_is_kept)
+{
+	_cleanup_buf_ struct buf value = {0};
+	struct key a, prefix;
+	struct kv_iter *it;
+	struct kv_txn *txn;
+
+	start(ON_MEMORY);
+	a = key_in(domain, "a");
+	prefix = key_in(domain, "");
+	put_now("a", "1");
+	put_now("b", "2");
+	shut();
+	reopen();
+	holds("a", "1");
+	lacks("c");
+	ok(kv_iter_open(kv, NULL, NULL, KV_META, prefix.bytes, prefix.len, &it));
+	kv_iter_keep(it);
+	for (int r = kv_iter_seek(it, NULL, 0); r > 0; r = kv_iter_next(it))
+		ok(kv_iter_value(it, &value));
+	kv_iter_free(it);
+	no_gets(true);
+	holds("b", "2");
+	txn = begin();
+	holds_in(txn, NULL, KV_META, "a", "1");
+	lacks_in(txn, NULL, KV_META, "c");
+	ok(remove_key(txn, KV_META, "b"));
+	ok(put(txn, "a", "3"));
+	ok(insert(txn, KV_META, "c", "4"));
+	ok(commit(txn));
+	no_gets(false);
+	lacks("b");
+	ok(kv_get(kv, NULL, KV_META, a.bytes, a.len, &value));
+	ok(kv_verify_sum(kv));
+	finish();
+}
+END_TEST
+
+/* Something was committed since the iterator was opened: what it shows is perhaps not so any more. */
+START_TEST(what_may_be_old_is_not_kept)
+{
+	_cleanup_buf_ struct buf value = {0};
+	struct key prefix;
+	char key[16];
+	struct kv_iter *it;
+
+	start(ON_MEMORY);
+	prefix = key_in(domain, "");
+	put_now("a", "1");
+	ok(kv_iter_open(kv, NULL, NULL, KV_META, prefix.bytes, prefix.len, &it));
+	kv_iter_keep(it);
+	ck_assert_int_eq(kv_iter_seek(it, NULL, 0), 1);
+	put_now("a", "2");
+	/* Its slot is another one's by now, with all others. */
+	for (int i = 0; i < 8 * RECENT_SLOTS; i++) {
+		snprintf(key, sizeof key, "k%d", i);
+		put_now(key, "");
+	}
+	ok(kv_iter_value(it, &value));
+	kv_iter_free(it);
+	holds("a", "2");
+	finish();
+}
+END_TEST
+
+/* Nothing is told from memory of a domain that was forgotten. */
+START_TEST(a_key_that_is_gone)
+{
+	_cleanup_buf_ struct buf value = {0};
+	uint32_t other;
+	struct kv_txn *txn;
+	struct key k;
+
+	start(ON_MEMORY);
+	ok(kv_domain_create(kv, &other));
+	k = key_in(other, "a");
+	txn = begin();
+	ok(kv_txn_put(txn, KV_META, k.bytes, k.len, "1", 1));
+	ok(commit(txn));
+	ok(kv_get(kv, NULL, KV_META, k.bytes, k.len, &value));
+	ok(kv_domain_destroy(kv, other));
+	fails(kv_get(kv, NULL, KV_META, k.bytes, k.len, &value), -ENOKEY);
+	finish();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("recent");
@@ -151,5 +238,8 @@ int main(void)
 	tcase_add_test(t, a_refused_write_is_not_noted);
 	tcase_add_test(t, a_slot_is_taken_over);
 	tcase_add_test(t, what_was_read_is_read_once);
+	tcase_add_test(t, what_was_looked_at_is_kept);
+	tcase_add_test(t, what_may_be_old_is_not_kept);
+	tcase_add_test(t, a_key_that_is_gone);
 	return run_case("recent", t);
 }
