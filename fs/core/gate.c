@@ -47,7 +47,7 @@ void gate_wait(struct gate *g)
 
 void gate_close(struct gate *g)
 {
-	atomic_store(&g->closing, true);
+	atomic_fetch_add(&g->closing, 1);
 	pthread_rwlock_wrlock(&g->lock);
 	atomic_store(&g->closer, pthread_self());
 }
@@ -55,6 +55,7 @@ void gate_close(struct gate *g)
 void gate_open(struct gate *g)
 {
 	atomic_store(&g->closer, (pthread_t)0);
-	atomic_store(&g->closing, false);
 	pthread_rwlock_unlock(&g->lock);
+	/* Last: who tried in vain is to wait as long as this thread may be interrupted before it has opened. */
+	atomic_fetch_sub(&g->closing, 1);
 }

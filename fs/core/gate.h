@@ -14,7 +14,7 @@
 
 struct gate {
 	pthread_rwlock_t lock;
-	_Atomic bool closing;	  /* somebody has closed it or is about to */
+	_Atomic unsigned closing; /* who have closed it or are about to; not 0 before it can be tried in vain */
 	_Atomic pthread_t closer; /* while it is closed */
 };
 

@@ -8,6 +8,10 @@
  */
 #include "fs/core/past.h"
 #include "fs/core/pins.h"
+#include "kv/log.h"
+
+#define TRIES_AT_ONCE 100
+#define TRIES_MAX 10000
 
 void op_begin(struct op *op, struct core *core, const struct cred *who)
 {
@@ -17,6 +21,23 @@ void op_begin(struct op *op, struct core *core, const struct cred *who)
 		op->who = *who;
 	gate_wait(&core->gate);
 	clock_gettime(CLOCK_REALTIME, &op->now);
+}
+
+bool op_again(int r, unsigned *tries)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	if (r == -ESTALE)
+		return ++*tries < TRIES_AT_ONCE;
+	if (r != -EAGAIN)
+		return false;
+	if (++*tries > TRIES_MAX) {
+		log_error("an operation met others %u times and was given up; please report it", TRIES_MAX);
+		return false;
+	}
+	if (*tries > TRIES_AT_ONCE)
+		nanosleep(&pause, NULL);
+	return true;
 }
 
 static void unlock_containers(struct op *op)

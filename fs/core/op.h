@@ -177,12 +177,19 @@ int op_commit(struct op *op);
 /* The same for ops that are joined, all or none; the first has the transaction. */
 int op_commit_all(struct op *const *ops, size_t n);
 
+/*
+ * Whether what ended with @r is to be run again. Who meets others again and again pauses in between, for up to
+ * some ten seconds; no locks are held then. Giving up is logged.
+ */
+bool op_again(int r, unsigned *tries);
+
 #define OP_RETRY(expr)                                                                             \
 	__extension__({                                                                            \
-		int r_, tries_ = 0;                                                                \
+		unsigned tries_ = 0;                                                               \
+		int r_;                                                                            \
 		do                                                                                 \
 			r_ = (expr);                                                               \
-		while ((r_ == -EAGAIN || r_ == -ESTALE) && ++tries_ < 100);                        \
+		while (op_again(r_, &tries_));                                                     \
 		r_ == -EAGAIN ? -EIO : r_ == -ESTALE ? -ENOENT : r_;                               \
 	})
 

@@ -434,6 +434,26 @@ END_TEST
 /* ---- much data ------------------------------------------------------------------------------- */
 
 /* More chunks than one transaction frees: the engine fails in between, and the sweep goes on later. */
+static int meet(int *left, int error)
+{
+	return *left > 0 ? (--*left, error) : 0;
+}
+
+/* Whoever has closed the gate may lose the processor before it is open again: that is no error of those who wait. */
+START_TEST(begun_anew_as_often_as_it_takes)
+{
+	int left = 400;
+
+	ck_assert_int_eq(OP_RETRY(meet(&left, -EAGAIN)), 0);
+	ck_assert_int_eq(left, 0);
+	left = 400;
+	ck_assert_int_eq(OP_RETRY(meet(&left, -ESTALE)), -ENOENT);
+	left = 400;
+	ck_assert_int_eq(OP_RETRY(meet(&left, -ENOSPC)), -ENOSPC);
+	ck_assert_int_eq(left, 399);
+}
+END_TEST
+
 START_TEST(large_files)
 {
 	enum { CHUNKS = 20000 };
@@ -566,6 +586,7 @@ int main(void)
 	tcase_add_loop_test(t, moves, 0, 2);
 	tcase_add_loop_test(t, removals, 0, 2);
 	tcase_add_test(t, one_instant);
+	tcase_add_test(t, begun_anew_as_often_as_it_takes);
 	tcase_add_loop_test(t, large_files, 0, 2);
 	tcase_add_test(t, bytes);
 	tcase_add_test(t, a_pin_of_format_1);
