@@ -35,7 +35,7 @@ static struct pin *slot_find(struct pins *p, uint32_t slot)
 
 struct place_pins *place_find(struct pins *p, uint32_t container)
 {
-	struct place_pins *place = p->places[container & (PLACE_BUCKETS - 1)];
+	struct place_pins *place = p->places[container & (p->place_buckets - 1)];
 
 	while (place && place->container != container)
 		place = place->next;
@@ -81,7 +81,7 @@ static void choose_second(struct pins *p, struct pin *pin)
 static int room(struct pin ***pins, size_t n, size_t *cap)
 {
 	struct pin **more;
-	size_t want = *cap ? *cap * 2 : 8;
+	size_t want = *cap ? *cap * 2 : 2; /* most sessions have one or two */
 
 	if (n < *cap)
 		return 0;
@@ -91,6 +91,34 @@ static int room(struct pin ***pins, size_t n, size_t *cap)
 	*pins = more;
 	*cap = want;
 	return 0;
+}
+
+static void link_place(struct pins *p, struct place_pins *place)
+{
+	struct place_pins **bucket = &p->places[place->container & (p->place_buckets - 1)];
+
+	place->next = *bucket;
+	*bucket = place;
+}
+
+/* Twice as many buckets, where there is memory for them. */
+static void grow_places(struct pins *p)
+{
+	struct place_pins **old = p->places;
+	size_t buckets = p->place_buckets;
+
+	p->places = calloc(2 * buckets, sizeof *p->places);
+	if (!p->places) {
+		p->places = old;
+		return;
+	}
+	p->place_buckets = 2 * buckets;
+	for (size_t i = 0; i < buckets; i++)
+		for (struct place_pins *place = old[i], *next; place; place = next) {
+			next = place->next;
+			link_place(p, place);
+		}
+	free(old);
 }
 
 static int reserve(struct pins *p, uint32_t container)
@@ -103,8 +131,9 @@ static int reserve(struct pins *p, uint32_t container)
 		if (!place)
 			return -ENOMEM;
 		place->container = container;
-		place->next = p->places[container & (PLACE_BUCKETS - 1)];
-		p->places[container & (PLACE_BUCKETS - 1)] = place;
+		if (++p->n_places > p->place_buckets)
+			grow_places(p);
+		link_place(p, place);
 	}
 	return r < 0 ? r : room(&place->pins, place->n, &place->cap);
 }
@@ -131,12 +160,11 @@ static void extract(struct pin **pins, size_t n, const struct pin *pin)
 	memmove(&pins[at], &pins[at + 1], (n - at - 1) * sizeof *pins);
 }
 
-/* Room was reserved. */
+/* Room was reserved; to the set of all it is the caller's to add it. */
 static void add(struct pins *p, struct pin *pin)
 {
 	struct place_pins *place = place_find(p, pin->container);
 
-	insert(p->all, p->n, pin);
 	p->n++;
 	insert(place->pins, place->n++, pin);
 	pin->slot_next = p->slots[pin->slot & (SLOT_BUCKETS - 1)];
@@ -168,6 +196,7 @@ void pins_add(struct core *core, struct pin *pin)
 	struct pins *p = core->pins;
 
 	pthread_mutex_lock(&p->lock);
+	insert(p->all, p->n, pin);
 	add(p, pin);
 	p->next_slot = pin->slot + 1;
 	pthread_mutex_unlock(&p->lock);
@@ -277,6 +306,7 @@ static int load_pin(struct pins *p, struct kv_iter *it, struct buf *value)
 	}
 	if (pin->second == INT64_MIN)
 		choose_second(p, pin);
+	p->all[p->n] = pin; /* in the order of places: sorted when all are there */
 	add(p, pin);
 	if (pin->id > p->epoch)
 		p->epoch = pin->id;
@@ -300,6 +330,13 @@ static int load_epoch(struct core *core)
 	return bytes_reader_end(&reader);
 }
 
+static int by_id(const void *a, const void *b)
+{
+	const struct pin *x = *(struct pin *const *)a, *y = *(struct pin *const *)b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
 int pins_open(struct core *core)
 {
 	struct key prefix = key_make(0, 0, KEY_PIN, 0);
@@ -313,8 +350,10 @@ int pins_open(struct core *core)
 	pthread_mutex_init(&p->lock, NULL);
 	p->generation = 1;
 	p->next_slot = 1;
+	p->place_buckets = PLACE_BUCKETS;
+	p->places = calloc(PLACE_BUCKETS, sizeof *p->places);
 	core->pins = p;
-	r = load_epoch(core);
+	r = p->places ? load_epoch(core) : -ENOMEM;
 	if (r < 0 || !p->epoch)
 		return r;
 	r = kv_iter_open(core->kv, NULL, NULL, KV_META, prefix.bytes, 9, &it);
@@ -329,6 +368,8 @@ int pins_open(struct core *core)
 		if (r == 0)
 			r = kv_iter_next(it);
 	}
+	if (p->n)
+		qsort(p->all, p->n, sizeof *p->all, by_id);
 	return r;
 }
 
@@ -342,13 +383,14 @@ void pins_close(struct core *core)
 	for (size_t i = 0; i < p->n; i++)
 		pin_free(p->all[i]);
 	free(p->all);
-	for (size_t i = 0; i < PLACE_BUCKETS; i++)
+	for (size_t i = 0; p->places && i < p->place_buckets; i++)
 		while (p->places[i]) {
 			struct place_pins *place = p->places[i];
 			p->places[i] = place->next;
 			free(place->pins);
 			free(place);
 		}
+	free(p->places);
 	pthread_mutex_destroy(&p->lock);
 	free(steal_ptr(core->pins));
 }

@@ -35,7 +35,7 @@ struct pin {
 #define PIN_ROW_FORMAT 2 /* the newest */
 #define SLOT_BUCKETS 4096
 #define NUMBERED_BUCKETS 4096
-#define PLACE_BUCKETS 1024
+#define PLACE_BUCKETS 1024 /* at first; there may be as many places as sessions */
 #define LINEAGE_BUCKETS 4096
 
 /* The pins of one place, by rising id. */
@@ -71,7 +71,8 @@ struct pins {
 	size_t cap;
 	struct pin *slots[SLOT_BUCKETS];
 	struct pin *numbered[NUMBERED_BUCKETS];
-	struct place_pins *places[PLACE_BUCKETS];
+	struct place_pins **places; /* a hash table that grows */
+	size_t place_buckets, n_places;
 	struct lineage *lineages[LINEAGE_BUCKETS];
 	size_t n_lineages;
 };
