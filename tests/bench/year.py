@@ -1,5 +1,6 @@
 """A heavy user's year in fast motion: 365 days of 20 sessions of 60 messages, with edits, snapshots, retention and a
-backup a day. It should end with the latencies with which it began."""
+backup a day, and a night in which the daemon does what it has left for it. It should end with the latencies with which
+it began."""
 import os
 import statistics
 import sys
@@ -10,10 +11,10 @@ from systems import call
 
 SESSIONS, MESSAGES, EDITS = 20, 60, 40
 SNAPSHOTS_KEPT, BACKUPS_KEPT, DAYS_KEPT = 30, 7, 90
-STEPS = ("create", "edit", "read", "list", "remove", "snapshot", "backup")
+STEPS = ("create", "edit", "read", "list", "remove", "snapshot", "backup", "night")
 TEXT = {"create": "create a message, µs", "edit": "an editor's save, µs", "read": "read a message of the last weeks, µs",
         "list": "stat an entry of yesterday, µs", "remove": "remove an entry of 90 days ago, µs",
-        "snapshot": "a snapshot of the user, µs", "backup": "the day's backup, µs"}
+        "snapshot": "a snapshot of the user, µs", "backup": "the day's backup, µs", "night": "until the daemon rests after the day, µs"}
 
 
 def clock(action):
@@ -50,6 +51,7 @@ class Year:
         if day >= DAYS_KEPT and os.path.isdir(old):
             took["remove"] = self.run("delete", old, entries) / entries
         took["backup"] = self.roll(os.path.join(self.system.mountpoint, "backups"), day, BACKUPS_KEPT)
+        took["night"] = clock(lambda: self.system.settle(60))
         return took
 
     @staticmethod
