@@ -85,7 +85,8 @@ int tail_stage(struct op *op, struct inode *inode, struct irec *rec);
 /* Before an edit changes the map: likewise, in the edit. */
 int tail_fold_edit(struct data_edit *e);
 /* The tail of which a byte is in chunk @index, to be read: its bytes, and where in the chunk they begin and end. */
-bool tail_find(const struct inode *inode, uint64_t index, const uint8_t **ret_bytes, uint32_t *ret_from, uint32_t *ret_end);
+bool tail_find(const struct inode *inode, uint64_t index, const uint8_t **ret_bytes, uint32_t *ret_from,
+	uint32_t *ret_end);
 /* data.c: the inline bytes, or the tail, that are committed: not what an op that has not committed yet made of them. */
 const struct buf *data_published_inline(const struct inode *inode);
 

@@ -69,8 +69,8 @@ struct dirty_chunk {
 	uint32_t replaced; /* bytes allocated for what it replaces in the committed map */
 	bool borrowed;	   /* bytes belong to another set (chunk.h) */
 	/*
-	 * Not 0: a tail. What the map's entry names is as long, and stands for the bytes below, which are not in memory;
-	 * it is then the only chunk of its set.
+	 * Not 0: a tail. What the map's entry names is as long, and stands for the bytes below, which are not in
+	 * memory; it is then the only chunk of its set.
 	 */
 	uint32_t from;
 };

@@ -137,7 +137,7 @@ struct inode {
 	pthread_rwlock_t lock;
 	_Atomic int state; /* 0 good, INODE_LOADING (by who holds lock), -errno could not be loaded */
 	struct irec rec;
-	struct buf inline_data; /* INODE_INLINE: current bytes, also uncommitted ones; INODE_MAPPED: the tail; INODE_TARGET */
+	struct buf inline_data; /* INODE_INLINE: current bytes, also uncommitted ones; INODE_TARGET; MAPPED: the tail */
 	struct blob *facts;
 	struct data data; /* buffered chunks, open counts */
 	_Atomic bool ghost; /* no record in the store: unlinked and small (invariant 5); a directory's is final */

@@ -159,7 +159,8 @@ int tail_fold_edit(struct data_edit *e)
 	return r;
 }
 
-bool tail_find(const struct inode *inode, uint64_t index, const uint8_t **ret_bytes, uint32_t *ret_from, uint32_t *ret_end)
+bool tail_find(const struct inode *inode, uint64_t index, const uint8_t **ret_bytes, uint32_t *ret_from,
+	uint32_t *ret_end)
 {
 	const struct buf *tail = data_published_inline(inode);
 	uint8_t shift = inode->rec.map.chunk_shift;

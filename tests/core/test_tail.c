@@ -156,11 +156,16 @@ START_TEST(a_full_chunk)
 }
 END_TEST
 
-static void set_size(size_t to)
+static int cut_to(size_t to)
 {
 	struct stat st = {.st_size = (off_t)to};
 
-	ck_assert_int_eq(core_setattr(s.core, &s.who, ino, &st, CORE_SET_SIZE, &st), 0);
+	return core_setattr(s.core, &s.who, ino, &st, CORE_SET_SIZE, &st);
+}
+
+static void set_size(size_t to)
+{
+	ck_assert_int_eq(cut_to(to), 0);
 	if (to > size)
 		memset(image + size, 0, to - size);
 	size = to;
@@ -256,16 +261,14 @@ START_TEST(failing_commits)
 	append(500);
 	expect_image();
 	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -EIO);
-	ck_assert_int_eq(
-		core_setattr(s.core, &s.who, ino, &(struct stat){.st_size = 5}, CORE_SET_SIZE, &(struct stat){0}), -EIO);
+	ck_assert_int_eq(cut_to(5), -EIO);
 	expect_image();
 	commit();
 	ck_assert_uint_eq(version(), was);
 	ck_assert_uint_eq(tail(), 1500);
 	/* A stored tail, and an operation that would have put it into its chunk. */
 	kv_memory_fail(s.memory, KV_MEMORY_WRITE, 1, -EIO);
-	ck_assert_int_eq(
-		core_setattr(s.core, &s.who, ino, &(struct stat){.st_size = 5}, CORE_SET_SIZE, &(struct stat){0}), -EIO);
+	ck_assert_int_eq(cut_to(5), -EIO);
 	expect_image();
 	ck_assert_uint_eq(tail(), 1500);
 	again();
@@ -324,8 +327,7 @@ START_TEST(a_damaged_chunk)
 	ck_assert_int_eq(core_read(s.core, f, got, sizeof got, FIRST - 1), -EBADMSG);
 	ck_assert_int_eq(core_write(s.core, f, image, 97, (off_t)size, false), -EBADMSG);
 	ck_assert_int_eq(core_write(s.core, f, image, 1, 0, false), -EBADMSG);
-	ck_assert_int_eq(
-		core_setattr(s.core, &s.who, ino, &(struct stat){.st_size = 5}, CORE_SET_SIZE, &(struct stat){0}), -EBADMSG);
+	ck_assert_int_eq(cut_to(5), -EBADMSG);
 	store_expect_at(&s, f, image + FIRST, 4000, FIRST);
 	append(50);
 	ck_assert_int_eq(core_write(s.core, f, image, 97, (off_t)size, false), -EBADMSG);
