@@ -244,6 +244,8 @@ static int exchange(struct kv *kv)
 	if (kv->engine)
 		kv->ops->close(kv->engine);
 	kv->engine = NULL;
+	/* What was read of a refused commit that is in the log, while it could not be undone yet. */
+	kv_recent_drop(kv);
 	r = kv->ops->open(path, &kv->options, false, &kv->engine);
 	if (r == 0)
 		return settle(kv);

@@ -249,6 +249,8 @@ struct kv_recent_key {
  */
 int kv_recent_get(struct kv *kv, uint64_t start, const struct kv_recent_key *key, uint8_t ret_id[SEAL_ID_BYTES],
 	struct buf *ret_value);
+/* Nothing is at hand any more: the engine was opened anew, and what it shows may have been undone. */
+void kv_recent_drop(struct kv *kv);
 struct kv_recent_reading kv_recent_reading(struct kv *kv);
 /*
  * Keeps what the engine said since, unless something was committed in between: @value, sealed as @sealed, or NULL:

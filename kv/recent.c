@@ -61,7 +61,7 @@ static void fill(struct kv_recent_slot *slot, const void *sealed, size_t sealed_
 	slot->present = true;
 	kv_sum_identity(sealed, sealed_len, slot->id);
 	slot->len = value && len <= RECENT_VALUE ? len : RECENT_VALUE + 1;
-	if (slot->len == len && len)
+	if (slot->len <= RECENT_VALUE && len)
 		memcpy(slot->value, value, len);
 }
 
@@ -85,9 +85,18 @@ void kv_recent_note(struct kv *kv, const struct kv_txn *txn)
 	}
 }
 
+void kv_recent_drop(struct kv *kv)
+{
+	struct kv_recent *recent = &kv->recent;
+
+	MUTEX_GUARD(&recent->lock);
+	atomic_fetch_add(&recent->generation, 1);
+	for (size_t i = 0; i < RECENT_SLOTS; i++)
+		recent->slots[i].sequence = 0;
+}
+
 struct kv_recent_reading kv_recent_reading(struct kv *kv)
 {
-	/* In this order: what is published later than the generation was is noted later, too. */
 	uint64_t generation = atomic_load(&kv->recent.generation);
 
 	return (struct kv_recent_reading){generation, atomic_load(&kv->commit.published)};

@@ -111,6 +111,16 @@ int chunk_new(const struct inode *inode, const struct map_root *map, uint64_t in
 	return 0;
 }
 
+int chunk_room(const struct inode *inode)
+{
+	struct kv_space space;
+	int r = kv_space(inode->core->kv, &space);
+
+	if (r == 0 && space.available < CHUNK_BYTES(&inode->rec.map) + inode->core->dirty_bytes)
+		r = -ENOSPC;
+	return r;
+}
+
 int chunk_complete(const struct inode *inode, struct dirty_chunk *chunk)
 {
 	struct map_entry entry;

@@ -43,6 +43,8 @@ void dirty_release(struct dirty_set *set);
  */
 int chunk_new(const struct inode *inode, const struct map_root *map, uint64_t index,
 	const struct map_entry *entry, bool stored, struct dirty_chunk *ret_chunk);
+/* -ENOSPC where there is no room for one more: early, while there is someone to tell. A look at a cached number. */
+int chunk_room(const struct inode *inode);
 /*
  * Before a write of @size bytes up to @end: a plain file that grows beyond its first chunk and is noise gets smaller
  * ones from then on. What there is of it is buffered in them; the map's only entry still names the record that
@@ -84,6 +86,8 @@ bool tail_is_all(const struct inode *inode);
 int tail_stage(struct op *op, struct inode *inode, struct irec *rec);
 /* Before an edit changes the map: likewise, in the edit. */
 int tail_fold_edit(struct data_edit *e);
+/* Before that, in an edit that cuts the file: a tail in chunk @cut or beyond goes, and its chunk is not read. */
+int tail_cut(struct data_edit *e, uint64_t cut);
 /* The tail of which a byte is in chunk @index, to be read: its bytes, and where in the chunk they begin and end. */
 bool tail_find(const struct inode *inode, uint64_t index, const uint8_t **ret_bytes, uint32_t *ret_from,
 	uint32_t *ret_end);

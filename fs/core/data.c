@@ -174,8 +174,10 @@ static int shrink_mapped(struct data_edit *e, uint64_t size)
 	uint32_t bytes = CHUNK_BYTES(&e->rec->map), rest = (uint32_t)(size & (bytes - 1));
 	uint64_t cut = (size + bytes - 1) >> e->rec->map.chunk_shift;
 	struct dirty_chunk *chunk;
-	int r = edit_map(e);
+	int r = tail_cut(e, cut);
 
+	if (r == 0)
+		r = edit_map(e);
 	/* Zeros after the new end, so that a later extension reads zeros. */
 	if (r == 0 && rest) {
 		r = edit_chunk(e, cut - 1, false, &chunk);

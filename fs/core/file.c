@@ -207,16 +207,12 @@ static int prepare_chunk(struct inode *inode, uint64_t index, uint32_t from, uin
 {
 	struct dirty_chunk chunk;
 	struct map_entry entry;
-	struct kv_space space;
 	uint64_t covered;
 	int r;
 
 	if (dirty_find(&inode->data.dirty, index))
 		return 0;
-	/* Early, while there is someone to tell; kv_space() is a look at a cached number. */
-	r = kv_space(inode->core->kv, &space);
-	if (r == 0 && space.available < CHUNK_BYTES(&inode->rec.map) + inode->core->dirty_bytes)
-		r = -ENOSPC;
+	r = chunk_room(inode);
 	if (r == 0)
 		r = map_find(inode, &inode->rec.map, index, &entry, &covered);
 	if (r == 0)

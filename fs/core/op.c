@@ -23,19 +23,19 @@ void op_begin(struct op *op, struct core *core, const struct cred *who)
 	clock_gettime(CLOCK_REALTIME, &op->now);
 }
 
-bool op_again(int r, unsigned *tries)
+bool op_again(int r, struct op_tries *tries)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 
 	if (r == -ESTALE)
-		return ++*tries < TRIES_AT_ONCE;
+		return ++tries->moved < TRIES_AT_ONCE;
 	if (r != -EAGAIN)
 		return false;
-	if (++*tries > TRIES_MAX) {
+	if (++tries->met > TRIES_MAX) {
 		log_error("an operation met others %u times and was given up; please report it", TRIES_MAX);
 		return false;
 	}
-	if (*tries > TRIES_AT_ONCE)
+	if (tries->met > TRIES_AT_ONCE)
 		nanosleep(&pause, NULL);
 	return true;
 }

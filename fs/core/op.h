@@ -179,13 +179,16 @@ int op_commit_all(struct op *const *ops, size_t n);
 
 /*
  * Whether what ended with @r is to be run again. Who meets others again and again pauses in between, for up to
- * some ten seconds; no locks are held then. Giving up is logged.
+ * some ten seconds; the op's locks are given back by then. Giving up is logged.
  */
-bool op_again(int r, unsigned *tries);
+struct op_tries {
+	unsigned met, moved; /* -EAGAIN, -ESTALE */
+};
+bool op_again(int r, struct op_tries *tries);
 
 #define OP_RETRY(expr)                                                                             \
 	__extension__({                                                                            \
-		unsigned tries_ = 0;                                                               \
+		struct op_tries tries_ = {0};                                                      \
 		int r_;                                                                            \
 		do                                                                                 \
 			r_ = (expr);                                                               \

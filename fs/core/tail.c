@@ -26,15 +26,12 @@ static int begin(struct inode *inode, uint64_t index, uint32_t at)
 	const struct buf *tail = &inode->inline_data;
 	struct dirty_chunk chunk;
 	struct map_entry entry;
-	struct kv_space space;
 	uint64_t covered;
 	int r = map_find(inode, &inode->rec.map, index, &entry, &covered);
 
 	if (r < 0 || entry.type != MAP_RECORD || entry.length + tail->len != at)
 		return r;
-	r = kv_space(inode->core->kv, &space);
-	if (r == 0 && space.available < CHUNK_BYTES(&inode->rec.map) + inode->core->dirty_bytes)
-		r = -ENOSPC;
+	r = chunk_room(inode);
 	if (r == 0)
 		r = chunk_new(inode, &inode->rec.map, index, &entry, false, &chunk);
 	if (r < 0)
@@ -108,7 +105,9 @@ int tail_fold(struct inode *inode)
 		return tail_is_all(inode) ? chunk_complete(inode, &inode->data.dirty.chunks[0]) : 0;
 	if (!inode->inline_data.len)
 		return 0;
-	r = load_whole(inode, &chunk);
+	r = chunk_room(inode);
+	if (r == 0)
+		r = load_whole(inode, &chunk);
 	if (r < 0)
 		return r;
 	r = data_add_dirty(inode, &chunk);
@@ -154,6 +153,27 @@ int tail_fold_edit(struct data_edit *e)
 	}
 	if (r == 0)
 		r = edit_save_inline(e);
+	if (r == 0)
+		inode->inline_data.len = 0;
+	return r;
+}
+
+int tail_cut(struct data_edit *e, uint64_t cut)
+{
+	struct inode *inode = e->inode;
+	const struct buf *tail = &inode->inline_data;
+	int r = 0;
+
+	if (e->map || inode->rec.body != INODE_MAPPED)
+		return 0;
+	if (e->dirty.count && e->dirty.chunks[0].from && e->dirty.chunks[0].index >= cut)
+		dirty_remove(&e->dirty, cut, UINT64_MAX);
+	/* Where a chunk is buffered the stored tail is in it, and is let go when the map is changed. */
+	else if (!e->dirty.count && tail->len && tail_begin(inode, tail) >> inode->rec.map.chunk_shift < cut)
+		return 0;
+	if (e->dirty.count || !tail->len)
+		return 0;
+	r = edit_save_inline(e);
 	if (r == 0)
 		inode->inline_data.len = 0;
 	return r;

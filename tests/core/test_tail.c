@@ -329,6 +329,7 @@ START_TEST(a_damaged_chunk)
 	ck_assert_int_eq(core_write(s.core, f, image, 1, 0, false), -EBADMSG);
 	ck_assert_int_eq(cut_to(5), -EBADMSG);
 	store_expect_at(&s, f, image + FIRST, 4000, FIRST);
+	ck_assert_int_eq(cut_to(FIRST + 10), -EBADMSG);
 	append(50);
 	ck_assert_int_eq(core_write(s.core, f, image, 97, (off_t)size, false), -EBADMSG);
 	commit();
@@ -336,6 +337,26 @@ START_TEST(a_damaged_chunk)
 	store_expect_at(&s, f, image + FIRST, 4050, FIRST);
 	ck_assert_int_eq(kv_memory_poke(s.memory, KV_DATA, key.bytes, key.len, good.data, good.len), 0);
 	expect_image();
+}
+END_TEST
+
+/* Who cuts the file before the damage needs nothing of it: with a tail that is stored, and one that is buffered. */
+START_TEST(a_damaged_chunk_that_goes)
+{
+	struct key key = map_chunk_key(file_inode(f), 0, version());
+
+	again();
+	ck_assert_int_eq(kv_memory_poke(s.memory, KV_DATA, key.bytes, key.len, "bad", 3), 0);
+	append(1000);
+	if (_i)
+		commit();
+	ck_assert_int_eq(cut_to(0), 0);
+	size = 0;
+	append(100);
+	commit();
+	store_expect_at(&s, f, image, 100, 0);
+	again();
+	store_expect_at(&s, f, image, 100, 0);
 }
 END_TEST
 
@@ -403,6 +424,7 @@ int main(void)
 	tcase_add_test(tc, failing_commits);
 	tcase_add_test(tc, snapshots_have_their_own);
 	tcase_add_test(tc, a_damaged_chunk);
+	tcase_add_loop_test(tc, a_damaged_chunk_that_goes, 0, 2);
 	tcase_add_test(tc, unlinked_and_open);
 	tcase_add_test(tc, noise);
 	tcase_add_test(tc, the_store_says_that_it_has_them);

@@ -207,6 +207,31 @@ START_TEST(what_may_be_old_is_not_kept)
 }
 END_TEST
 
+/* The largest value that is kept, and one more byte. */
+START_TEST(values_of_just_that_size)
+{
+	char value[RECENT_VALUE + 2];
+
+	start(ON_MEMORY);
+	for (size_t len = RECENT_VALUE - 1; len <= RECENT_VALUE + 1; len++) {
+		for (size_t i = 0; i < len; i++)
+			value[i] = (char)(' ' + i * i % 89);
+		value[len] = '\0';
+		put_now("k", value);
+		shut();
+		reopen();
+		holds("k", value);
+		no_gets(true);
+		if (len <= RECENT_VALUE)
+			holds("k", value);
+		put_now("k", "small"); /* its identity is known in any case */
+		no_gets(false);
+		ok(kv_verify_sum(kv));
+	}
+	finish();
+}
+END_TEST
+
 /* Nothing is told from memory of a domain that was forgotten. */
 START_TEST(a_key_that_is_gone)
 {
@@ -240,6 +265,7 @@ int main(void)
 	tcase_add_test(t, what_was_read_is_read_once);
 	tcase_add_test(t, what_was_looked_at_is_kept);
 	tcase_add_test(t, what_may_be_old_is_not_kept);
+	tcase_add_test(t, values_of_just_that_size);
 	tcase_add_test(t, a_key_that_is_gone);
 	return run_case("recent", t);
 }
