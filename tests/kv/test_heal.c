@@ -79,6 +79,43 @@ START_TEST(a_refused_batch_is_taken_back)
 }
 END_TEST
 
+/* The first opening cannot take it back: whoever reads then must not be believed when the second one has done so. */
+START_TEST(what_was_read_of_a_refused_batch_is_forgotten)
+{
+	_cleanup_buf_ struct buf value = {0};
+	struct kv_view *view;
+	struct kv_txn *txn;
+	struct key a;
+	bool read = false;
+
+	start_breaking();
+	put_now("a", "1");
+	shut();
+	reopen();
+	a = key_in(domain, "a");
+	ok(kv_view_open(kv, &view)); /* nothing is opened anew as long as there is one */
+	kv_memory_fail_after(memory, -EIO);
+	txn = begin();
+	ok(put(txn, "a", "2"));
+	fails(commit(txn), -EAGAIN);
+	kv_memory_fail_on(memory, KV_MEMORY_WRITE, -EIO);
+	kv_view_free(view);
+	for (int i = 0; i < 300 && !read; i++) {
+		if (kv_get(kv, NULL, KV_META, a.bytes, a.len, &value) == 0)
+			read = value.len == 1 && value.data[0] == '2';
+		usleep(10000);
+	}
+	ck_assert(read);
+	kv_memory_fail_on(memory, KV_MEMORY_WRITE, 0);
+	while (kv_health_error(kv))
+		usleep(1000);
+	holds("a", "1");
+	put_now("a", "3");
+	ok(kv_verify_sum(kv));
+	finish();
+}
+END_TEST
+
 START_TEST(an_error_that_lasts_reaches_the_caller_and_ends)
 {
 	start_breaking();
@@ -204,6 +241,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_commit_begins_anew_and_succeeds);
 	tcase_add_test(t, a_refused_batch_is_taken_back);
+	tcase_add_test(t, what_was_read_of_a_refused_batch_is_forgotten);
 	tcase_add_test(t, an_error_that_lasts_reaches_the_caller_and_ends);
 	tcase_add_test(t, lost_commits_are_not_passed_over);
 	tcase_add_test(t, a_view_keeps_the_engine);
