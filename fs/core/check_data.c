@@ -348,14 +348,12 @@ static int check_lengths(struct walk *w, size_t tail)
 		return 0;
 	r = mend_load(c, w->inode.ino, &copy);
 	copy.rec.map.stored = w->stored;
-	/* A tail that would not begin within its chunk belongs to none. */
-	if (tail && (w->end >> w->rec->map.chunk_shift != (end - 1) >> w->rec->map.chunk_shift ||
-			    !(w->end & ((1u << w->rec->map.chunk_shift) - 1)))) {
-		copy.inline_data.len = 0;
-		end = w->end;
-	}
 	if (copy.rec.size < end || tail)
 		copy.rec.size = end;
+	if (!irec_may_have_tail(&copy.rec, tail)) { /* it belongs to no chunk */
+		copy.inline_data.len = 0;
+		copy.rec.size = w->end;
+	}
 	return r < 0 ? r : mend_store(c, w->inode.ino, &copy);
 }
 

@@ -71,7 +71,7 @@ int edit_chunk(struct data_edit *e, uint64_t index, bool make, struct dirty_chun
 /* A file that is not mapped becomes so: its bytes are the first chunk. */
 int edit_become_mapped(struct data_edit *e);
 
-/* file.c: adds to what is buffered, in the inode and in all. */
+/* file.c: adds to what is buffered, in the inode and in all. Takes over chunk->bytes, also where it fails: -ENOMEM. */
 int data_add_dirty(struct inode *inode, const struct dirty_chunk *chunk);
 
 /*

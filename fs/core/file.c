@@ -137,8 +137,10 @@ int data_add_dirty(struct inode *inode, const struct dirty_chunk *chunk)
 	size_t bytes = CHUNK_BYTES(&inode->rec.map);
 	int r = dirty_add(&inode->data.dirty, chunk, NULL);
 
-	if (r < 0)
+	if (r < 0) {
+		free(chunk->bytes);
 		return r;
+	}
 	inode->data.dirty_bytes += bytes;
 	atomic_fetch_add(&inode->core->dirty_bytes, bytes);
 	return 0;
@@ -162,10 +164,8 @@ static int become_mapped(struct inode *inode)
 		chunk.length = (uint32_t)bytes->len;
 		inode->rec.map = map;
 		r = data_add_dirty(inode, &chunk);
-		if (r < 0) {
-			free(chunk.bytes);
+		if (r < 0)
 			return r;
-		}
 	}
 	inode->rec.map = map;
 	inode->rec.body = INODE_MAPPED;
@@ -218,12 +218,7 @@ static int prepare_chunk(struct inode *inode, uint64_t index, uint32_t from, uin
 	if (r == 0)
 		r = chunk_new(inode, &inode->rec.map, index, &entry,
 			from > 0 || end < entry.length, &chunk);
-	if (r < 0)
-		return r;
-	r = data_add_dirty(inode, &chunk);
-	if (r < 0)
-		free(chunk.bytes);
-	return r;
+	return r < 0 ? r : data_add_dirty(inode, &chunk);
 }
 
 /*

@@ -93,6 +93,8 @@ int irec_encode(const struct irec *rec, const struct buf *inline_data, const str
 	struct buf *ret_record);
 int irec_decode(const void *data, size_t len, struct irec *ret_rec, struct buf *ret_inline,
 	struct blob **ret_facts);
+/* Whether the last @len bytes of a mapped file lie in one chunk, and not at its start; or 0. */
+bool irec_may_have_tail(const struct irec *rec, size_t len);
 
 struct container {
 	uint32_t id, domain;

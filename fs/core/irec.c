@@ -197,8 +197,7 @@ static void read_map(struct bytes_reader *r, struct map_root *m)
 		r->bad = true;
 }
 
-/* Whether the last @len bytes lie in one chunk, and not at its start. */
-static bool tail_sane(const struct irec *rec, size_t len)
+bool irec_may_have_tail(const struct irec *rec, size_t len)
 {
 	uint64_t first = rec->size - len;
 	unsigned shift = rec->map.chunk_shift;
@@ -218,7 +217,7 @@ static bool irec_sane(const struct irec *rec, size_t body_len)
 		return type == S_IFREG && body_len == rec->size && body_len <= INODE_INLINE_MAX;
 	case INODE_MAPPED:
 		return type == S_IFREG && rec->map.next_version > 0 && rec->size <= CORE_FILE_MAX &&
-		       tail_sane(rec, body_len);
+		       irec_may_have_tail(rec, body_len);
 	case INODE_TARGET:
 		return type == S_IFLNK && body_len == rec->size && body_len > 0;
 	default:

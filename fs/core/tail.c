@@ -41,8 +41,6 @@ static int begin(struct inode *inode, uint64_t index, uint32_t at)
 	if (tail->len)
 		memcpy(chunk.bytes + chunk.from, tail->data, tail->len);
 	r = data_add_dirty(inode, &chunk);
-	if (r < 0)
-		free(chunk.bytes);
 	return r < 0 ? r : 1;
 }
 
@@ -108,12 +106,7 @@ int tail_fold(struct inode *inode)
 	r = chunk_room(inode);
 	if (r == 0)
 		r = load_whole(inode, &chunk);
-	if (r < 0)
-		return r;
-	r = data_add_dirty(inode, &chunk);
-	if (r < 0)
-		free(chunk.bytes);
-	return r;
+	return r < 0 ? r : data_add_dirty(inode, &chunk);
 }
 
 int tail_stage(struct op *op, struct inode *inode, struct irec *rec)
@@ -162,17 +155,18 @@ int tail_cut(struct data_edit *e, uint64_t cut)
 {
 	struct inode *inode = e->inode;
 	const struct buf *tail = &inode->inline_data;
-	int r = 0;
+	int r;
 
 	if (e->map || inode->rec.body != INODE_MAPPED)
 		return 0;
-	if (e->dirty.count && e->dirty.chunks[0].from && e->dirty.chunks[0].index >= cut)
+	if (e->dirty.count) {
+		/* In a whole chunk the stored tail is, too, and is let go when the map is changed. */
+		if (!e->dirty.chunks[0].from || e->dirty.chunks[0].index < cut)
+			return 0;
 		dirty_remove(&e->dirty, cut, UINT64_MAX);
-	/* Where a chunk is buffered the stored tail is in it, and is let go when the map is changed. */
-	else if (!e->dirty.count && tail->len && tail_begin(inode, tail) >> inode->rec.map.chunk_shift < cut)
+	} else if (!tail->len || tail_begin(inode, tail) >> inode->rec.map.chunk_shift < cut) {
 		return 0;
-	if (e->dirty.count || !tail->len)
-		return 0;
+	}
 	r = edit_save_inline(e);
 	if (r == 0)
 		inode->inline_data.len = 0;
