@@ -9,7 +9,7 @@ unset XDG_DATA_HOME XDG_CONFIG_HOME XDG_STATE_HOME XDG_RUNTIME_DIR DBUS_SESSION_
 mkdir "$HOME"
 MNT=$HOME/scribefs
 STORE=$HOME/.local/share/scribefs/store
-up() { timeout 300 "$ROOT/mount-scripts/up" </dev/null; }
+up() { timeout 300 "$ROOT/mount-scripts/up" "$@" </dev/null; }
 down() { timeout 120 "$ROOT/mount-scripts/down" "$@" </dev/null; }
 undo() {
 	local status=$?
@@ -77,7 +77,14 @@ check_not "unmounted" mountpoint -q "$MNT"
 empty "no daemon" "$(daemon_pid)"
 check "the store is there" test -e "$STORE/keyring"
 guarded "down"
-check "down of nothing" down
+down >out
+same "down of nothing" 0 $?
+check "says that nothing was" grep -q 'was not mounted' out
+up "$W/elsewhere" >out
+same "up at another place" 0 $?
+check "says how to unmount that" grep -q "mount-scripts/down $W/elsewhere" out
+check "down of that" down "$W/elsewhere" --purge-units
+check_not "not mounted there" mountpoint -q "$W/elsewhere"
 check "up" up
 check "the message is there" grep -q hello "$MNT/users/ann/chat/s/messages/001.md"
 
