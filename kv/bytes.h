@@ -56,9 +56,10 @@ struct bytes_reader {
 	bool bad;
 };
 
+/* Of nothing @data may be NULL, as an empty struct buf's is: no arithmetic is done on that. */
 static inline struct bytes_reader bytes_reader(const void *data, size_t len)
 {
-	const uint8_t *p = data;
+	const uint8_t *p = len ? data : "";
 	return (struct bytes_reader){.p = p, .end = p + len};
 }
 

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/scribefs-fuzz-XXXXXX";
+static char folder[PATH_MAX];
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -40,11 +40,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int top = -1;
 	struct import_tree tree = {0};
-	char where[PATH_MAX] = "", session[64];
+	char where[PATH_MAX] = "", session[PATH_MAX + 8];
 
 	if (top < 0) {
 		log_setup(LOG_LEVEL_ERROR, true);
-		expect(mkdtemp(folder));
+		make_folder(folder);
 		top = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		umask(022);
 	}

@@ -14,7 +14,7 @@
 #define LOGS 3
 #define BLOCK 32768u
 
-static char folder[] = "/tmp/scribefs-fuzz-XXXXXX";
+static char folder[PATH_MAX];
 static uint64_t sequence;
 
 static void put_le(uint8_t *p, uint64_t v, unsigned bytes)
@@ -153,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t how = input_u8(&in);
 
 	if (!made)
-		expect(mkdtemp(folder));
+		make_folder(folder);
 	made = true;
 	sequence = 1 + input_u8(&in);
 	for (unsigned i = 1; i <= LOGS; i++) {

@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char path[] = "/tmp/scribefs-fuzz-XXXXXX", path_again[] = "/tmp/scribefs-fuzz-XXXXXX";
+static char path[PATH_MAX], path_again[PATH_MAX];
 static const uint8_t key[32] = {6};
 
-static int make_folder(char *at)
+static int open_new(char ret_path[PATH_MAX])
 {
-	expect(mkdtemp(at));
-	return open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	make_folder(ret_path);
+	return open(ret_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 static void put(int dir, const char *name, const uint8_t *data, size_t len)
@@ -65,8 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool ok;
 
 	if (dir < 0) {
-		dir = make_folder(path);
-		other = make_folder(path_again);
+		dir = open_new(path);
+		other = open_new(path_again);
 	}
 	if (size > 1 << 16)
 		return 0;

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,15 @@ static inline struct input input_part(struct input *in, size_t len)
 	return part;
 }
 
+/* Makes a folder in TMPDIR. It stays: who runs a fuzzer removes that (tests/fuzz/run). */
+static inline void make_folder(char ret_path[PATH_MAX])
+{
+	const char *in = getenv("TMPDIR");
+	int n = snprintf(ret_path, PATH_MAX, "%s/scribefs-fuzz-XXXXXX", in ? in : "/tmp");
+
+	expect(n < PATH_MAX && mkdtemp(ret_path));
+}
+
 /* ---- a store --------------------------------------------------------------------------------- */
 
 static const uint8_t world_secret[KEYRING_KEY_FILE_BYTES] = {1, 2, 3};
@@ -69,7 +79,7 @@ static const struct kv_unlock world_unlock = {KEYRING_KEY_FILE, world_secret, si
 static const struct cred world_who = {.uid = 1000, .gid = 1000, .pid = 0, .umask = 022};
 
 struct world {
-	char path[64]; /* the keyring's: stays, in /tmp */
+	char path[PATH_MAX]; /* the keyring's */
 	struct kv_memory *memory;
 	struct kv *kv;
 	struct core *core;
@@ -112,10 +122,11 @@ static inline void world_new(struct world *w)
 {
 	struct keyring_init init = {.cipher = KV_CIPHER_XCHACHA20_POLY1305, .first = world_unlock};
 
-	*w = (struct world){.path = "/tmp/scribefs-fuzz-XXXXXX"};
+	*w = (struct world){0};
+	make_folder(w->path);
 	log_setup(LOG_LEVEL_ERROR, true);
 	w->memory = kv_memory_new();
-	expect(w->memory && mkdtemp(w->path) && keyring_create(w->path, &init, NULL) == 0);
+	expect(w->memory && keyring_create(w->path, &init, NULL) == 0);
 	expect(world_open(w) == 0);
 }
 
