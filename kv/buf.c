@@ -53,6 +53,15 @@ int buf_append(struct buf *b, const void *data, size_t len)
 	return 0;
 }
 
+int buf_set(struct buf *b, const void *data, size_t len)
+{
+	int r = buf_reserve(b, len ? len : 1);
+	if (r < 0)
+		return r;
+	b->len = 0;
+	return buf_append(b, data, len);
+}
+
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;

@@ -24,6 +24,8 @@ int buf_reserve(struct buf *b, size_t cap);
 int buf_resize(struct buf *b, size_t len);
 /* Appends @len bytes. 0 or -ENOMEM; on failure nothing changed. */
 int buf_append(struct buf *b, const void *data, size_t len);
+/* Makes these @len bytes the content; there is an address also of none. 0 or -ENOMEM; on failure nothing changed. */
+int buf_set(struct buf *b, const void *data, size_t len);
 /* Appends as printf does (no terminating NUL is counted). 0 or -ENOMEM. */
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

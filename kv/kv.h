@@ -161,7 +161,7 @@ void kv_random(void *ret_bytes, size_t len);
 int kv_txn_begin(struct kv *kv, struct kv_txn **ret_txn);
 /* Drops it, committed or not. NULL is fine. */
 void kv_txn_free(struct kv_txn *txn);
-/* Replaces the content of @ret_value. -ENOENT, -EBADMSG, -ENOKEY. */
+/* As kv_get(), with what the transaction itself writes. -ENOENT, -EBADMSG, -ENOKEY. */
 int kv_txn_get(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,
 	struct buf *ret_value);
 /* Records that the transaction depends on this key, without reading it. */
@@ -212,7 +212,7 @@ void kv_txn_set_shrinking(struct kv_txn *txn);
 int kv_view_open(struct kv *kv, struct kv_view **ret_view);
 void kv_view_free(struct kv_view *view);
 
-/* @view may be NULL: the latest. Replaces the content of @ret_value. */
+/* @view may be NULL: the latest. Replaces the content of @ret_value; of an empty value there is an address, too. */
 int kv_get(struct kv *kv, const struct kv_view *view, enum kv_family family, const void *key,
 	size_t key_len, struct buf *ret_value);
 
@@ -253,7 +253,7 @@ int kv_iter_next(struct kv_iter *it);
 int kv_iter_prev(struct kv_iter *it);
 /* The key at which it stands; valid until it moves. */
 const uint8_t *kv_iter_key(const struct kv_iter *it, size_t *ret_len);
-/* Opens the value there. A failure (-EBADMSG) does not stop the iteration. Replaces @ret_value. */
+/* Opens the value there. A failure (-EBADMSG) does not stop the iteration. As kv_get(). */
 int kv_iter_value(struct kv_iter *it, struct buf *ret_value);
 
 /* Whether the bytes of a value of some KiB are as frequent as in noise: it is not compressed. */

@@ -130,11 +130,8 @@ int kv_recent_get(struct kv *kv, uint64_t start, const struct kv_recent_key *key
 		return -ENOENT;
 	if (ret_value && slot->len > RECENT_VALUE)
 		return -EAGAIN;
-	if (ret_value) {
-		ret_value->len = 0;
-		if (buf_append(ret_value, slot->value, slot->len) < 0)
-			return -ENOMEM;
-	}
+	if (ret_value && buf_set(ret_value, slot->value, slot->len) < 0)
+		return -ENOMEM;
 	if (ret_id)
 		memcpy(ret_id, slot->id, SEAL_ID_BYTES);
 	return 0;

@@ -119,8 +119,7 @@ static int get_own(struct kv_txn *txn, const struct txn_record *record, struct b
 	if (!record->plain)
 		return kv_open_value(txn->kv, record->family, record->key, record->key_len,
 			txn->sealed.data + record->sealed_at, record->sealed_len, ret_value);
-	ret_value->len = 0;
-	return buf_append(ret_value, record->plain, record->plain_len);
+	return buf_set(ret_value, record->plain, record->plain_len);
 }
 
 int kv_txn_get(struct kv_txn *txn, enum kv_family family, const void *key, size_t key_len,

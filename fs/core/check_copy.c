@@ -400,8 +400,7 @@ static int take_xattr(struct check *c, struct kv *kv, const struct buf *record, 
 		*ret_reason = "that is another file";
 		return RESCUE_NOT;
 	}
-	lost->ret_record->len = 0;
-	r = buf_append(lost->ret_record, record->data, record->len);
+	r = buf_set(lost->ret_record, record->data, record->len);
 	return r < 0 ? r : RESCUE_TAKEN;
 }
 

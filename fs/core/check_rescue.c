@@ -172,10 +172,7 @@ static int gather_versions(struct check *c, const struct rescue *want, struct li
 			return -ENOMEM;
 	}
 	if (want->live && c->newest_pin > want->live_epoch) {
-		if (buf_append(&value, "", 0) < 0)
-			return -ENOMEM;
-		value.len = 0;
-		if (buf_append(&value, want->live->data, want->live->len) < 0)
+		if (buf_set(&value, want->live->data, want->live->len) < 0)
 			return -ENOMEM;
 		return add_pin(all, pin_seeing(c, want->live_epoch, UINT64_MAX, chain, n), &value);
 	}

@@ -264,8 +264,7 @@ int irec_decode(const void *data, size_t len, struct irec *ret_rec, struct buf *
 		return -EBADMSG;
 	if (sections > 31 || bytes_reader_end(&r) < 0 || !irec_sane(&rec, body_len))
 		return -EBADMSG;
-	ret_inline->len = 0;
-	if (body_len && buf_append(ret_inline, body, body_len) < 0)
+	if (body_len && buf_set(ret_inline, body, body_len) < 0)
 		return -ENOMEM;
 	*ret_rec = rec;
 	*ret_facts = steal_ptr(facts);

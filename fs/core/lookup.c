@@ -106,8 +106,7 @@ int core_readlink(struct core *core, uint64_t ino, struct buf *ret_target)
 	if (!S_ISLNK(inode->type))
 		return -EINVAL;
 	inode_accessed(inode);
-	ret_target->len = 0;
-	return buf_append(ret_target, inode->inline_data.data, inode->inline_data.len);
+	return buf_set(ret_target, inode->inline_data.data, inode->inline_data.len);
 }
 
 static int list_dot(struct inode *dir, const char *name, uint64_t cookie, core_fill fill, void *arg)

@@ -119,8 +119,7 @@ int tail_stage(struct op *op, struct inode *inode, struct irec *rec)
 		r = edit_save_inline(e);
 	if (r < 0)
 		return r;
-	inode->inline_data.len = 0;
-	return buf_append(&inode->inline_data, chunk->bytes + chunk->from, chunk->length - chunk->from);
+	return buf_set(&inode->inline_data, chunk->bytes + chunk->from, chunk->length - chunk->from);
 }
 
 int tail_fold_edit(struct data_edit *e)

@@ -42,8 +42,7 @@ static int xattr_format(const char *name, const void *value, size_t size, struct
 {
 	uint8_t len[2];
 	put_be16(len, (uint16_t)strlen(name));
-	ret_record->len = 0;
-	int r = buf_append(ret_record, len, sizeof len);
+	int r = buf_set(ret_record, len, sizeof len);
 	if (r == 0)
 		r = buf_append(ret_record, name, strlen(name));
 	return r < 0 ? r : buf_append(ret_record, value, size);
@@ -170,11 +169,7 @@ static int value_get(struct inode *inode, struct kv_txn *txn, const char *name,
 	if (r < 0)
 		return r;
 	xattr_parse(&slot.record, &a);
-	r = buf_reserve(ret_value, a.size);
-	if (r < 0)
-		return r;
-	ret_value->len = 0;
-	return buf_append(ret_value, a.value, a.size);
+	return buf_set(ret_value, a.value, a.size);
 }
 
 /* ---- what is committed ----------------------------------------------------------------------- */

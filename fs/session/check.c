@@ -64,8 +64,7 @@ static int ring_row(struct session_check *s, struct check *c, const struct check
 	if (version <= s->ring_version)
 		return 0;
 	s->ring_version = version;
-	s->ring_text.len = 0;
-	return buf_append(&s->ring_text, row->value->data + 8, row->value->len - 8);
+	return buf_set(&s->ring_text, row->value->data + 8, row->value->len - 8);
 }
 
 static int id_row(struct session_check *s, struct check *c, const struct check_row *row)

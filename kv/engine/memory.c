@@ -140,10 +140,8 @@ int kv_memory_peek(struct kv_memory *m, enum kv_family family, const void *key, 
 	i = memory_find(f, key, key_len, &found);
 	if (found)
 		v = memory_version_at(f->records[i], m->batch);
-	if (v) {
-		ret_value->len = 0;
-		r = buf_append(ret_value, v->value, v->len);
-	}
+	if (v)
+		r = buf_set(ret_value, v->value, v->len);
 	pthread_rwlock_unlock(&m->lock);
 	return r;
 }
@@ -218,7 +216,6 @@ static int read_value(const struct kv_engine *e, const struct kv_engine_view *vi
 	const struct memory_version *v = NULL;
 	bool found;
 	size_t i = memory_find(f, key, key_len, &found);
-	int r;
 
 	if (e->life != e->memory->life)
 		return -EIO;
@@ -226,11 +223,7 @@ static int read_value(const struct kv_engine *e, const struct kv_engine_view *vi
 		v = memory_version_at(f->records[i], view ? view->batch : e->memory->batch);
 	if (!v)
 		return -ENOENT;
-	r = buf_reserve(ret_value, v->len);
-	if (r < 0)
-		return r;
-	ret_value->len = 0;
-	return buf_append(ret_value, v->value, v->len);
+	return buf_set(ret_value, v->value, v->len);
 }
 
 static int memory_get(struct kv_engine *e, struct kv_engine_view *view, enum kv_family family,
@@ -446,10 +439,8 @@ static int memory_iter_open(struct kv_engine *e, struct kv_engine_view *view, en
 static int stand_at(
 	struct kv_engine_iter *it, const struct memory_record *r, const struct memory_version *v)
 {
-	int error;
+	int error = buf_set(&it->value, v->value, v->len);
 
-	it->value.len = 0;
-	error = buf_append(&it->value, v->value, v->len);
 	if (error < 0)
 		return error;
 	memcpy(it->key, r->key, r->key_len);

@@ -26,11 +26,7 @@ static int take_value(rocksdb_pinnableslice_t *slice, struct buf *ret_value)
 	if (!slice)
 		return -ENOENT;
 	value = rocksdb_pinnableslice_value(slice, &len);
-	r = buf_reserve(ret_value, len);
-	if (r == 0) {
-		ret_value->len = 0;
-		r = buf_append(ret_value, value, len);
-	}
+	r = buf_set(ret_value, value, len);
 	rocksdb_pinnableslice_destroy(slice);
 	return r;
 }

@@ -188,8 +188,7 @@ static int take_batch(struct scan *s, uint64_t sequence, uint32_t writes)
 	if (!last.value)
 		return 1;
 	s->found->sequence = sequence;
-	s->found->value.len = 0;
-	return buf_append(&s->found->value, last.value, last.value_len) < 0 ? -ENOMEM : 1;
+	return buf_set(&s->found->value, last.value, last.value_len) < 0 ? -ENOMEM : 1;
 }
 
 /* One log, from its beginning. 1: there is a hole behind s->good, 0: none, or -ENOMEM. */

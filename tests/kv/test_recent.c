@@ -253,6 +253,45 @@ START_TEST(a_key_that_is_gone)
 }
 END_TEST
 
+static void expect_nothing_at_an_address(struct buf *b)
+{
+	ck_assert_uint_eq(b->len, 0);
+	ck_assert_ptr_nonnull(b->data);
+	buf_release(b);
+}
+
+/* Who copies what was read, or looks into it, need not ask whether there is any. */
+START_TEST(an_empty_value_has_an_address)
+{
+	struct buf b = {0};
+	struct kv_txn *txn;
+	struct kv_iter *it;
+
+	start(_i);
+	txn = begin();
+	ok(put(txn, "k", ""));
+	ok(look(txn, NULL, KV_META, "k", &b));
+	expect_nothing_at_an_address(&b);
+	ok(commit(txn));
+	for (int round = 0; round < 2; round++) { /* from what was just written; from the engine */
+		txn = begin();
+		ok(look(txn, NULL, KV_META, "k", &b));
+		expect_nothing_at_an_address(&b);
+		kv_txn_free(txn);
+		ok(look(NULL, NULL, KV_META, "k", &b));
+		expect_nothing_at_an_address(&b);
+		ok(kv_iter_open(kv, NULL, NULL, KV_META, NULL, 0, &it));
+		ck_assert_int_eq(kv_iter_seek(it, NULL, 0), 1);
+		ok(kv_iter_value(it, &b));
+		expect_nothing_at_an_address(&b);
+		kv_iter_free(it);
+		shut();
+		reopen();
+	}
+	finish();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("recent");
@@ -267,5 +306,6 @@ int main(void)
 	tcase_add_test(t, what_may_be_old_is_not_kept);
 	tcase_add_test(t, values_of_just_that_size);
 	tcase_add_test(t, a_key_that_is_gone);
+	tcase_add_loop_test(t, an_empty_value_has_an_address, 0, ENGINES);
 	return run_case("recent", t);
 }
