@@ -18,6 +18,8 @@
  *   a file's links                        the entries that lead to it
  *   an entry's generation and type        the inode, for numbers are never given twice
  *   a directory that is gone or unreadable   its entries, and the entry that leads to it; rights 0700
+ *   one whose record is a file's          the same: what has entries is a directory
+ *   an entry into another container       nothing, it goes; what lies there has another
  *   counters, leases, containers' records what is there
  *   a file without an entry               its own record: the directory and the number of a message; else
  *                                         .lost+found/ in the root of its container (core_check_attach())

@@ -38,6 +38,15 @@ bool dangles(const struct check *c, uint64_t ino)
 	return ino_index_next(&c->dangling_index, ino, &at) != SIZE_MAX;
 }
 
+bool has_entries(struct check *c, uint64_t dir)
+{
+	struct key prefix = key_make(c->domain, c->container, KEY_DENTRY, dir);
+	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
+
+	return kv_iter_open(c->kv, NULL, c->txn, KV_META, prefix.bytes, prefix.len, &it) == 0 &&
+	       kv_iter_seek(it, NULL, 0) > 0;
+}
+
 uint32_t subdirs_of(struct check *c, uint64_t dir)
 {
 	struct key prefix = key_make(c->domain, c->container, KEY_DENTRY, dir);
@@ -133,6 +142,23 @@ static int found_again(struct check *c, const struct dangling *d, const char *wh
 	return mend_note(c, d->dir, d->entry.name, d->entry.ino, true, why);
 }
 
+static int drop_name(struct check *c, const struct dangling *d, const char *why)
+{
+	int r = mend_note(c, d->dir, d->entry.name, d->entry.ino, false, why);
+
+	if (r == 0)
+		r = mend_delete_entry(c, d->dir, d->entry.key);
+	return r < 0 ? r : entry_counts(c, d->dir, &d->entry, -1);
+}
+
+/* A number of another container: what has it lies there, and nothing was lost here but the truth. */
+static int leads_elsewhere(struct check *c, const struct dangling *d)
+{
+	static const char why[] = "it leads to what lies in another container";
+
+	return check_tell(c, true, "entry", d->dir, d->entry.name, d->entry.ino, "%s", why) ? drop_name(c, d, why) : 0;
+}
+
 static int lost_file(struct check *c, const struct dangling *d, const struct node *node, const char *why)
 {
 	struct key key = key_make(c->domain, c->container, KEY_INODE, d->entry.ino);
@@ -150,11 +176,7 @@ static int lost_file(struct check *c, const struct dangling *d, const struct nod
 	if (r < 0 || !check_tell(c, true, "inode", d->dir, d->entry.name, d->entry.ino, "%s%s", why,
 			     c->options->mend ? rescue_said(c) : ""))
 		return r < 0 ? r : 0;
-	r = mend_note(c, d->dir, d->entry.name, d->entry.ino, false, why);
-	if (r == 0)
-		r = mend_delete_entry(c, d->dir, d->entry.key);
-	if (r == 0)
-		r = entry_counts(c, d->dir, &d->entry, -1);
+	r = drop_name(c, d, why);
 	if (r == 0 && node)
 		r = check_delete(c, KV_META, key.bytes, key.len);
 	return r < 0 ? r : mend_put_work(c, &row);
@@ -182,6 +204,8 @@ static int settle_dangling(struct check *c, const struct dangling *d)
 
 	if (back)
 		return back < 0 ? back : 0;
+	if (!node && !fix_of(c, d->entry.ino) && !may_be_ours(c, d->entry.ino))
+		return leads_elsewhere(c, d);
 	return d->entry.type == S_IFDIR >> 12 ? lost_dir(c, d, node, why) : lost_file(c, d, node, why);
 }
 

@@ -122,6 +122,8 @@ static int check_entry(struct check *c, struct run *run, struct dentry *d)
 	uint8_t role = known ? c->rules->role(dir_role, d->name, d->name_len, type) : ROLE_UNKNOWN;
 	int r = count_entry(c, &run->sum, d);
 
+	if (child && is_dir && !(child->state & NODE_BAD) && !S_ISDIR(child->mode) && has_entries(c, d->ino))
+		child->state = NODE_BAD; /* what has entries is a directory, whatever its record says */
 	run->subdirs += is_dir;
 	c->entries++;
 	if (r == 0)
@@ -206,6 +208,8 @@ int entries_read(struct check *c)
 	int r = 0;
 
 	run.node = node_find(c, run.dir);
+	if (run.node && !S_ISDIR(run.node->mode))
+		run.node->state = NODE_BAD;
 	run.role = role_of(c, &run);
 	run.sum.ino = run.dir;
 	while (r >= 0 && at_prefix(c->meta, c->meta_at, &prefix)) {

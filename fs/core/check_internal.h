@@ -15,7 +15,7 @@
 #include "kv/check.h"
 
 enum node_state {
-	NODE_BAD = 1,	  /* the record cannot be read */
+	NODE_BAD = 1,	  /* the record cannot be read, or is no directory's where there must be one */
 	NODE_XATTRS = 2,  /* says that it has xattrs, and none were seen yet */
 	NODE_MAPPED = 4,  /* its data has not been looked at yet */
 	NODE_REACHED = 8, /* directories: its parents lead to the root */
@@ -57,7 +57,7 @@ struct dangling {
 struct lease {
 	uint64_t first, end; /* inode numbers */
 	uint32_t domain, container;
-	bool used;
+	bool disputed; /* another container has a number of it in use */
 };
 
 struct work_row {
@@ -220,6 +220,7 @@ int remake_dir(struct check *c, struct remake *m, const char *code, const char *
 /* Entries without their directory, to which nothing leads either. */
 int settle_stray(struct check *c, const struct dir_fix *fix);
 /* How many directories are named in @dir. */
+bool has_entries(struct check *c, uint64_t dir);
 uint32_t subdirs_of(struct check *c, uint64_t dir);
 
 /* check_data.c */
@@ -234,6 +235,8 @@ int xattr_hash(struct check *c, const struct buf *record, uint8_t ret_hash[16]);
 int space_store_record(struct check *c, const uint8_t *key, size_t len);
 int space_sort(struct check *c);
 const struct lease *lease_of(const struct check *c, uint64_t ino);
+/* Whether no lease gives the number to another container than the one at hand. */
+bool may_be_ours(const struct check *c, uint64_t ino);
 /* A row of work on this inode; kind 0: any. */
 const struct work_row *work_of(const struct check *c, uint64_t ino, uint8_t kind);
 int space_container_record(struct check *c);

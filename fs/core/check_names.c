@@ -74,10 +74,9 @@ static bool wants_container(struct check *c, const struct lost_names *lost, cons
 static bool wants_node(struct check *c, const struct lost_names *lost, const struct dentry *d)
 {
 	const struct node *node = node_find(c, d->ino);
-	const struct lease *lease = lease_of(c, d->ino);
 
 	if (!node || node->state & NODE_BAD)
-		return !lease || lease->container == c->container;
+		return may_be_ours(c, d->ino);
 	if (node->generation != d->generation)
 		return false;
 	if (!node->links && node->parent == lost->dir)

@@ -44,7 +44,8 @@ int nodes_read(struct check *c, const uint8_t *key, size_t len)
 	c->result->inodes++;
 	if (c->value_error < 0 || len != KEY_PREFIX ||
 		irec_decode(c->value.data, c->value.len, &copy.rec, &copy.inline_data,
-			&copy.facts) < 0) {
+			&copy.facts) < 0 ||
+		(node->ino == (uint64_t)c->container << 8 && !S_ISDIR(rec->mode))) {
 		domain_of(c, c->domain)->inodes++; /* as the counter has it */
 		return 0;
 	}

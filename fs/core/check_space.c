@@ -127,6 +127,13 @@ const struct lease *lease_of(const struct check *c, uint64_t ino)
 	return ino < lease->end ? lease : NULL;
 }
 
+bool may_be_ours(const struct check *c, uint64_t ino)
+{
+	const struct lease *lease = lease_of(c, ino);
+
+	return !lease || lease->container == c->container;
+}
+
 const struct work_row *work_of(const struct check *c, uint64_t ino, uint8_t kind)
 {
 	size_t low = 0, high = c->works.n;
@@ -215,9 +222,10 @@ static int lease_nodes(struct check *c)
 		covered = (node->ino | 255) + 1;
 		if (lease && lease->domain == c->domain && lease->container == c->container) {
 			covered = lease->end;
-			lease->used = true;
 			continue;
 		}
+		if (lease)
+			lease->disputed = true;
 		if (!check_tell(c, !lease, "lease", 0, NULL, 0,
 			    "no lease covers the inode numbers from %llu on",
 			    (unsigned long long)(node->ino & ~255ull)))

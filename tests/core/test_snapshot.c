@@ -5,6 +5,7 @@
 #include "fs/core/pins.h"
 #include "kv/kv_internal.h"
 #include "tests/core/levels.h"
+#include "kv/log.h"
 #include "tests/core/tree.h"
 #include "tests/suite.h"
 
@@ -433,7 +434,6 @@ END_TEST
 
 /* ---- much data ------------------------------------------------------------------------------- */
 
-/* More chunks than one transaction frees: the engine fails in between, and the sweep goes on later. */
 static int meet(int *left, int error)
 {
 	return *left > 0 ? (--*left, error) : 0;
@@ -454,6 +454,20 @@ START_TEST(begun_anew_as_often_as_it_takes)
 }
 END_TEST
 
+/* Somewhere it ends, and says so: of the ten seconds the last few pauses. */
+START_TEST(given_up_in_the_end)
+{
+	static char line[200];
+	struct op_tries tries = {.met = 9990};
+
+	log_keep(line, sizeof line);
+	while (op_again(-EAGAIN, &tries))
+		ck_assert_uint_lt(tries.met, 100000);
+	ck_assert_ptr_nonnull(strstr(line, "was given up"));
+}
+END_TEST
+
+/* More chunks than one transaction frees: the engine fails in between, and the sweep goes on later. */
 START_TEST(large_files)
 {
 	enum { CHUNKS = 20000 };
@@ -587,6 +601,7 @@ int main(void)
 	tcase_add_loop_test(t, removals, 0, 2);
 	tcase_add_test(t, one_instant);
 	tcase_add_test(t, begun_anew_as_often_as_it_takes);
+	tcase_add_test(t, given_up_in_the_end);
 	tcase_add_loop_test(t, large_files, 0, 2);
 	tcase_add_test(t, bytes);
 	tcase_add_test(t, a_pin_of_format_1);

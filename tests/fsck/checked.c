@@ -49,6 +49,8 @@ void checked_setup(void)
 	tree_write(SESSION "/d/one", "one\n");
 	checked_write_big(SESSION "/big", 200000, 0);
 	checked_write_big(SESSION "/sparse", 70000, 9 << 20);
+	checked_write_big(SESSION "/grown", 10000, 0);
+	tree_append(SESSION "/grown", "and a tail\n");
 	ck_assert_int_eq(tree_link(SESSION "/big", SESSION "/d/big too"), 0);
 	ck_assert_int_eq(tree_make(SESSION "/link", S_IFLNK | 0777), 0);
 	ck_assert_int_eq(core_setxattr(store.core, &who, tree_find(SESSION "/d/one"), "user.x",

@@ -1,99 +1,8 @@
 #include "tests/fsck/damage.h"
 
-#include "fs/core/core_internal.h"
 #include "fs/session/record.h"
 #include "fs/session/session.h"
-#include "kv/kv_internal.h"
-
-/* ---- records, below the seal ----------------------------------------------------------------- */
-
-struct record {
-	enum kv_family family;
-	struct key key;
-	struct buf sealed;
-};
-
-static void record_release(struct record *r)
-{
-	buf_release(&r->sealed);
-}
-#define _cleanup_record_ _cleanup_(record_release)
-
-static int put_raw(struct kv *kv, const struct record *r, const void *value, size_t len)
-{
-	const struct kv_write w = {.family = r->family, .key = r->key.bytes, .key_len = r->key.len,
-		.value = value, .value_len = len};
-	return kv->ops->write(kv->engine, &w, 1);
-}
-
-static int drop_raw(struct kv *kv, const struct record *r)
-{
-	return put_raw(kv, r, NULL, 0);
-}
-
-static int flip_raw(struct kv *kv, struct record *r)
-{
-	r->sealed.data[r->sealed.len / 2] ^= 0x10;
-	return put_raw(kv, r, r->sealed.data, r->sealed.len);
-}
-
-typedef bool (*wanted)(const struct record *r, const struct buf *value);
-
-static int find(struct kv *kv, enum key_kind kind, wanted want, unsigned nth, struct record *ret)
-{
-	enum kv_family family = kind < 16 ? KV_META : KV_DATA;
-	_cleanup_buf_ struct buf value = {0};
-	struct kv_iter *it;
-	int r = kv_iter_open(kv, NULL, NULL, family, NULL, 0, &it);
-
-	if (r < 0)
-		return r;
-	for (r = kv_iter_seek(it, NULL, 0); r > 0; r = kv_iter_next(it)) {
-		size_t len;
-		const uint8_t *key = kv_iter_key(it, &len);
-		if (len > KEY_MAX || key[8] != kind || kv_iter_value(it, &value) < 0)
-			continue;
-		ret->family = family;
-		ret->key.len = len;
-		memcpy(ret->key.bytes, key, len);
-		if ((!want || want(ret, &value)) && nth-- == 0)
-			break;
-	}
-	kv_iter_free(it);
-	if (r <= 0)
-		return r < 0 ? r : -ENOENT;
-	return kv->ops->get(kv->engine, NULL, family, ret->key.bytes, ret->key.len, &ret->sealed);
-}
-
-static int drop(struct kv *kv, enum key_kind kind, wanted want, unsigned nth)
-{
-	_cleanup_record_ struct record r = {0};
-	int error = find(kv, kind, want, nth, &r);
-	return error < 0 ? error : drop_raw(kv, &r);
-}
-
-static int flip(struct kv *kv, enum key_kind kind, wanted want, unsigned nth)
-{
-	_cleanup_record_ struct record r = {0};
-	int error = find(kv, kind, want, nth, &r);
-	return error < 0 ? error : flip_raw(kv, &r);
-}
-
-/* An authentic record, in the sum. */
-static int put(struct kv *kv, enum kv_family family, const struct key *key, const void *value,
-	size_t len)
-{
-	struct kv_txn *txn;
-	int r = kv_txn_begin(kv, &txn);
-	if (r < 0)
-		return r;
-	r = family == KV_META ? kv_txn_put(txn, family, key->bytes, key->len, value, len)
-			      : kv_txn_insert(txn, family, key->bytes, key->len, value, len);
-	if (r == 0)
-		r = kv_txn_commit(txn, NULL);
-	kv_txn_free(txn);
-	return r;
-}
+#include "tests/fsck/damage_record.h"
 
 /* ---- which ----------------------------------------------------------------------------------- */
 
@@ -124,6 +33,17 @@ INODE_IS(is_context, rec.role == ROLE_CONTEXT)
 INODE_IS(is_file, S_ISREG(rec.mode) && rec.role == ROLE_PLAIN)
 INODE_IS(is_mapped, rec.body == INODE_MAPPED)
 INODE_IS(has_xattrs, rec.xattrs > 0)
+static bool has_tail(const struct record *r, const struct buf *value)
+{
+	struct irec rec;
+	struct buf bytes = {0};
+	struct blob *facts = NULL;
+	bool has = irec_decode(value->data, value->len, &rec, &bytes, &facts) == 0 && rec.body == INODE_MAPPED &&
+		   bytes.len > 0;
+	buf_release(&bytes);
+	blob_unref(facts);
+	return has;
+}
 static bool entry_of_message(const struct record *r, const struct buf *value)
 {
 	return get_be64(r->key.bytes + KEY_PREFIX) < 1ull << 62;
@@ -172,6 +92,20 @@ static bool row_ring(const struct record *r, const struct buf *value)
 }
 
 /* ---- drops and flips ------------------------------------------------------------------------- */
+
+static int drop(struct kv *kv, enum key_kind kind, record_wanted want, unsigned nth)
+{
+	_cleanup_record_ struct record r = {0};
+	int error = record_find(kv, kind, want, nth, &r);
+	return error < 0 ? error : record_drop_raw(kv, &r);
+}
+
+static int flip(struct kv *kv, enum key_kind kind, record_wanted want, unsigned nth)
+{
+	_cleanup_record_ struct record r = {0};
+	int error = record_find(kv, kind, want, nth, &r);
+	return error < 0 ? error : record_flip_raw(kv, &r);
+}
 
 #define DAMAGE(name, how, kind, want)                                                              \
 	static int name(struct kv *kv, unsigned nth)                                               \
@@ -239,7 +173,7 @@ static int store(struct kv *kv, const struct key *key, struct copy *copy)
 	_cleanup_buf_ struct buf record = {0};
 	int r = irec_encode(&copy->rec, &copy->bytes, copy->facts, &record);
 	if (r == 0)
-		r = put(kv, KV_META, key, record.data, record.len);
+		r = record_put(kv, KV_META, key, record.data, record.len);
 	buf_release(&copy->bytes);
 	blob_unref(copy->facts);
 	return r;
@@ -250,7 +184,7 @@ static int store(struct kv *kv, const struct key *key, struct copy *copy)
 	{                                                                                          \
 		_cleanup_record_ struct record r = {0};                                            \
 		struct copy copy = {0};                                                            \
-		int error = find(kv, KEY_INODE, want, nth, &r);                                    \
+		int error = record_find(kv, KEY_INODE, want, nth, &r);                                    \
 		if (error == 0)                                                                    \
 			error = load(kv, &r.key, &copy);                                           \
 		if (error < 0)                                                                     \
@@ -274,8 +208,49 @@ CHANGE(wrong_role_context, is_context, rec->role = ROLE_AGENT)
 CHANGE(older_role_context, is_context, rec->role = ROLE_PLAIN)
 CHANGE(wrong_role_dir, is_messages, rec->role = ROLE_PLAIN)
 CHANGE(wrong_stored, is_mapped, rec->map.stored += 512)
-CHANGE(wrong_size, is_mapped, rec->size = 5)
+CHANGE(wrong_size, is_mapped, rec->size -= 5)
 CHANGE(wrong_xattrs, has_xattrs, rec->xattrs += 1)
+CHANGE(wrong_kind_dir, is_plain_dir, rec->mode = S_IFIFO | 0600)
+CHANGE(wrong_kind_session, is_session, rec->mode = S_IFIFO | 0600)
+CHANGE(tail_of_nothing, has_tail, rec->map.root = (struct map_entry){0})
+
+/* An entry of a session or workflow that leads to a directory that another container has. */
+static int entry_elsewhere(struct kv *kv, unsigned nth)
+{
+	_cleanup_record_ struct record r = {0}, other = {0};
+	_cleanup_buf_ struct buf value = {0};
+	uint8_t record[DENTRY_MAX];
+	struct dentry d;
+	int error = record_find(kv, KEY_DENTRY, entry_of_container, nth, &r);
+
+	for (unsigned i = 0; error == 0 && (i == 0 || memcmp(other.key.bytes, r.key.bytes, 8) == 0); i++) {
+		buf_release(&other.sealed);
+		error = record_find(kv, KEY_INODE, is_messages, i, &other);
+	}
+	if (error == 0)
+		error = record_value(kv, &r, &value);
+	if (error == 0)
+		error = dentry_decode(value.data, value.len, &d);
+	if (error < 0)
+		return error;
+	d.ino = (uint64_t)other.key.bytes[9] << 32 | get_be32(other.key.bytes + 10);
+	d.domain = d.container = 0;
+	return record_put(kv, KV_META, &r.key, record, dentry_encode(&d, record));
+}
+
+static int lease_elsewhere(struct kv *kv, unsigned nth)
+{
+	_cleanup_record_ struct record r = {0};
+	_cleanup_buf_ struct buf value = {0};
+	int error = record_find(kv, KEY_LEASE, NULL, nth, &r);
+
+	if (error == 0)
+		error = record_value(kv, &r, &value);
+	if (error < 0)
+		return error;
+	put_be32(value.data + 5, 1000);
+	return record_put(kv, KV_META, &r.key, value.data, value.len);
+}
 
 /* A directory that lies in itself. */
 static int loop(struct kv *kv, unsigned nth)
@@ -286,13 +261,13 @@ static int loop(struct kv *kv, unsigned nth)
 	struct dentry d;
 	uint8_t record[DENTRY_MAX];
 	uint64_t ino = 0;
-	int error = find(kv, KEY_INODE, is_plain_dir, nth, &r);
+	int error = record_find(kv, KEY_INODE, is_plain_dir, nth, &r);
 
 	for (unsigned i = 0; error == 0; i++) {
 		buf_release(&e.sealed);
-		error = find(kv, KEY_DENTRY, entry_of_dir, i, &e);
+		error = record_find(kv, KEY_DENTRY, entry_of_dir, i, &e);
 		if (error == 0)
-			error = kv_get(kv, NULL, KV_META, e.key.bytes, e.key.len, &value);
+			error = record_value(kv, &e, &value);
 		if (error == 0)
 			error = dentry_decode(value.data, value.len, &d);
 		ino = (uint64_t)r.key.bytes[9] << 32 | get_be32(r.key.bytes + 10);
@@ -303,12 +278,12 @@ static int loop(struct kv *kv, unsigned nth)
 		error = load(kv, &r.key, &copy);
 	if (error < 0)
 		return error;
-	error = drop_raw(kv, &e);
+	error = record_drop_raw(kv, &e);
 	struct key inside = r.key;
 	inside.bytes[8] = KEY_DENTRY;
 	key_add_u64(&inside, get_be64(e.key.bytes + KEY_PREFIX));
 	if (error == 0)
-		error = put(kv, KV_META, &inside, record, dentry_encode(&d, record));
+		error = record_put(kv, KV_META, &inside, record, dentry_encode(&d, record));
 	copy.rec.parent = ino;
 	return error < 0 ? error : store(kv, &r.key, &copy);
 }
@@ -319,7 +294,7 @@ static int extra_inode(struct kv *kv, unsigned nth)
 	_cleanup_record_ struct record r = {0};
 	struct copy copy = {0};
 	struct key key;
-	int error = find(kv, KEY_INODE, is_message, nth, &r);
+	int error = record_find(kv, KEY_INODE, is_message, nth, &r);
 
 	if (error == 0)
 		error = load(kv, &r.key, &copy);
@@ -333,52 +308,52 @@ static int extra_inode(struct kv *kv, unsigned nth)
 static int extra_chunk(struct kv *kv, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
-	int error = find(kv, KEY_CHUNK, NULL, nth, &r);
+	int error = record_find(kv, KEY_CHUNK, NULL, nth, &r);
 	if (error < 0)
 		return error;
 	put_be64(r.key.bytes + KEY_PREFIX + 8, 1ull << 40);
-	return put(kv, KV_DATA, &r.key, "surplus", 7);
+	return record_put(kv, KV_DATA, &r.key, "surplus", 7);
 }
 
 static int extra_page(struct kv *kv, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
 	_cleanup_buf_ struct buf value = {0};
-	int error = find(kv, KEY_MAP, NULL, nth, &r);
+	int error = record_find(kv, KEY_MAP, NULL, nth, &r);
 	if (error == 0)
-		error = kv_get(kv, NULL, KV_DATA, r.key.bytes, r.key.len, &value);
+		error = record_value(kv, &r, &value);
 	if (error < 0)
 		return error;
 	put_be64(r.key.bytes + KEY_PREFIX + 9, 1ull << 40);
-	return put(kv, KV_DATA, &r.key, value.data, value.len);
+	return record_put(kv, KV_DATA, &r.key, value.data, value.len);
 }
 
 static int extra_strange(struct kv *kv, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
-	int error = find(kv, KEY_INODE, is_session, nth, &r);
+	int error = record_find(kv, KEY_INODE, is_session, nth, &r);
 	if (error < 0)
 		return error;
 	r.key.bytes[8] = 13;
-	return put(kv, KV_META, &r.key, "strange", 7);
+	return record_put(kv, KV_META, &r.key, "strange", 7);
 }
 
 /* A session's id that a second session's row claims. */
 static int extra_id(struct kv *kv, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
-	int error = find(kv, KEY_SESSION, row_id, nth, &r);
+	int error = record_find(kv, KEY_SESSION, row_id, nth, &r);
 	if (error < 0)
 		return error;
 	r.key.bytes[r.key.len - 1] ^= 1;
-	return put(kv, KV_META, &r.key, "\0\0\0\1", 4);
+	return record_put(kv, KV_META, &r.key, "\0\0\0\1", 4);
 }
 
 /* A row that tells the worker to delete the data of a file in use. */
 static int work_on_used(struct kv *kv, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
-	int error = find(kv, KEY_INODE, is_mapped, nth, &r);
+	int error = record_find(kv, KEY_INODE, is_mapped, nth, &r);
 	if (error < 0)
 		return error;
 	uint8_t value[26] = {1, WORK_REMOVE};
@@ -386,20 +361,20 @@ static int work_on_used(struct kv *kv, unsigned nth)
 		(uint64_t)r.key.bytes[9] << 32 | get_be32(r.key.bytes + 10));
 	key_add_u64(&key, 0);
 	memcpy(value + 2, r.key.bytes, 8);
-	return put(kv, KV_META, &key, value, sizeof value);
+	return record_put(kv, KV_META, &key, value, sizeof value);
 }
 
 static int work_on_user(struct kv *kv, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
-	int error = find(kv, KEY_INODE, is_user, nth, &r);
+	int error = record_find(kv, KEY_INODE, is_user, nth, &r);
 	if (error < 0)
 		return error;
 	uint8_t value[26] = {1, WORK_DOMAIN};
 	struct key key = key_make(0, 0, KEY_WORK, 0);
 	key_add_u64(&key, get_be32(r.key.bytes));
 	memcpy(value + 2, r.key.bytes, 4);
-	return put(kv, KV_META, &key, value, sizeof value);
+	return record_put(kv, KV_META, &key, value, sizeof value);
 }
 
 static int wrong_session(struct kv *kv, unsigned nth)
@@ -407,9 +382,9 @@ static int wrong_session(struct kv *kv, unsigned nth)
 	_cleanup_record_ struct record r = {0};
 	_cleanup_buf_ struct buf value = {0}, changed = {0};
 	_cleanup_srec_ struct srec rec = {0};
-	int error = find(kv, KEY_SESSION, row_session, nth, &r);
+	int error = record_find(kv, KEY_SESSION, row_session, nth, &r);
 	if (error == 0)
-		error = kv_get(kv, NULL, KV_META, r.key.bytes, r.key.len, &value);
+		error = record_value(kv, &r, &value);
 	if (error == 0)
 		error = srec_decode(value.data, value.len, &rec);
 	if (error < 0)
@@ -418,14 +393,14 @@ static int wrong_session(struct kv *kv, unsigned nth)
 	rec.tokens += 1000;
 	rec.number_high = 1;
 	error = srec_encode(&rec, &changed);
-	return error < 0 ? error : put(kv, KV_META, &r.key, changed.data, changed.len);
+	return error < 0 ? error : record_put(kv, KV_META, &r.key, changed.data, changed.len);
 }
 
 static int wrong_name(struct kv *kv, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
-	int error = find(kv, KEY_SESSION, row_name, nth, &r);
-	return error < 0 ? error : put(kv, KV_META, &r.key, "another", 7);
+	int error = record_find(kv, KEY_SESSION, row_name, nth, &r);
+	return error < 0 ? error : record_put(kv, KV_META, &r.key, "another", 7);
 }
 
 static int wrong_counters(struct kv *kv, unsigned nth)
@@ -443,30 +418,30 @@ static int wrong_counters(struct kv *kv, unsigned nth)
 
 /* ---- put back, swapped ----------------------------------------------------------------------- */
 
-static int replay(struct kv *kv, enum key_kind kind, wanted want, unsigned nth)
+static int replay(struct kv *kv, enum key_kind kind, record_wanted want, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
 	_cleanup_buf_ struct buf value = {0};
-	int error = find(kv, kind, want, nth, &r);
+	int error = record_find(kv, kind, want, nth, &r);
 	if (error == 0)
-		error = kv_get(kv, NULL, KV_META, r.key.bytes, r.key.len, &value);
+		error = record_value(kv, &r, &value);
 	/* The same once more is a newer version; then the older one comes back. */
 	if (error == 0)
-		error = put(kv, KV_META, &r.key, value.data, value.len);
-	return error < 0 ? error : put_raw(kv, &r, r.sealed.data, r.sealed.len);
+		error = record_put(kv, KV_META, &r.key, value.data, value.len);
+	return error < 0 ? error : record_put_raw(kv, &r, r.sealed.data, r.sealed.len);
 }
 DAMAGE(replay_inode, replay, KEY_INODE, is_message)
 DAMAGE(replay_session, replay, KEY_SESSION, row_session)
 
-static int swap(struct kv *kv, enum key_kind kind, wanted want, unsigned nth)
+static int swap(struct kv *kv, enum key_kind kind, record_wanted want, unsigned nth)
 {
 	_cleanup_record_ struct record a = {0}, b = {0};
-	int error = find(kv, kind, want, nth, &a);
+	int error = record_find(kv, kind, want, nth, &a);
 	if (error == 0)
-		error = find(kv, kind, want, nth + 1, &b);
+		error = record_find(kv, kind, want, nth + 1, &b);
 	if (error == 0)
-		error = put_raw(kv, &a, b.sealed.data, b.sealed.len);
-	return error < 0 ? error : put_raw(kv, &b, a.sealed.data, a.sealed.len);
+		error = record_put_raw(kv, &a, b.sealed.data, b.sealed.len);
+	return error < 0 ? error : record_put_raw(kv, &b, a.sealed.data, a.sealed.len);
 }
 DAMAGE(swap_inodes, swap, KEY_INODE, is_message)
 DAMAGE(swap_chunks, swap, KEY_CHUNK, NULL)
@@ -479,16 +454,16 @@ static int entry_older(struct kv *kv, unsigned nth)
 	_cleanup_buf_ struct buf value = {0};
 	uint8_t record[DENTRY_MAX];
 	struct dentry d;
-	int error = find(kv, KEY_DENTRY, entry_of_message, nth, &r);
+	int error = record_find(kv, KEY_DENTRY, entry_of_message, nth, &r);
 	if (error == 0)
-		error = kv_get(kv, NULL, KV_META, r.key.bytes, r.key.len, &value);
+		error = record_value(kv, &r, &value);
 	if (error == 0)
 		error = dentry_decode(value.data, value.len, &d);
 	if (error < 0)
 		return error;
 	d.ino += 40; /* what it led to is gone, as after a rename over it */
 	d.generation ^= 1;
-	return put(kv, KV_META, &r.key, record, dentry_encode(&d, record));
+	return record_put(kv, KV_META, &r.key, record, dentry_encode(&d, record));
 }
 
 static int row_flip(struct kv *kv, unsigned nth)
@@ -497,7 +472,7 @@ static int row_flip(struct kv *kv, unsigned nth)
 	kv_row_key(0, KV_ROW_COMMIT, r.key.bytes);
 	int error = kv->ops->get(kv->engine, NULL, KV_SYS, r.key.bytes, r.key.len, &r.sealed);
 	if (error == 0)
-		error = flip_raw(kv, &r);
+		error = record_flip_raw(kv, &r);
 	record_release(&r);
 	return error;
 }
@@ -560,6 +535,11 @@ const struct damage damages[] = {
 	{"wrong-stored", wrong_stored},
 	{"wrong-size", wrong_size},
 	{"wrong-xattrs", wrong_xattrs},
+	{"wrong-kind-dir", wrong_kind_dir},
+	{"wrong-kind-session", wrong_kind_session},
+	{"entry-elsewhere", entry_elsewhere},
+	{"lease-elsewhere", lease_elsewhere},
+	{"tail-of-nothing", tail_of_nothing, .lost = 1},
 	{"wrong-session", wrong_session},
 	{"wrong-name", wrong_name},
 	{"wrong-counters", wrong_counters},

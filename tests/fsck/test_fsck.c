@@ -151,6 +151,20 @@ START_TEST(an_older_context_is_no_damage)
 }
 END_TEST
 
+/* The bytes of its map are lost and the tail with them, but not the file. */
+START_TEST(a_file_outlives_a_tail_of_nothing)
+{
+	checked_close();
+	ck_assert_int_eq(checked_damage("tail-of-nothing", 0), 0);
+	ck_assert_int_eq(checked_repair(), 0);
+	checked_open();
+	ck_assert_uint_ne(tree_find(SESSION "/grown"), 0);
+	ck_assert_str_eq(tree_read(SESSION "/grown"), "");
+	tree_append(SESSION "/grown", "anew\n");
+	ck_assert_str_eq(tree_read(SESSION "/grown"), "anew\n");
+}
+END_TEST
+
 /* What waits for a restart is no damage: an open file that is unlinked, a large file being deleted. */
 START_TEST(a_crash_is_no_damage)
 {
@@ -380,6 +394,7 @@ int main(void)
 	tcase_set_timeout(c, 120);
 	tcase_add_test(c, a_good_store_is_clean);
 	tcase_add_test(c, an_older_context_is_no_damage);
+	tcase_add_test(c, a_file_outlives_a_tail_of_nothing);
 	tcase_add_test(c, a_crash_is_no_damage);
 	tcase_add_test(c, without_sources_it_says_so);
 	tcase_add_test(c, names_and_numbers_come_back);

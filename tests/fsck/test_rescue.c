@@ -155,6 +155,7 @@ START_TEST(a_file_without_any_good_part_leaves_no_rest)
 	ck_assert_int_eq(tree_unlink(BIG), 0);
 	ck_assert_int_eq(tree_unlink(SESSION "/d/big too"), 0);
 	ck_assert_int_eq(tree_unlink(SESSION "/sparse"), 0);
+	ck_assert_int_eq(tree_unlink(SESSION "/grown"), 0);
 	core_settle(store.core);
 	checked_close();
 	damage("chunk-flip", 0);
