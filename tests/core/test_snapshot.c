@@ -5,7 +5,6 @@
 #include "fs/core/pins.h"
 #include "kv/kv_internal.h"
 #include "tests/core/levels.h"
-#include "kv/log.h"
 #include "tests/core/tree.h"
 #include "tests/suite.h"
 
@@ -434,39 +433,6 @@ END_TEST
 
 /* ---- much data ------------------------------------------------------------------------------- */
 
-static int meet(int *left, int error)
-{
-	return *left > 0 ? (--*left, error) : 0;
-}
-
-/* Whoever has closed the gate may lose the processor before it is open again: that is no error of those who wait. */
-START_TEST(begun_anew_as_often_as_it_takes)
-{
-	int left = 400;
-
-	ck_assert_int_eq(OP_RETRY(meet(&left, -EAGAIN)), 0);
-	ck_assert_int_eq(left, 0);
-	left = 400;
-	ck_assert_int_eq(OP_RETRY(meet(&left, -ESTALE)), -ENOENT);
-	left = 400;
-	ck_assert_int_eq(OP_RETRY(meet(&left, -ENOSPC)), -ENOSPC);
-	ck_assert_int_eq(left, 399);
-}
-END_TEST
-
-/* Somewhere it ends, and says so: of the ten seconds the last few pauses. */
-START_TEST(given_up_in_the_end)
-{
-	static char line[200];
-	struct op_tries tries = {.met = 9990};
-
-	log_keep(line, sizeof line);
-	while (op_again(-EAGAIN, &tries))
-		ck_assert_uint_lt(tries.met, 100000);
-	ck_assert_ptr_nonnull(strstr(line, "was given up"));
-}
-END_TEST
-
 /* More chunks than one transaction frees: the engine fails in between, and the sweep goes on later. */
 START_TEST(large_files)
 {
@@ -600,8 +566,6 @@ int main(void)
 	tcase_add_loop_test(t, moves, 0, 2);
 	tcase_add_loop_test(t, removals, 0, 2);
 	tcase_add_test(t, one_instant);
-	tcase_add_test(t, begun_anew_as_often_as_it_takes);
-	tcase_add_test(t, given_up_in_the_end);
 	tcase_add_loop_test(t, large_files, 0, 2);
 	tcase_add_test(t, bytes);
 	tcase_add_test(t, a_pin_of_format_1);

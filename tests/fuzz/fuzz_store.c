@@ -184,6 +184,16 @@ static void begin(void)
 
 /* ---- one record ------------------------------------------------------------------------------ */
 
+static struct buf told; /* of the record, by the repair and by the look after it: for who reads of a failure */
+
+static void tell_record(const char *what, const struct record *r)
+{
+	expect(buf_printf(&told, "%s: family %d, key ", what, r->family) == 0);
+	for (size_t i = 0; i < r->key_len; i++)
+		expect(buf_printf(&told, "%02x", r->key[i]) == 0);
+	expect(buf_printf(&told, "\n") == 0);
+}
+
 static int change(struct buf *value, unsigned how, struct input in)
 {
 	if (how == CUT) {
@@ -210,10 +220,13 @@ static void forge(struct input in)
 	_cleanup_buf_ struct buf value = {0};
 	struct kv_txn *txn;
 
+	told.len = 0;
+	tell_record("changed", r);
 	expect(world_open_kv(&world, false) == 0);
 	expect(kv_get(world.kv, NULL, r->family, r->key, r->key_len, &value) == 0);
 	if (how == ANOTHERS) {
 		const struct record *other = &records[first + input_u16(&in) % (records_n - first)];
+		tell_record("with the value of", other);
 		expect(kv_get(world.kv, NULL, other->family, other->key, other->key_len, &value) == 0);
 		how = PATCHED;
 	}
@@ -321,10 +334,21 @@ static void serve(void)
 	world_close(&world);
 }
 
+static void hear(void *arg, const struct check_problem *p)
+{
+	static const char *const states[] = {"found", "mended", "left"};
+
+	expect(buf_printf(&told, "%s: %s [%s]: %s\n", states[p->state], p->path, p->code, p->text) == 0);
+}
+
+static void hear_nothing(void *arg, uint64_t records)
+{
+}
+
 static void mend(void)
 {
 	struct session_check *s = session_check_new();
-	struct check_options options = {.rules = session_check_rules(s)};
+	struct check_options options = {.rules = session_check_rules(s), .sink = {hear, hear_nothing}};
 	struct check_result result = {0};
 	uint64_t mended;
 
@@ -333,6 +357,8 @@ static void mend(void)
 			check_result_release(&result);
 			memset(&result, 0, sizeof result);
 			expect(core_check(world.kv, &options, &result) == 0);
+			if (result.mendable)
+				fprintf(stderr, "%.*s", (int)told.len, (char *)told.data);
 			expect(result.mendable == 0);
 		}
 		check_result_release(&result);
