@@ -1,11 +1,11 @@
 #include "tests/core/store.h"
 
 #include "kv/keyring.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,8 +27,7 @@ void store_new(struct store *s, const struct core_options *options)
 		s->options = *options;
 	s->options.root_uid = s->options.root_gid = 1000;
 	s->options.root_mode = 0755;
-	strcpy(s->path, "/tmp/scribefs-core-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(s->path));
+	suite_folder(s->path);
 	ck_assert_int_eq(keyring_create(s->path, &init, NULL), 0);
 	s->memory = kv_memory_new();
 	ck_assert_ptr_nonnull(s->memory);
@@ -50,17 +49,12 @@ void store_crash(struct store *s, bool power_loss)
 	store_open(s);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 void store_close(struct store *s)
 {
 	ck_assert_int_eq(core_close(s->core), 0);
 	ck_assert_int_eq(kv_close(s->kv), 0);
 	kv_memory_free(s->memory);
-	ck_assert_int_eq(nftw(s->path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	ck_assert_int_eq(suite_remove(s->path), 0);
 }
 
 static uint64_t make(struct store *s, uint64_t parent, const char *name, const struct core_make *m)

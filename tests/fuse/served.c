@@ -1,11 +1,11 @@
 #include "tests/fuse/served.h"
 
 #include "kv/cleanup.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/magic.h>
 #include <mntent.h>
 #include <signal.h>
@@ -46,11 +46,6 @@ void served_begin(void)
 	}
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 void served_end(void)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "r");
@@ -59,7 +54,7 @@ void served_end(void)
 			umount2(m->mnt_dir, MNT_DETACH);
 	if (mounts)
 		endmntent(mounts);
-	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	suite_remove(folder);
 }
 
 void served_new(struct served *s)
@@ -134,7 +129,7 @@ void served_remove(struct served *s)
 		served_kill(s, SIGKILL);
 	while (umount2(s->mountpoint, MNT_DETACH) == 0)
 		;
-	nftw(s->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	suite_remove(s->dir);
 }
 
 int served_try(const struct mount_options *options, char ret_line[1024])

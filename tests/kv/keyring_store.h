@@ -7,6 +7,7 @@
 #include "kv/bytes.h"
 #include "kv/keyring_file.h"
 #include "kv/keys.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -30,8 +31,7 @@ SHARED struct kv_unlock file2 =
 
 static inline void setup(void)
 {
-	strcpy(dir, "/tmp/scribefs-keyring-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	suite_folder(dir);
 	snprintf(store, sizeof store, "%s/store", dir);
 	snprintf(keyring_path, sizeof keyring_path, "%s/keyring", store);
 }

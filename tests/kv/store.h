@@ -12,7 +12,6 @@
 
 #include <check.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -49,8 +48,7 @@ static inline void start(int engine)
 		.opslimit = 1,
 		.memlimit = 8192};
 
-	strcpy(dir, "/tmp/scribefs-kv-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	suite_folder(dir);
 	snprintf(store, sizeof store, "%s/store", dir);
 	ok(keyring_create(store, &init, NULL));
 	options = (struct kv_options){0};
@@ -64,21 +62,13 @@ static inline void start(int engine)
 	ok(kv_domain_create(kv, &domain));
 }
 
-static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static inline void finish(void)
 {
 	if (kv)
 		shut();
 	kv_memory_free(memory);
 	memory = NULL;
-	ok(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	ok(suite_remove(dir));
 }
 
 struct key {

@@ -200,7 +200,7 @@ START_TEST(another_disk_gets_each_file_once)
 		snprintf(left, sizeof left, "%s/backup.tmp", store);
 		ck_assert_int_lt(access(left, F_OK), 0);
 	}
-	ok(nftw(shm, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	ok(suite_remove(shm));
 	finish();
 }
 END_TEST

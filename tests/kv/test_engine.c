@@ -16,8 +16,7 @@ static void open_engine(bool read_only)
 
 static void start_engine(int i)
 {
-	strcpy(dir, "/tmp/scribefs-engine-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	suite_folder(dir);
 	snprintf(db, sizeof db, "%s/db", dir);
 	options = (struct kv_options){0};
 	ops = i == ON_MEMORY ? &kv_engine_memory : &kv_engine_rocks;
@@ -308,7 +307,7 @@ START_TEST(rocks_read_only_wants_something_to_read)
 {
 	start_engine(ON_ROCKS);
 	ops->close(engine);
-	ok(nftw(db, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	ok(suite_remove(db));
 	fails(ops->open(db, &options, true, &engine), -ENOENT);
 	ck_assert_int_ne(access(db, F_OK), 0);
 	/* What a crash in the very first open leaves is no reason to refuse. */

@@ -334,7 +334,7 @@ START_TEST(an_engine_that_is_gone)
 	start(ON_ROCKS);
 	put_now("a", "1");
 	shut();
-	ok(nftw(in_store("db"), remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	ok(suite_remove(in_store("db")));
 	fails(kv_open(store, &pass, &options, &other), -EBADMSG);
 	ck_assert_int_ne(access(in_store("db"), F_OK), 0);
 	options.read_only = true;

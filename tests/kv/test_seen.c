@@ -294,7 +294,7 @@ START_TEST(one_of_another_store)
 	add(50);
 	shut();
 	strcpy(first, file);
-	ok(nftw(store, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	ok(suite_remove(store));
 	struct keyring_init init = {.cipher = KV_CIPHER_XCHACHA20_POLY1305,
 		.first = pass,
 		.opslimit = 1,
@@ -452,7 +452,7 @@ START_TEST(a_cut_log_without_a_mark)
 	refused(5, 25);
 	/* All of it gone: no new, empty store comes up. */
 	snprintf(path, sizeof path, "%s/db", store);
-	ok(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	ok(suite_remove(path));
 	struct kv *other = NULL;
 	fails(kv_open(store, &pass, &options, &other), -EBADMSG);
 	ck_assert_int_ne(access(path, F_OK), 0);

@@ -6,7 +6,6 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +34,7 @@ static void start(void)
 {
 	int fd;
 
-	strcpy(dir, "/tmp/scribefs-disk-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	suite_folder(dir);
 	ok(mkdir(in("base"), 0700));
 	fd = open(in("base/old"), O_WRONLY | O_CREAT, 0600);
 	ck_assert_int_eq(write(fd, "old", 3), 3);
@@ -45,18 +43,10 @@ static void start(void)
 	records = 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void finish(void)
 {
 	close(journal);
-	ok(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	ok(suite_remove(dir));
 }
 
 static void add(enum journal_type type, uint32_t id, const char *path, uint64_t value, const void *rest,
@@ -73,7 +63,7 @@ static struct disk_cut cut(uint64_t seed)
 {
 	struct disk_cut drawn = disk_cut_drawn(records, seed);
 
-	nftw(in("out"), remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	suite_remove(in("out"));
 	ok(disk_survive(in("journal"), in("base"), &drawn, in("out")));
 	return drawn;
 }
