@@ -57,7 +57,7 @@ struct dangling {
 struct lease {
 	uint64_t first, end; /* inode numbers */
 	uint32_t domain, container;
-	bool disputed; /* another container has a number of it in use */
+	uint32_t claim_domain, claim_container; /* who else has a number of it in use; 0: nobody */
 };
 
 struct work_row {
@@ -232,6 +232,8 @@ int xattr_hash(struct check *c, const struct buf *record, uint8_t ret_hash[16]);
 #define LEASE_BLOCK 256 /* container.c: inode numbers of a block */
 
 /* check_space.c */
+/* A block of inode numbers. */
+int space_put_lease(struct check *c, uint64_t first, uint32_t domain, uint32_t container);
 int space_store_record(struct check *c, const uint8_t *key, size_t len);
 int space_sort(struct check *c);
 const struct lease *lease_of(const struct check *c, uint64_t ino);

@@ -82,8 +82,8 @@ static struct key key_of(struct check *c, uint64_t ino, enum key_kind kind)
 {
 	uint32_t domain = c->domain, container = c->container;
 
-	/* What the scan has shown in this container lies there, whatever a lease says. */
-	if (!node_find(c, ino) && ino >> 8 != c->container)
+	/* What the scan has shown in this container, or has entries there, lies there, whatever a lease says. */
+	if (!node_find(c, ino) && !fix_of(c, ino) && ino >> 8 != c->container)
 		place_of(c, ino, &domain, &container);
 	return key_make(domain, container, kind, ino);
 }

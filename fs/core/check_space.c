@@ -205,6 +205,15 @@ int space_container_record(struct check *c)
 	return 0;
 }
 
+int space_put_lease(struct check *c, uint64_t first, uint32_t domain, uint32_t container)
+{
+	struct key key = key_make(0, 0, KEY_LEASE, first);
+	uint8_t value[13];
+
+	put_be32(put_be32(put_be32(put_u8(value, 1), domain), container), 1);
+	return check_put(c, KV_META, &key, value, sizeof value);
+}
+
 /* Lease rows for the numbers in use that none covers, block by block. */
 static int lease_nodes(struct check *c)
 {
@@ -214,8 +223,6 @@ static int lease_nodes(struct check *c)
 	for (size_t i = 0; i < c->nodes.n && r == 0; i++) {
 		const struct node *node = LIST_AT(&c->nodes, struct node, i);
 		struct lease *lease = (struct lease *)lease_of(c, node->ino);
-		struct key key = key_make(0, 0, KEY_LEASE, node->ino & ~255ull);
-		uint8_t value[13], *p = value;
 
 		if (node->ino < covered)
 			continue;
@@ -224,15 +231,15 @@ static int lease_nodes(struct check *c)
 			covered = lease->end;
 			continue;
 		}
-		if (lease)
-			lease->disputed = true;
+		if (lease && !lease->claim_container) {
+			lease->claim_domain = c->domain;
+			lease->claim_container = c->container;
+		}
 		if (!check_tell(c, !lease, "lease", 0, NULL, 0,
 			    "no lease covers the inode numbers from %llu on",
 			    (unsigned long long)(node->ino & ~255ull)))
 			continue;
-		p = put_be32(put_be32(put_u8(p, 1), c->domain), c->container);
-		p = put_be32(p, 1);
-		r = check_put(c, KV_META, &key, value, sizeof value);
+		r = space_put_lease(c, node->ino & ~255ull, c->domain, c->container);
 	}
 	return r;
 }

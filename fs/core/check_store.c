@@ -279,13 +279,14 @@ static int unused_leases(struct check *c)
 				  lease->container;
 		if (pending || c->result->gaps || c->revived)
 			continue;
-		/* The next look gives the numbers to who has them. */
-		if (lease->disputed &&
-			!check_tell(c, true, "lease", 0, NULL, 0,
-				"the inode numbers from %llu on are leased to a container that there is not",
-				(unsigned long long)lease->first))
+		if (lease->claim_container) {
+			if (check_tell(c, true, "lease", 0, NULL, 0,
+				    "the inode numbers from %llu on are leased to a container that there is not",
+				    (unsigned long long)lease->first))
+				r = space_put_lease(c, lease->first, lease->claim_domain, lease->claim_container);
 			continue;
-		c->result->unused_leases += !lease->disputed;
+		}
+		c->result->unused_leases++;
 		if (c->options->mend)
 			r = check_delete(c, KV_META, key.bytes, key.len);
 	}

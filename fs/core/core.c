@@ -35,18 +35,26 @@ static int make_root(struct core *core)
 	return op_commit(&op);
 }
 
+/* Whether neither the root's lease nor its container nor itself is there: no store was ever made like that. */
+static bool is_new(struct core *core)
+{
+	struct key prefix = key_make(0, CORE_ROOT_INO >> 8, KEY_CONTAINER, 0);
+	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
+	uint32_t domain, container;
+
+	return lease_find(core, CORE_ROOT_INO, &domain, &container) == -ENOENT &&
+	       kv_iter_open(core->kv, NULL, NULL, KV_META, prefix.bytes, 8, &it) == 0 &&
+	       kv_iter_seek(it, NULL, 0) == 0;
+}
+
 static int open_root(struct core *core)
 {
 	_cleanup_inode_ struct inode *root = NULL;
-	uint32_t domain, container;
 	int r = inode_get(core, CORE_ROOT_INO, NULL, &root);
 
 	if (r != -ENOENT || core->options.read_only)
 		return r;
-	/* A store that has its lease and not the root was not made like that. */
-	if (lease_find(core, CORE_ROOT_INO, &domain, &container) != -ENOENT)
-		return -EBADMSG;
-	return OP_RETRY(make_root(core));
+	return is_new(core) ? OP_RETRY(make_root(core)) : -EBADMSG;
 }
 
 static void core_free(struct core *core)

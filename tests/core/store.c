@@ -12,10 +12,15 @@
 static const uint8_t key_file[KEYRING_KEY_FILE_BYTES] = {1, 2, 3};
 static const struct kv_unlock unlock_key = {KEYRING_KEY_FILE, key_file, sizeof key_file};
 
-static void store_open(struct store *s)
+void store_open_kv(struct store *s)
 {
 	struct kv_options options = {.engine = &kv_engine_memory, .engine_arg = s->memory};
 	ck_assert_int_eq(kv_open(s->path, &unlock_key, &options, &s->kv), 0);
+}
+
+static void store_open(struct store *s)
+{
+	store_open_kv(s);
 	ck_assert_int_eq(core_open(s->kv, &s->options, &s->core), 0);
 }
 
@@ -34,10 +39,15 @@ void store_new(struct store *s, const struct core_options *options)
 	store_open(s);
 }
 
-void store_reopen(struct store *s)
+void store_shut(struct store *s)
 {
 	ck_assert_int_eq(core_close(s->core), 0);
 	ck_assert_int_eq(kv_close(s->kv), 0);
+}
+
+void store_reopen(struct store *s)
+{
+	store_shut(s);
 	store_open(s);
 }
 
@@ -51,8 +61,7 @@ void store_crash(struct store *s, bool power_loss)
 
 void store_close(struct store *s)
 {
-	ck_assert_int_eq(core_close(s->core), 0);
-	ck_assert_int_eq(kv_close(s->kv), 0);
+	store_shut(s);
 	kv_memory_free(s->memory);
 	ck_assert_int_eq(suite_remove(s->path), 0);
 }

@@ -21,6 +21,9 @@ struct store {
 void store_new(struct store *s, const struct core_options *options);
 /* Closes and opens: nothing is left in memory but what was committed. */
 void store_reopen(struct store *s);
+/* Its halves, with what a test does to the records in between. */
+void store_shut(struct store *s);
+void store_open_kv(struct store *s);
 /* The process dies (and the machine, with @power_loss), and the store is opened again. */
 void store_crash(struct store *s, bool power_loss);
 void store_close(struct store *s);

@@ -61,6 +61,29 @@ static void expect_damage_in_1(struct file *f)
 	store_expect_at(&s, f, big + 2 * CHUNK, CHUNK, 2 * CHUNK);
 }
 
+/* What keeps a store from being opened is told, and no new root put over the old one. */
+START_TEST(a_root_that_is_lost_in_part)
+{
+	struct key root = key_make(0, ROOT >> 8, KEY_INODE, ROOT), container = key_make(0, ROOT >> 8, KEY_CONTAINER, 0),
+		   lease = key_make(0, 0, KEY_LEASE, ROOT);
+	const struct key *lost[] = {&root, &lease, &container};
+	struct buf was = {0};
+
+	store_make(&s, ROOT, "dir", S_IFDIR | 0755);
+	store_shut(&s);
+	ck_assert_int_eq(kv_memory_peek(s.memory, KV_META, lost[_i]->bytes, lost[_i]->len, &was), 0);
+	kv_memory_poke(s.memory, KV_META, lost[_i]->bytes, lost[_i]->len, NULL, 0);
+	store_open_kv(&s);
+	ck_assert_int_eq(core_open(s.kv, &s.options, &s.core), -EBADMSG);
+	ck_assert_int_eq(kv_close(s.kv), 0);
+	kv_memory_poke(s.memory, KV_META, lost[_i]->bytes, lost[_i]->len, was.data, was.len);
+	buf_release(&was);
+	store_open_kv(&s);
+	ck_assert_int_eq(core_open(s.kv, &s.options, &s.core), 0);
+	ck_assert_uint_ne(store_find(&s, ROOT, "dir"), 0);
+}
+END_TEST
+
 START_TEST(a_missing_chunk_is_no_hole)
 {
 	struct file *f = store_new_file(&s, "f", O_RDWR);
@@ -142,6 +165,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, a_root_that_is_lost_in_part, 0, 3);
 	tcase_add_test(tc, a_missing_chunk_is_no_hole);
 	tcase_add_test(tc, swapped_chunks);
 	tcase_add_test(tc, an_old_chunk_replayed);

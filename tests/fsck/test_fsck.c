@@ -165,6 +165,31 @@ START_TEST(a_file_outlives_a_tail_of_nothing)
 }
 END_TEST
 
+/* Where a directory is made anew the lease of its number is not asked: it may be wrong as well. */
+START_TEST(a_directory_whose_number_another_has)
+{
+	static struct files before, after;
+
+	for (int i = 0; i < 300; i++) {
+		tree_write(SESSION "/x", "");
+		ck_assert_int_eq(tree_unlink(SESSION "/x"), 0);
+	}
+	ck_assert_int_eq(tree_mkdir(SESSION "/late"), 0); /* not in the session's first block of numbers */
+	tree_write(SESSION "/late/file", "late\n");
+	list_files(&before);
+	checked_close();
+	ck_assert_int_eq(checked_damage("lease-elsewhere", (unsigned)_i), 0);
+	ck_assert_int_eq(checked_damage("dir-drop", 2), 0);
+	ck_assert_msg(checked_repair() == 0, "%s", checked_heard());
+	ck_assert_ptr_nonnull(strstr(checked_heard(), "/late [directory]"));
+	ck_assert_msg(!strstr(checked_heard(), "[container]"), "%s", checked_heard());
+	ck_assert_msg(checked_look() == 0, "%s", checked_heard());
+	checked_open();
+	list_files(&after);
+	ck_assert_uint_eq(missing(&before, &after), 0);
+}
+END_TEST
+
 /* What waits for a restart is no damage: an open file that is unlinked, a large file being deleted. */
 START_TEST(a_crash_is_no_damage)
 {
@@ -395,6 +420,7 @@ int main(void)
 	tcase_add_test(c, a_good_store_is_clean);
 	tcase_add_test(c, an_older_context_is_no_damage);
 	tcase_add_test(c, a_file_outlives_a_tail_of_nothing);
+	tcase_add_loop_test(c, a_directory_whose_number_another_has, 0, 9);
 	tcase_add_test(c, a_crash_is_no_damage);
 	tcase_add_test(c, without_sources_it_says_so);
 	tcase_add_test(c, names_and_numbers_come_back);
