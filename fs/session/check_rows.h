@@ -20,6 +20,7 @@ struct id_row {
 	uint32_t container; /* whose session it is */
 	uint32_t user;	    /* the container of the row; 0: of a session's record */
 	bool paired;
+	bool twin; /* another session has this id, and keeps it */
 };
 
 struct day_row {

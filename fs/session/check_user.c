@@ -2,6 +2,7 @@
  * check_user.c: rows of ids and of days against the sessions that there are. They are kept until the domain ends.
  */
 #include "fs/session/check_rows.h"
+#include "fs/session/uuid.h"
 
 static int by_id(const void *a, const void *b)
 {
@@ -33,6 +34,87 @@ static void pair_ids(struct session_check *s)
 	}
 }
 
+/* Whether another session has its id that a row gives that one, or that comes before it. */
+static bool is_taken(const struct session_check *s, size_t at)
+{
+	const struct id_row *all = s->ids.items, *id = all + at;
+
+	for (const struct id_row *other = id; other-- > all && memcmp(other->id, id->id, 16) == 0;)
+		if (!other->user)
+			return true;
+	for (const struct id_row *other = id + 1; other < all + s->ids.n && memcmp(other->id, id->id, 16) == 0; other++)
+		if (!other->user && other->paired)
+			return true;
+	return false;
+}
+
+static int put_id(struct session_check *s, struct check *c, const struct id_row *id)
+{
+	struct key key = id_key(c, s->user, id->id);
+	uint8_t value[4];
+
+	put_be32(value, id->container);
+	return check_put(c, KV_META, &key, value, sizeof value);
+}
+
+/* The row that has kept the id of this session. NULL: none. */
+static struct id_row *kept_id(struct session_check *s, const struct id_row *id)
+{
+	for (size_t i = 0; i < s->ids.n; i++) {
+		struct id_row *row = ROWS_AT(&s->ids, struct id_row, i);
+		if (row->user && !row->paired && row->container == id->container)
+			return row;
+	}
+	return NULL;
+}
+
+static int give_id(struct session_check *s, struct check *c, struct id_row *id, const struct id_row *kept)
+{
+	struct key key = row_key(c, id->container, RECORD_SESSION);
+	_cleanup_buf_ struct buf value = {0}, record = {0};
+	_cleanup_srec_ struct srec rec = {0};
+	int r = check_get(c, KV_META, &key, &value);
+
+	if (r == 0)
+		r = srec_decode(value.data, value.len, &rec);
+	if (r < 0)
+		return r;
+	if (kept)
+		memcpy(id->id, kept->id, 16);
+	else
+		uuid_random(id->id);
+	memcpy(rec.id, id->id, 16);
+	rec.flags |= SREC_CHANGED;
+	r = srec_encode(&rec, &record);
+	if (r == 0)
+		r = check_put(c, KV_META, &key, record.data, record.len);
+	return r < 0 || kept ? r : put_id(s, c, id);
+}
+
+/* Two sessions with one id: who has no row, or comes later, gets the one that a row has kept for it, or a new one. */
+static int check_twins(struct session_check *s, struct check *c)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->ids.n; i++) {
+		struct id_row *id = ROWS_AT(&s->ids, struct id_row, i);
+		id->twin = s->user && !id->user && !id->paired && is_taken(s, i);
+	}
+	for (size_t i = 0; i < s->ids.n && r == 0; i++) {
+		struct id_row *id = ROWS_AT(&s->ids, struct id_row, i), *kept = id->twin ? kept_id(s, id) : NULL;
+
+		if (!id->twin)
+			continue;
+		id->paired = true;
+		if (kept)
+			kept->paired = true;
+		if (check_tell(c, true, "session-id", 0, NULL, (uint64_t)id->container << 8,
+			    "its id is another session's"))
+			r = give_id(s, c, id, kept);
+	}
+	return r;
+}
+
 /* Rows that no session answers to go; then, with @missing, sessions get the rows that they lack. */
 static int check_ids(struct session_check *s, struct check *c, bool missing)
 {
@@ -41,7 +123,6 @@ static int check_ids(struct session_check *s, struct check *c, bool missing)
 	for (size_t i = 0; i < s->ids.n && r == 0; i++) {
 		struct id_row *id = ROWS_AT(&s->ids, struct id_row, i);
 		struct key key = id_key(c, id->user ? id->user : s->user, id->id);
-		uint8_t value[4];
 
 		if (id->paired || !s->user || !!id->user == missing)
 			continue;
@@ -51,8 +132,7 @@ static int check_ids(struct session_check *s, struct check *c, bool missing)
 				r = check_delete(c, KV_META, key.bytes, key.len);
 		} else if (check_tell(c, true, "session-id", 0, NULL, (uint64_t)id->container << 8,
 		                   "no row of its user's tells of its id")) {
-			put_be32(value, id->container);
-			r = check_put(c, KV_META, &key, value, sizeof value);
+			r = put_id(s, c, id);
 		}
 	}
 	return r;
@@ -91,7 +171,9 @@ int check_user_end(void *arg, struct check *c, uint32_t domain)
 {
 	struct session_check *s = arg;
 	pair_ids(s);
-	int r = check_ids(s, c, false);
+	int r = check_twins(s, c);
+	if (r == 0)
+		r = check_ids(s, c, false);
 	if (r == 0)
 		r = check_ids(s, c, true);
 	if (r == 0)

@@ -377,6 +377,31 @@ static int work_on_user(struct kv *kv, unsigned nth)
 	return record_put(kv, KV_META, &key, value, sizeof value);
 }
 
+/* A session's record says the id of another. */
+static int wrong_id(struct kv *kv, unsigned nth)
+{
+	_cleanup_record_ struct record r = {0}, other = {0};
+	_cleanup_buf_ struct buf value = {0}, from = {0}, changed = {0};
+	_cleanup_srec_ struct srec rec = {0}, twin = {0};
+	int error = record_find(kv, KEY_SESSION, row_session, nth, &r);
+
+	if (error == 0)
+		error = record_find(kv, KEY_SESSION, row_session, nth ? 0 : 1, &other);
+	if (error == 0)
+		error = record_value(kv, &r, &value);
+	if (error == 0)
+		error = record_value(kv, &other, &from);
+	if (error == 0)
+		error = srec_decode(value.data, value.len, &rec);
+	if (error == 0)
+		error = srec_decode(from.data, from.len, &twin);
+	if (error < 0)
+		return error;
+	memcpy(rec.id, twin.id, sizeof rec.id);
+	error = srec_encode(&rec, &changed);
+	return error < 0 ? error : record_put(kv, KV_META, &r.key, changed.data, changed.len);
+}
+
 static int wrong_session(struct kv *kv, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
@@ -541,6 +566,7 @@ const struct damage damages[] = {
 	{"lease-elsewhere", lease_elsewhere},
 	{"tail-of-nothing", tail_of_nothing, .lost = 1},
 	{"wrong-session", wrong_session},
+	{"wrong-id", wrong_id},
 	{"wrong-name", wrong_name},
 	{"wrong-counters", wrong_counters},
 	{"loop", loop},
