@@ -219,7 +219,7 @@ static int read_record(struct check *c)
 	else if (key[8] == KEY_SNAPSHOT)
 		r = past_snapshot_row(c, key, len);
 	else if (key[8] == KEY_PLACE)
-		r = 0;
+		r = past_place_row(c, key, len);
 	else
 		r = strange(c);
 	return r < 0 ? r : scan_step(c, c->meta, &c->meta_at);

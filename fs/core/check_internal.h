@@ -261,6 +261,7 @@ int lost_tell(struct check *c, struct check_lost *lost, uint32_t generation); /*
 int past_epoch_row(struct check *c);
 int past_pin_row(struct check *c, const uint8_t *key, size_t len);
 int past_snapshot_row(struct check *c, const uint8_t *key, size_t len);
+int past_place_row(struct check *c, const uint8_t *key, size_t len);
 /* After the containers: epoch, names and the history. */
 int past_settle_look(struct check *c);
 /*

@@ -147,6 +147,51 @@ int past_snapshot_row(struct check *c, const uint8_t *key, size_t len)
 	return remake_pin(c, id);
 }
 
+struct place_copy {
+	const struct check *c;
+	const struct key *key;
+	struct buf value; /* of a copy */
+};
+
+static bool is_place(const struct check *c, const uint8_t *key, size_t len, const struct buf *value)
+{
+	struct past_place place;
+
+	return place_decode(key, len, value, &place) == 0 && place.from < place.until && place.container != c->container;
+}
+
+static int take_place(void *arg, const struct buf *value)
+{
+	struct place_copy *copy = arg;
+
+	if (!is_place(copy->c, copy->key->bytes, copy->key->len, value))
+		return -EBADMSG;
+	return buf_set(&copy->value, value->data, value->len);
+}
+
+/* One that cannot be read keeps all that the container has from being written to. */
+int past_place_row(struct check *c, const uint8_t *key, size_t len)
+{
+	struct key row = {.len = len};
+	struct place_copy copy = {.c = c, .key = &row};
+	int r, taken;
+
+	if (c->value_error == 0 && is_place(c, key, len, &c->value))
+		return 0;
+	if (len > KEY_MAX)
+		return -EBADMSG;
+	memcpy(row.bytes, key, len);
+	taken = check_rescue(c, &row, take_place, &copy);
+	r = taken < 0 ? taken : 0;
+	if (r == 0 && check_tell(c, true, "snapshot", 0, NULL, (uint64_t)c->container << 8,
+			      "where it lay for older snapshots cannot be read%s",
+			      taken ? rescue_said(c) : "; it may be missing in them"))
+		r = taken ? check_put(c, KV_META, &row, copy.value.data, copy.value.len)
+			  : check_delete(c, KV_META, row.bytes, row.len);
+	buf_release(&copy.value);
+	return r;
+}
+
 /* What no snapshot's name says to be one cannot be told of which container and when it was. */
 static void tell_bad(struct check *c)
 {

@@ -22,16 +22,10 @@ void lineages_forget(struct pins *p)
 
 /* ---- what covers what ------------------------------------------------------------------------ */
 
-static int read_place(struct kv_iter *it, struct buf *value, struct past_place *ret_place)
+int place_decode(const uint8_t *key, size_t len, const struct buf *value, struct past_place *ret_place)
 {
-	size_t len;
-	const uint8_t *key = kv_iter_key(it, &len);
-	struct bytes_reader reader;
-	int r = kv_iter_value(it, value);
+	struct bytes_reader reader = bytes_reader(value->data, value->len);
 
-	if (r < 0)
-		return r;
-	reader = bytes_reader(value->data, value->len);
 	if (len != KEY_PREFIX + 8)
 		return -EBADMSG;
 	if (read_u8(&reader) != PIN_FORMAT)
@@ -41,6 +35,15 @@ static int read_place(struct kv_iter *it, struct buf *value, struct past_place *
 	ret_place->container = read_be32(&reader);
 	ret_place->from = read_be64(&reader);
 	return bytes_reader_end(&reader);
+}
+
+static int read_place(struct kv_iter *it, struct buf *value, struct past_place *ret_place)
+{
+	size_t len;
+	const uint8_t *key = kv_iter_key(it, &len);
+	int r = kv_iter_value(it, value);
+
+	return r < 0 ? r : place_decode(key, len, value, ret_place);
 }
 
 static int load_past(struct core *core, const struct kv_view *view, struct lineage *l)

@@ -77,6 +77,8 @@ struct pins {
 	size_t n_lineages;
 };
 
+/* A place row. -EBADMSG, -EPROTONOSUPPORT. */
+int place_decode(const uint8_t *key, size_t len, const struct buf *value, struct past_place *ret_place);
 int pins_open(struct core *core);
 void pins_close(struct core *core);
 

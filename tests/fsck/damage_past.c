@@ -42,6 +42,7 @@ HIT(pin_drop, KV_META, KEY_PIN, false)
 HIT(pin_flip, KV_META, KEY_PIN, true)
 HIT(name_drop, KV_META, KEY_SNAPSHOT, false)
 HIT(epoch_drop, KV_META, KEY_EPOCH, false)
+HIT(place_flip, KV_META, KEY_PLACE, true)
 
 const struct damage snapshot_damages[] = {
 	{"history-drop", history_drop}, /* only the sum tells of it */
@@ -50,5 +51,6 @@ const struct damage snapshot_damages[] = {
 	{"pin-flip", pin_flip},
 	{"snapshot-drop", name_drop},
 	{"epoch-drop", epoch_drop},
+	{"place-flip", place_flip},
 	{0},
 };

@@ -325,6 +325,27 @@ START_TEST(damage_to_snapshots_is_found)
 	ck_assert_msg(!left == !d->left, "%s: %u left\n%s", d->name, (unsigned)left, checked_heard());
 	ck_assert_msg(!checked_look() == !d->left, "%s: %s", d->name, checked_heard());
 	checked_open();
+	tree_append(SESSION "/notes.txt", "and more\n");
+}
+END_TEST
+
+/* Where a session lay comes back from a backup: then snapshots show it there. */
+START_TEST(a_place_of_then_comes_back)
+{
+	static struct files before[PLACES], after[PLACES];
+
+	list_past(before);
+	struct kv *kv = checked_copy("b1");
+	const struct check_source sources[] = {checked_source("one", 1000, kv)};
+	checked_close();
+	ck_assert_int_eq(checked_damage("place-flip", 0), 0);
+	ck_assert_msg(checked_repair_with(sources, 1) == 0, "%s", checked_heard());
+	checked_expect_heard("where it lay for older snapshots cannot be read; ");
+	ck_assert_msg(checked_look() == 0, "%s", checked_heard());
+	checked_open();
+	list_past(after);
+	ck_assert_mem_eq(before, after, sizeof before);
+	kv_close(kv);
 }
 END_TEST
 
@@ -434,6 +455,7 @@ int main(void)
 	tcase_add_test(past, snapshots_are_no_damage);
 	tcase_add_loop_test(past, damage_to_snapshots_is_found, 0, past_kinds);
 	tcase_add_loop_test(past, a_snapshot_that_lost_its_record_shows_the_same, 0, 4 * PLACES);
+	tcase_add_test(past, a_place_of_then_comes_back);
 	tcase_add_test(past, a_repair_leaves_snapshots_alone);
 	tcase_add_test(past, what_a_mend_takes_away_snapshots_keep);
 	int failed = run_case("fsck", c);
