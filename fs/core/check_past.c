@@ -157,7 +157,8 @@ static bool is_place(const struct check *c, const uint8_t *key, size_t len, cons
 {
 	struct past_place place;
 
-	return place_decode(key, len, value, &place) == 0 && place.from < place.until && place.container != c->container;
+	return place_decode(key, len, value, &place) == 0 && place.from < place.until &&
+	       place.container != c->container;
 }
 
 static int take_place(void *arg, const struct buf *value)

@@ -329,6 +329,57 @@ START_TEST(damage_to_snapshots_is_found)
 }
 END_TEST
 
+/* The @nth record of a family, one bit of it flipped; false: there are fewer. @ret_what names it. */
+static bool flip_record(enum kv_family family, unsigned nth, char ret_what[80])
+{
+	_cleanup_(kv_iter_freep) struct kv_iter *it = NULL;
+	_cleanup_buf_ struct buf sealed = {0};
+	size_t len;
+	int at = snprintf(ret_what, 80, "family %d, record %u: ", family, nth);
+
+	ck_assert_int_eq(kv_iter_open(store.kv, NULL, NULL, family, NULL, 0, &it), 0);
+	int r = kv_iter_seek(it, NULL, 0);
+	while (r > 0 && nth--)
+		r = kv_iter_next(it);
+	if (r <= 0)
+		return false;
+	const uint8_t *key = kv_iter_key(it, &len);
+	for (size_t i = 0; i < len && at < 78; i++)
+		at += snprintf(ret_what + at, 80 - (size_t)at, "%02x", key[i]);
+	ck_assert_int_eq(kv_memory_peek(store.memory, family, key, len, &sealed), 0);
+	sealed.data[sealed.len / 2] ^= 0x10;
+	ck_assert_int_eq(kv_memory_poke(store.memory, family, key, len, sealed.data, sealed.len), 0);
+	return true;
+}
+
+/* Whatever record it is: it is found, and after the repair all is good, or told to be left. */
+START_TEST(each_flip_is_found)
+{
+	static const enum kv_family families[] = {KV_META, KV_DATA, KV_HISTORY};
+	char what[80];
+
+	for (unsigned nth = 0;; nth++) {
+		checked_close();
+		checked_open_kv(true, false);
+		bool there = flip_record(families[_i], nth, what);
+		ck_assert_int_eq(kv_close(store.kv), 0);
+		if (!there)
+			break;
+		ck_assert_msg(checked_look() > 0, "%s: not found", what);
+		uint64_t left = checked_repair();
+		char *said = strdup(checked_heard());
+		ck_assert_msg(checked_look() == left, "%s: of %u left\n%s\nafter\n%s", what, (unsigned)left,
+			checked_heard(), said);
+		free(said);
+		checked_open();
+		tree_append(SESSION "/notes.txt", "more\n");
+		tree_teardown();
+		setup_snapshots();
+	}
+	checked_open();
+}
+END_TEST
+
 /* Where a session lay comes back from a backup: then snapshots show it there. */
 START_TEST(a_place_of_then_comes_back)
 {
@@ -456,6 +507,7 @@ int main(void)
 	tcase_add_loop_test(past, damage_to_snapshots_is_found, 0, past_kinds);
 	tcase_add_loop_test(past, a_snapshot_that_lost_its_record_shows_the_same, 0, 4 * PLACES);
 	tcase_add_test(past, a_place_of_then_comes_back);
+	tcase_add_loop_test(past, each_flip_is_found, 0, 3);
 	tcase_add_test(past, a_repair_leaves_snapshots_alone);
 	tcase_add_test(past, what_a_mend_takes_away_snapshots_keep);
 	int failed = run_case("fsck", c);
