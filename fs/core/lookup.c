@@ -18,14 +18,20 @@ int dir_get(struct core *core, uint64_t ino, struct inode **ret_dir)
 	return 0;
 }
 
+/* With the container locked. */
+static int find_locked(struct core *core, struct inode *dir, const char *name, size_t len, struct inode **ret_child)
+{
+	/* The key that hashes names may be gone with a removed directory. */
+	return dir->ghost ? -ENOENT : dentry_inode(core, NULL, dir, name, len, ret_child);
+}
+
 int dir_find(struct core *core, struct inode *dir, const char *name, size_t len,
 	struct inode **ret_child)
 {
 	int r;
 
 	pthread_rwlock_rdlock(&dir->container->lock);
-	/* The key that hashes names may be gone with a removed directory. */
-	r = dir->ghost ? -ENOENT : dentry_inode(core, NULL, dir, name, len, ret_child);
+	r = find_locked(core, dir, name, len, ret_child);
 	pthread_rwlock_unlock(&dir->container->lock);
 	return r;
 }
@@ -92,8 +98,13 @@ int core_lookup(struct core *core, uint64_t parent, const char *name, struct cor
 		return snapdir_lookup(dir, name, ret_entry);
 	if (strcmp(name, "..") == 0)
 		return lookup_parent(dir, ret_entry);
-	r = dir_find(core, dir, name, len, &child);
-	return r < 0 ? r : entry_fill(child, ret_entry);
+	/* The kernel knows it before the name can be taken away: what loses it then is kept for who opens it. */
+	pthread_rwlock_rdlock(&dir->container->lock);
+	r = find_locked(core, dir, name, len, &child);
+	if (r == 0)
+		r = entry_fill(child, ret_entry);
+	pthread_rwlock_unlock(&dir->container->lock);
+	return r;
 }
 
 int core_readlink(struct core *core, uint64_t ino, struct buf *ret_target)

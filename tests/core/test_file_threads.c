@@ -228,6 +228,45 @@ START_TEST(a_new_inode_that_failed_is_not_there)
 }
 END_TEST
 
+static _Atomic bool replaced;
+
+static void *replace_it(void *arg)
+{
+	for (int i = 0; i < 20000; i++) {
+		store_file(&s, ROOT, "t", "what replaces it\n");
+		ck_assert_int_eq(core_rename(s.core, &s.who, ROOT, "t", ROOT, "f", 0, NULL), 0);
+	}
+	replaced = true;
+	return arg;
+}
+
+static void *open_it(void *arg)
+{
+	while (!replaced) {
+		struct core_entry e;
+		struct file *f;
+
+		ck_assert_int_eq(core_lookup(s.core, ROOT, "f", &e), 0);
+		ck_assert_int_eq(core_file_open(s.core, &s.who, e.ino, O_RDONLY, &f), 0);
+		core_file_release(s.core, f);
+		core_forget(s.core, e.ino, 1);
+	}
+	return arg;
+}
+
+/* Who has looked a name up can open what it led to, whatever it leads to by then. */
+START_TEST(what_was_looked_up_can_be_opened)
+{
+	pthread_t threads[3];
+
+	replaced = false;
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, i ? open_it : replace_it, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("threads");
@@ -239,5 +278,6 @@ int main(void)
 	tcase_add_test(tc, unlinked_files_leave_nothing);
 	tcase_add_test(tc, a_new_inode_is_loaded_by_nobody_else);
 	tcase_add_test(tc, a_new_inode_that_failed_is_not_there);
+	tcase_add_test(tc, what_was_looked_up_can_be_opened);
 	return run_case("file-threads", tc);
 }
