@@ -242,6 +242,25 @@ int session_make(struct sessions *s, const struct cred *who, uint64_t parent, co
 	return r < 0 ? r : make(&m, who, parent, name, what, ret_entry);
 }
 
+#define RACES_MAX 100
+
+/* What is there is opened where that may be; it may be gone again before it is found. @*flags loses O_TRUNC if made. */
+static int make_or_find(struct make *m, const struct cred *who, uint64_t parent, const char *name,
+        const struct core_make *what, int *flags, struct core_entry *ret_entry)
+{
+	int r = -ENOENT;
+
+	for (unsigned i = 0; r == -ENOENT && i < RACES_MAX; i++) {
+		r = make(m, who, parent, name, what, ret_entry);
+		if (r == 0)
+			*flags &= ~O_TRUNC; /* it is empty, and needs no transaction to become so */
+		if (r != -EEXIST || *flags & O_EXCL)
+			break;
+		r = session_lookup(m->s, who, parent, name, ret_entry);
+	}
+	return r;
+}
+
 int session_create(struct sessions *s, const struct cred *who, uint64_t parent, const char *name,
         mode_t mode, int flags, struct core_entry *ret_entry, struct file **ret_file)
 {
@@ -253,16 +272,11 @@ int session_create(struct sessions *s, const struct cred *who, uint64_t parent, 
 	if (r == 0)
 		r = maker_adopt(s, who, parent, name, what.mode);
 	if (r > 0) {
+		flags &= ~O_TRUNC; /* there is nothing in it */
 		r = core_lookup(s->core, parent, name, &entry);
 	} else if (r == 0) {
-		r = make(&m, who, parent, name, &what, &entry);
-		if (r == 0)
-			flags &= ~O_TRUNC; /* it is empty, and needs no transaction to become so */
+		r = make_or_find(&m, who, parent, name, &what, &flags, &entry);
 	}
-	if (r >= 0)
-		flags &= ~O_TRUNC; /* there is nothing in it */
-	if (r == -EEXIST && !(flags & O_EXCL))
-		r = session_lookup(s, who, parent, name, &entry);
 	if (r < 0)
 		return r;
 	r = session_file_open(s, who, entry.ino, flags & ~(O_CREAT | O_EXCL), ret_file);

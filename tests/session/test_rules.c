@@ -207,11 +207,40 @@ START_TEST(named_sessions)
 }
 END_TEST
 
+#define RACED SESSION "/raced"
+static _Atomic bool raced;
+
+static void *remove_it(void *arg)
+{
+	while (!raced)
+		tree_unlink(RACED);
+	return arg;
+}
+
+/* open(2) with O_CREAT and without O_EXCL finds a file or makes one, whoever removes it meanwhile. */
+START_TEST(a_file_that_comes_and_goes)
+{
+	pthread_t threads[2];
+
+	raced = false;
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, remove_it, NULL), 0);
+	for (int i = 0; i < 20000; i++) {
+		ck_assert_int_eq(tree_write_flags(RACED, "", 0, NULL), 0);
+		tree_write_flags(RACED, "", 0, NULL); /* and this one may find it */
+	}
+	raced = true;
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("rules");
 	tcase_add_checked_fixture(c, tree_setup, tree_teardown);
 	tcase_add_test(c, users_hold_users_only);
+	tcase_add_test(c, a_file_that_comes_and_goes);
 	tcase_add_test(c, snapshots_is_reserved);
 	tcase_add_test(c, a_session_is_born_whole);
 	tcase_add_test(c, a_default_acl_is_inherited);
