@@ -9,6 +9,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static inline int suite_remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -35,10 +36,13 @@ static inline void suite_folder(char ret_path[64])
 /* Runs and frees the suite; the exit status. */
 static inline int run_suite(Suite *suite)
 {
-	char folder[] = "/tmp/scribefs-test-XXXXXX";
+	const char *in = getenv("TMPDIR");
 	SRunner *r = srunner_create(suite);
+	char folder[64];
 	int failed;
 
+	/* In tests/run's folder, which goes also where this process is killed. */
+	snprintf(folder, sizeof folder, "%s/scribefs-XXXXXX", in && strlen(in) <= 40 ? in : "/tmp");
 	if (!mkdtemp(folder) || setenv("TMPDIR", folder, 1) < 0) {
 		perror(folder);
 		return EXIT_FAILURE;
