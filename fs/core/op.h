@@ -21,7 +21,7 @@
 
 #define OP_CONTAINERS 6
 #define OP_MOVED 2
-#define OP_STAGED 16
+#define OP_STAGED 32
 
 struct staged {
 	struct inode *inode; /* a reference, write-locked */

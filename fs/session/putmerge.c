@@ -76,10 +76,18 @@ void putmerge_free(struct putmerge *m)
 
 /* ---- the plan -------------------------------------------------------------------------------- */
 
-/* Takes a reference to each. */
+/*
+ * The op of the flip stages the directory and the holder of each; and the names of a session that mean something, of
+ * then and of now, with what a rendering takes.
+ */
+#define MERGED_MOST ((OP_STAGED - 12) / 2)
+
+/* Takes a reference to each. -EOPNOTSUPP: these are too many. */
 static int add_dir(struct putmerge *m, struct inode *dir, struct inode *from, struct inode *holder, size_t above,
         const char *name)
 {
+	if (m->n == MERGED_MOST)
+		return -EOPNOTSUPP;
 	struct merged **dirs = reallocarray(m->dirs, m->n + 1, sizeof *dirs);
 	struct merged *d = dirs ? calloc(1, sizeof *d) : NULL;
 

@@ -16,7 +16,8 @@ struct putmerge;
 
 /*
  * Makes the copies of what has changed in @hidden, of p->dir since p->from. -EOPNOTSUPP: all of it is to be copied,
- * for a file has several names, or a directory has moved or has other rights; @hidden may have some by then.
+ * for a file has several names, a directory has moved or has other rights, or more than ten changed; @hidden may have
+ * some by then.
  */
 int putmerge_plan(struct putback *p, struct inode *hidden, struct putmerge **ret_merge);
 void putmerge_free(struct putmerge *m);

@@ -271,12 +271,47 @@ START_TEST(any_changes_are_undone)
 }
 END_TEST
 
+/* Directories that stay are staged with what they take in: where there are many all is copied. */
+START_TEST(many_directories_that_changed)
+{
+	char path[64];
+
+	for (const char *const *name = (const char *const[]){"agent", "context.json", NULL}; *name; name++) {
+		snprintf(path, sizeof path, SESSION "/%s", *name);
+		tree_write(path, "{}\n");
+	}
+	tree_next("one\n");
+	for (int i = 0; i < _i; i++) {
+		snprintf(path, sizeof path, SESSION "/dir%d", i);
+		ck_assert_int_eq(tree_mkdir(path), 0);
+		snprintf(path, sizeof path, SESSION "/dir%d/file", i);
+		tree_write(path, "then\n");
+	}
+	uint64_t then = take("then");
+	tree_next("two\n");
+	tree_append(SESSION "/agent", " ");
+	tree_append(SESSION "/context.json", " ");
+	for (int i = 0; i < _i; i++) {
+		snprintf(path, sizeof path, SESSION "/dir%d/file", i);
+		tree_write(path, "now\n");
+	}
+	put_back(then);
+	for (int i = 0; i < _i; i++) {
+		snprintf(path, sizeof path, SESSION "/dir%d/file", i);
+		ck_assert_str_eq(tree_read(path), "then\n");
+	}
+	ck_assert_uint_eq(tree_find(SESSION "/messages/002.md"), 0);
+	ck_assert_str_eq(tree_read(SESSION "/context.json"), "{}\n");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("putmerge");
 	tcase_add_checked_fixture(c, tree_setup, tree_teardown);
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, what_did_not_change_stays);
+	tcase_add_loop_test(c, many_directories_that_changed, 0, 30);
 	tcase_add_loop_test(c, what_cannot_stay_is_copied, 0, 5);
 	tcase_add_loop_test(c, any_changes_are_undone, 0, 40);
 	return run_case("putmerge", c);
