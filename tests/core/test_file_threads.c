@@ -232,7 +232,7 @@ static _Atomic bool replaced;
 
 static void *replace_it(void *arg)
 {
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < 4000; i++) {
 		store_file(&s, ROOT, "t", "what replaces it\n");
 		ck_assert_int_eq(core_rename(s.core, &s.who, ROOT, "t", ROOT, "f", 0, NULL), 0);
 	}
