@@ -7,6 +7,7 @@
 
 #include <check.h>
 #include <ftw.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,13 +37,17 @@ static inline void suite_folder(char ret_path[64])
 /* Runs and frees the suite; the exit status. */
 static inline int run_suite(Suite *suite)
 {
-	const char *in = getenv("TMPDIR");
+	static const char *in = "/tmp";
+	static bool begun;
 	SRunner *r = srunner_create(suite);
 	char folder[64];
 	int failed;
 
-	/* In tests/run's folder, which goes also where this process is killed. */
-	snprintf(folder, sizeof folder, "%s/scribefs-XXXXXX", in && strlen(in) <= 40 ? in : "/tmp");
+	/* In tests/run's folder, which goes also where this process is killed; also of a second suite. */
+	if (!begun && getenv("TMPDIR") && strlen(getenv("TMPDIR")) <= 40)
+		in = strdup(getenv("TMPDIR"));
+	begun = true;
+	snprintf(folder, sizeof folder, "%s/scribefs-XXXXXX", in);
 	if (!mkdtemp(folder) || setenv("TMPDIR", folder, 1) < 0) {
 		perror(folder);
 		return EXIT_FAILURE;
