@@ -7,7 +7,6 @@
 
 #include <check.h>
 #include <ftw.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,17 +36,13 @@ static inline void suite_folder(char ret_path[64])
 /* Runs and frees the suite; the exit status. */
 static inline int run_suite(Suite *suite)
 {
-	static const char *in = "/tmp";
-	static bool begun;
+	const char *outer = getenv("TMPDIR");
 	SRunner *r = srunner_create(suite);
 	char folder[64];
 	int failed;
 
-	/* In tests/run's folder, which goes also where this process is killed; also of a second suite. */
-	if (!begun && getenv("TMPDIR") && strlen(getenv("TMPDIR")) <= 40)
-		in = strdup(getenv("TMPDIR"));
-	begun = true;
-	snprintf(folder, sizeof folder, "%s/scribefs-XXXXXX", in);
+	/* In tests/run's folder, which goes also where this process is killed. */
+	snprintf(folder, sizeof folder, "%s/scribefs-XXXXXX", outer && strlen(outer) <= 40 ? outer : "/tmp");
 	if (!mkdtemp(folder) || setenv("TMPDIR", folder, 1) < 0) {
 		perror(folder);
 		return EXIT_FAILURE;
@@ -56,6 +51,8 @@ static inline int run_suite(Suite *suite)
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
 	suite_remove(folder);
+	*strrchr(folder, '/') = '\0';
+	setenv("TMPDIR", folder, 1); /* of the next suite */
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -219,8 +219,8 @@ struct remake {
 int remake_dir(struct check *c, struct remake *m, const char *code, const char *why);
 /* Entries without their directory, to which nothing leads either. */
 int settle_stray(struct check *c, const struct dir_fix *fix);
-/* How many directories are named in @dir. */
 bool has_entries(struct check *c, uint64_t dir);
+/* How many directories are named in @dir. */
 uint32_t subdirs_of(struct check *c, uint64_t dir);
 
 /* check_data.c */

@@ -15,7 +15,7 @@
 
 void op_begin(struct op *op, struct core *core, const struct cred *who)
 {
-	memset(op, 0, sizeof *op);
+	memset(op, 0, offsetof(struct op, staged));
 	op->core = core;
 	if (who)
 		op->who = *who;

@@ -42,7 +42,6 @@ struct op {
 	uint64_t epoch, generation;
 	struct container *locked[OP_CONTAINERS]; /* write-locked, references, by rising id */
 	unsigned n_locked;
-	struct staged staged[OP_STAGED];
 	unsigned n_staged;
 
 	/*
@@ -82,6 +81,8 @@ struct op {
 	/* Called after a successful commit, locks still held. */
 	void (*published)(struct op *op, void *arg);
 	void *published_arg;
+
+	struct staged staged[OP_STAGED]; /* n_staged of them: op_begin() leaves the others as they are */
 };
 
 void op_begin(struct op *op, struct core *core, const struct cred *who);

@@ -221,14 +221,12 @@ static int entry_elsewhere(struct kv *kv, unsigned nth)
 	_cleanup_buf_ struct buf value = {0};
 	uint8_t record[DENTRY_MAX];
 	struct dentry d;
-	int error = record_find(kv, KEY_DENTRY, entry_of_container, nth, &r);
+	int error = record_find_read(kv, KEY_DENTRY, entry_of_container, nth, &r, &value);
 
 	for (unsigned i = 0; error == 0 && (i == 0 || memcmp(other.key.bytes, r.key.bytes, 8) == 0); i++) {
 		buf_release(&other.sealed);
 		error = record_find(kv, KEY_INODE, is_messages, i, &other);
 	}
-	if (error == 0)
-		error = record_value(kv, &r, &value);
 	if (error == 0)
 		error = dentry_decode(value.data, value.len, &d);
 	if (error < 0)
@@ -242,10 +240,8 @@ static int lease_elsewhere(struct kv *kv, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
 	_cleanup_buf_ struct buf value = {0};
-	int error = record_find(kv, KEY_LEASE, NULL, nth, &r);
+	int error = record_find_read(kv, KEY_LEASE, NULL, nth, &r, &value);
 
-	if (error == 0)
-		error = record_value(kv, &r, &value);
 	if (error < 0)
 		return error;
 	put_be32(value.data + 5, 1000);
@@ -265,9 +261,7 @@ static int loop(struct kv *kv, unsigned nth)
 
 	for (unsigned i = 0; error == 0; i++) {
 		buf_release(&e.sealed);
-		error = record_find(kv, KEY_DENTRY, entry_of_dir, i, &e);
-		if (error == 0)
-			error = record_value(kv, &e, &value);
+		error = record_find_read(kv, KEY_DENTRY, entry_of_dir, i, &e, &value);
 		if (error == 0)
 			error = dentry_decode(value.data, value.len, &d);
 		ino = (uint64_t)r.key.bytes[9] << 32 | get_be32(r.key.bytes + 10);
@@ -319,9 +313,7 @@ static int extra_page(struct kv *kv, unsigned nth)
 {
 	_cleanup_record_ struct record r = {0};
 	_cleanup_buf_ struct buf value = {0};
-	int error = record_find(kv, KEY_MAP, NULL, nth, &r);
-	if (error == 0)
-		error = record_value(kv, &r, &value);
+	int error = record_find_read(kv, KEY_MAP, NULL, nth, &r, &value);
 	if (error < 0)
 		return error;
 	put_be64(r.key.bytes + KEY_PREFIX + 9, 1ull << 40);
@@ -383,14 +375,10 @@ static int wrong_id(struct kv *kv, unsigned nth)
 	_cleanup_record_ struct record r = {0}, other = {0};
 	_cleanup_buf_ struct buf value = {0}, from = {0}, changed = {0};
 	_cleanup_srec_ struct srec rec = {0}, twin = {0};
-	int error = record_find(kv, KEY_SESSION, row_session, nth, &r);
+	int error = record_find_read(kv, KEY_SESSION, row_session, nth, &r, &value);
 
 	if (error == 0)
-		error = record_find(kv, KEY_SESSION, row_session, nth ? 0 : 1, &other);
-	if (error == 0)
-		error = record_value(kv, &r, &value);
-	if (error == 0)
-		error = record_value(kv, &other, &from);
+		error = record_find_read(kv, KEY_SESSION, row_session, nth ? 0 : 1, &other, &from);
 	if (error == 0)
 		error = srec_decode(value.data, value.len, &rec);
 	if (error == 0)
@@ -407,9 +395,7 @@ static int wrong_session(struct kv *kv, unsigned nth)
 	_cleanup_record_ struct record r = {0};
 	_cleanup_buf_ struct buf value = {0}, changed = {0};
 	_cleanup_srec_ struct srec rec = {0};
-	int error = record_find(kv, KEY_SESSION, row_session, nth, &r);
-	if (error == 0)
-		error = record_value(kv, &r, &value);
+	int error = record_find_read(kv, KEY_SESSION, row_session, nth, &r, &value);
 	if (error == 0)
 		error = srec_decode(value.data, value.len, &rec);
 	if (error < 0)
@@ -447,9 +433,7 @@ static int replay(struct kv *kv, enum key_kind kind, record_wanted want, unsigne
 {
 	_cleanup_record_ struct record r = {0};
 	_cleanup_buf_ struct buf value = {0};
-	int error = record_find(kv, kind, want, nth, &r);
-	if (error == 0)
-		error = record_value(kv, &r, &value);
+	int error = record_find_read(kv, kind, want, nth, &r, &value);
 	/* The same once more is a newer version; then the older one comes back. */
 	if (error == 0)
 		error = record_put(kv, KV_META, &r.key, value.data, value.len);
@@ -479,9 +463,7 @@ static int entry_older(struct kv *kv, unsigned nth)
 	_cleanup_buf_ struct buf value = {0};
 	uint8_t record[DENTRY_MAX];
 	struct dentry d;
-	int error = record_find(kv, KEY_DENTRY, entry_of_message, nth, &r);
-	if (error == 0)
-		error = record_value(kv, &r, &value);
+	int error = record_find_read(kv, KEY_DENTRY, entry_of_message, nth, &r, &value);
 	if (error == 0)
 		error = dentry_decode(value.data, value.len, &d);
 	if (error < 0)

@@ -64,7 +64,10 @@ int record_put(struct kv *kv, enum kv_family family, const struct key *key, cons
 	return r;
 }
 
-int record_value(struct kv *kv, const struct record *r, struct buf *ret_value)
+int record_find_read(struct kv *kv, enum key_kind kind, record_wanted want, unsigned nth, struct record *ret,
+	struct buf *ret_value)
 {
-	return kv_get(kv, NULL, r->family, r->key.bytes, r->key.len, ret_value);
+	int r = record_find(kv, kind, want, nth, ret);
+
+	return r < 0 ? r : kv_get(kv, NULL, ret->family, ret->key.bytes, ret->key.len, ret_value);
 }

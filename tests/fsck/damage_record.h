@@ -20,7 +20,9 @@ typedef bool (*record_wanted)(const struct record *r, const struct buf *value);
 
 /* The @nth of the kind that is wanted, in the order of keys; @want NULL: any that can be read. */
 int record_find(struct kv *kv, enum key_kind kind, record_wanted want, unsigned nth, struct record *ret);
-int record_value(struct kv *kv, const struct record *r, struct buf *ret_value);
+/* With what it says. */
+int record_find_read(struct kv *kv, enum key_kind kind, record_wanted want, unsigned nth, struct record *ret,
+	struct buf *ret_value);
 /* Below the seal: these bytes, none, one bit. */
 int record_put_raw(struct kv *kv, const struct record *r, const void *value, size_t len);
 int record_drop_raw(struct kv *kv, const struct record *r);
